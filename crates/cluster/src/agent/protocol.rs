@@ -1,0 +1,136 @@
+//! What a scheduler and an agent tell each other: field-named MessagePack in length-prefixed frames.
+
+use crate::model::{
+    AppId, AppSpec, CheckResult, ClusterId, End, Health, InstanceId, NodeDescription, NodeId, Timestamp, Version,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The protocol's number. A scheduler refuses an agent of another one.
+pub const PROTOCOL: u32 = 1;
+
+/// One instance that an agent shall run, or end.
+///
+/// An instance that is not among the assignments is *not* to be touched: only `stop` ends one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Which instance; also the container's name.
+    pub instance: InstanceId,
+    /// Its app.
+    pub app: AppId,
+    /// The app's version it was launched for; printed as Marathon's task version.
+    pub version: Version,
+    /// Its host ports, in the order of the app's ports that want one.
+    pub ports: Vec<u16>,
+    /// It shall end and its container be removed.
+    pub stop: bool,
+    /// Whether the cluster has seen it running: its container, if absent, was lost and is not started again.
+    pub started: bool,
+    /// From the polite to the hard stop signal, milliseconds.
+    pub kill_grace_ms: u64,
+    /// What to run: the run part of the version it was launched with, the policy of the wanted one. Absent when it
+    /// shall end.
+    pub spec: Option<Arc<AppSpec>>,
+}
+
+/// What an agent saw of one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// Which instance.
+    pub instance: InstanceId,
+    /// What was seen.
+    pub seen: Seen,
+}
+
+/// What was seen of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Seen {
+    /// It is on its way.
+    Staging {
+        /// What is being done or waited for: `pulling image x`.
+        message: String,
+    },
+    /// Its container runs.
+    Running {
+        /// The container's own address, where it has one.
+        ip: Option<String>,
+        /// What its health checks say together.
+        health: Health,
+        /// Each check's results, in the app's order.
+        checks: Vec<CheckResult>,
+    },
+    /// Its container has ended or could not be started. It may still exist.
+    Ended(End),
+    /// Its container does not exist (any more); what it held is free.
+    Removed,
+}
+
+/// What an agent says to a scheduler.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromAgent {
+    /// The first message.
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u32,
+        /// The cluster the agent served before, if any: it serves no other one.
+        cluster: Option<ClusterId>,
+        /// Its node.
+        node: NodeDescription,
+    },
+    /// What it saw, at first of all its instances, then of those that changed. Answered by [`ToAgent::Reported`].
+    Report {
+        /// Counts the reports of this connection.
+        sequence: u64,
+        /// What was seen.
+        observations: Vec<Observation>,
+    },
+    /// Whether new instances would start; sent at changes.
+    Degraded {
+        /// Why they would not.
+        reason: Option<String>,
+    },
+    /// A sign of life; at least each second.
+    Alive,
+}
+
+/// What a scheduler says to an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToAgent {
+    /// The agent is registered.
+    Welcome {
+        /// The cluster it serves from now on.
+        cluster: ClusterId,
+        /// The node's name.
+        node: NodeId,
+        /// How often it must give a sign of life, milliseconds.
+        alive_every_ms: u64,
+    },
+    /// This member does not lead: ask there, or, if it does not know either, another member.
+    Elsewhere {
+        /// The leader's link address, `host:port`.
+        leader: Option<String>,
+    },
+    /// The agent cannot serve this cluster, until an operator acts.
+    Refused {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Assignments that are new or changed since the last such message of this connection; the first has them all.
+    Assign {
+        /// The log index they were read at. An agent refuses an older one than it has seen.
+        generation: u64,
+        /// The cluster's time, for people.
+        time: Timestamp,
+        /// The assignments.
+        assignments: Vec<Assignment>,
+        /// Instances whose removal is known to the cluster: the agent forgets them.
+        forget: Vec<InstanceId>,
+    },
+    /// A report is in the log.
+    Reported {
+        /// Which one.
+        sequence: u64,
+    },
+    /// A sign of life.
+    Alive,
+}

@@ -1,0 +1,1 @@
+//! Instances to Consul services.

@@ -1,0 +1,248 @@
+//! What can be asked of the cluster: the content of the replicated log.
+
+use crate::agent::Observation;
+use crate::event::Event;
+use crate::model::{
+    AppId, AppSpec, ClusterId, DeploymentId, InstanceId, NodeDescription, NodeId, StopReason, Timestamp, Version,
+};
+use serde::{Deserialize, Serialize};
+
+/// One entry of the log, as every member applies it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its place in the log. Not part of the encoded entry: raft knows it.
+    #[serde(skip)]
+    pub index: u64,
+    /// When the leader proposed it. `apply` takes the later of this and the last entry's.
+    pub time: Timestamp,
+    /// Who asked.
+    pub principal: Principal,
+    /// What was asked.
+    pub command: Command,
+}
+
+/// Who asked for a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Principal {
+    /// The control plane itself: plans and liveness.
+    Leader,
+    /// A node's agent.
+    Agent(NodeId),
+    /// A user of the API, by address until there are names.
+    User {
+        /// Where the request came from.
+        address: String,
+    },
+}
+
+/// A change of the cluster. The only way to change anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Gives the cluster its name; the first leader's first entry. Ignored when it has one.
+    Found {
+        /// 48 random bits.
+        cluster: ClusterId,
+    },
+    /// Creates or changes apps, in one deployment.
+    PutApps {
+        /// Each app with the condition on what is there.
+        apps: Vec<(AppSpec, Expect)>,
+        /// Take over from deployments that hold one of the apps.
+        force: bool,
+    },
+    /// Replaces all instances of an app by new ones of the same content.
+    RestartApp {
+        /// Which app.
+        app: AppId,
+        /// Take over from a deployment that holds it.
+        force: bool,
+    },
+    /// Deletes an app.
+    RemoveApp {
+        /// Which app.
+        app: AppId,
+        /// Take over from a deployment that holds it.
+        force: bool,
+    },
+    /// Ends a deployment by a new one that reverts its changes.
+    RollBack {
+        /// Which deployment.
+        deployment: DeploymentId,
+    },
+    /// Ends a deployment where it stands.
+    Cancel {
+        /// Which deployment.
+        deployment: DeploymentId,
+    },
+    /// Kills instances. Without `scale`, others take their places.
+    Kill {
+        /// Which ones; unknown and already stopping ones are passed over.
+        instances: Vec<InstanceId>,
+        /// Also lower the apps' wanted numbers by as many, in a deployment.
+        scale: bool,
+        /// With `scale`: take over from deployments that hold one of the apps.
+        force: bool,
+    },
+    /// Ends an app's launch delay.
+    ResetBackoff {
+        /// Which app.
+        app: AppId,
+    },
+    /// An agent introduced its node; also brings a lost node back.
+    Register {
+        /// The node.
+        node: NodeDescription,
+    },
+    /// A node's agent was not heard of for too long.
+    Lose {
+        /// The node.
+        node: NodeId,
+    },
+    /// A node's agent says whether new instances would start.
+    Degrade {
+        /// The node.
+        node: NodeId,
+        /// Why they would not; absent when all is well again.
+        reason: Option<String>,
+    },
+    /// Forgets a lost node and all that was on it.
+    RemoveNode {
+        /// The node.
+        node: NodeId,
+    },
+    /// What an agent saw of its instances.
+    Report {
+        /// The agent's node.
+        node: NodeId,
+        /// What it saw; each replaces what was known.
+        observations: Vec<Observation>,
+    },
+    /// The next steps of the leader's plan; each is checked again and taken or passed over.
+    Execute {
+        /// The steps, in order.
+        steps: Vec<Step>,
+    },
+}
+
+/// A condition on what is there when an app is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Expect {
+    /// None: create or change.
+    Any,
+    /// There must be no such app.
+    Absent,
+    /// The app's wanted version must be this one: nothing changed since it was read.
+    Version(Version),
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Step {
+    /// Place a new instance of the app's wanted version.
+    Launch {
+        /// Which app.
+        app: AppId,
+        /// The app's [`crate::AppVersion::run`] that was planned with: another by now makes the step void.
+        run: Version,
+        /// Where.
+        node: NodeId,
+        /// The host ports, one for each of the app's ports that wants one.
+        ports: Vec<u16>,
+    },
+    /// End an instance and remove its container.
+    Stop {
+        /// Which one.
+        instance: InstanceId,
+        /// Why.
+        reason: StopReason,
+    },
+    /// One app of a deployment is as wanted.
+    Settle {
+        /// Which deployment.
+        deployment: DeploymentId,
+        /// Which app of it.
+        app: AppId,
+    },
+}
+
+/// What an accepted entry did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The entry's index.
+    pub index: u64,
+    /// The version of what was put, removed or restarted.
+    pub version: Option<Version>,
+    /// The deployment that carries the change out.
+    pub deployment: Option<DeploymentId>,
+    /// The instances that a kill took.
+    pub killed: Vec<InstanceId>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+}
+
+/// Why an entry changed nothing: an answer, the same on every member.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// No such app.
+    #[error("App '{app}' does not exist")]
+    NoApp {
+        /// Which.
+        app: AppId,
+    },
+    /// No such deployment, or it has ended.
+    #[error("DeploymentPlan {deployment} does not exist")]
+    NoDeployment {
+        /// Which.
+        deployment: DeploymentId,
+    },
+    /// No such node.
+    #[error("Node '{node}' does not exist")]
+    NoNode {
+        /// Which.
+        node: NodeId,
+    },
+    /// There is an app of this name already.
+    #[error("An app with id [{app}] already exists.")]
+    Exists {
+        /// Which.
+        app: AppId,
+    },
+    /// One app's path would lie inside another's.
+    #[error("App '{app}' cannot be created: its path lies inside, or around, that of app '{other}'. Choose another id.")]
+    Nested {
+        /// The new one.
+        app: AppId,
+        /// The one that is there.
+        other: AppId,
+    },
+    /// The app was changed since it was read.
+    #[error("App '{app}' was changed meanwhile: its version is not the expected one. Read it again and repeat.")]
+    Changed {
+        /// Which.
+        app: AppId,
+    },
+    /// Deployments under way hold an app.
+    #[error("App is locked by one or more deployments. Override with the option '?force=true'. View details at '/v2/deployments/<DEPLOYMENT_ID>'.")]
+    Locked {
+        /// Those deployments.
+        deployments: Vec<DeploymentId>,
+    },
+    /// No service port is left to choose.
+    #[error("All ports in the range [10000-20000) are already in use")]
+    NoServicePort,
+    /// Another agent has this name.
+    #[error("Node name '{node}' is taken: another agent registered it and is not lost. Give this agent another name, or stop the other one.")]
+    NameTaken {
+        /// Which name.
+        node: NodeId,
+    },
+    /// The node is not lost.
+    #[error("Node '{node}' is not lost: stop its agent first, then remove it.")]
+    NodeAlive {
+        /// Which.
+        node: NodeId,
+    },
+    /// The entry says nothing new: a repeated report, a plan overtaken by events.
+    #[error("nothing to do")]
+    Nothing,
+}

@@ -1,0 +1,80 @@
+//! What happened: the only way to learn of a change.
+
+use crate::model::{AppId, AppVersion, Deployment, DeploymentId, Health, Instance, Node, NodeId};
+use std::sync::Arc;
+
+/// A change of the cluster that took place. Order within an entry is the order in which it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An app was created or has a new wanted version.
+    AppPut {
+        /// The version.
+        version: Arc<AppVersion>,
+        /// Whether it is new.
+        created: bool,
+    },
+    /// An app's last instance ended after its deletion.
+    AppRemoved {
+        /// Which app.
+        app: AppId,
+    },
+    /// A deployment began.
+    DeploymentStarted {
+        /// The deployment.
+        deployment: Arc<Deployment>,
+    },
+    /// One app of a deployment is as wanted.
+    DeploymentSettled {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// The app.
+        app: AppId,
+    },
+    /// A deployment ended; its outcome says how.
+    DeploymentEnded {
+        /// The deployment.
+        deployment: Arc<Deployment>,
+    },
+    /// An instance was placed.
+    InstanceLaunched {
+        /// The instance.
+        instance: Arc<Instance>,
+    },
+    /// An instance shall end.
+    InstanceStopping {
+        /// The instance.
+        instance: Arc<Instance>,
+    },
+    /// An instance's condition changed.
+    InstanceChanged {
+        /// The instance, as it is now.
+        instance: Arc<Instance>,
+    },
+    /// An instance's health changed.
+    HealthChanged {
+        /// The instance, as it is now.
+        instance: Arc<Instance>,
+        /// What was known before.
+        before: Health,
+    },
+    /// An instance's container is gone, and what it held is free.
+    InstanceRemoved {
+        /// The instance, as it was last.
+        instance: Arc<Instance>,
+    },
+    /// An app's launch delay ended or was reset.
+    BackoffReset {
+        /// Which app.
+        app: AppId,
+    },
+    /// A node came, came back, was lost, degraded or restored.
+    NodeChanged {
+        /// The node, as it is now.
+        node: Arc<Node>,
+    },
+    /// A node was forgotten.
+    NodeRemoved {
+        /// Which node.
+        node: NodeId,
+    },
+}

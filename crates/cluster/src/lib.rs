@@ -1,0 +1,41 @@
+//! All decisions of Ekiden, pure.
+//!
+//! The cluster is a function: what is *wanted* (apps) and what is *seen* (reports of agents) go in as
+//! [`Command`]s, [`State::apply`] moves the cluster one log entry forward, and [`plan`] compares wanted with seen
+//! and says what to do next. Nothing in here performs an effect, reads a clock, draws a random number or iterates in
+//! an order that two members could disagree on; `clippy.toml` beside this crate and the workspace's tidy test hold
+//! that.
+//!
+//! | read | to learn |
+//! |---|---|
+//! | [`model`] | the nouns: app, instance, node, deployment, constraint, health check |
+//! | [`command`], [`event`] | what can be asked, what can happen |
+//! | [`mod@apply`] | how an entry changes the state |
+//! | [`mod@plan`], [`rollout`], [`place`] | what to launch, what to stop, and where |
+//! | [`explain`] | why something waits |
+//! | [`agent`] | the agent's half: assignments to container operations |
+//! | [`catalog`] | instances to Consul services |
+
+pub mod model;
+
+pub mod command;
+pub mod event;
+
+pub mod apply;
+pub mod state;
+
+pub mod capacity;
+pub mod explain;
+pub mod liveness;
+pub mod place;
+pub mod plan;
+pub mod rollout;
+
+pub mod agent;
+pub mod catalog;
+
+pub use command::{Applied, Command, Entry, Expect, Principal, Rejected, Step};
+pub use event::Event;
+pub use model::*;
+pub use plan::{Agenda, Plan, plan};
+pub use state::State;

@@ -1,0 +1,324 @@
+//! Apps: what users want to run.
+
+use super::{AppId, CheckPort, Constraint, DeploymentId, EndKind, HealthCheck, HealthKind, InstanceId, NodeId};
+use super::{Resources, Timestamp, Version};
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An app as the cluster keeps it: its wanted version, its history and its instances.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct App {
+    /// Its path.
+    pub id: AppId,
+    /// The wanted version.
+    pub current: Arc<AppVersion>,
+    /// Every kept version, [`App::current`] among them: the newest 50, and all that an instance still runs.
+    pub versions: OrdMap<Version, Arc<AppVersion>>,
+    /// Its instances, also ended ones whose container was not yet confirmed removed.
+    pub instances: OrdSet<InstanceId>,
+    /// The deployment that changes it now, if one does: the app is locked.
+    pub deployment: Option<DeploymentId>,
+    /// It was deleted, and goes as soon as its instances have ended.
+    pub removing: bool,
+    /// How long launches wait after failures.
+    pub backoff: Backoff,
+    /// The last failure of an instance.
+    pub last_failure: Option<Arc<Failure>>,
+}
+
+/// One accepted definition of an app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppVersion {
+    /// When it was accepted: its name.
+    pub version: Version,
+    /// The version at which [`RunSpec`] last changed, or was restarted: instances of an older one are out of date.
+    pub run: Version,
+    /// The version at which anything but the number of instances last changed.
+    pub configured: Version,
+    /// The version at which the number of instances last changed.
+    pub scaled: Version,
+    /// What was asked for.
+    pub spec: AppSpec,
+}
+
+/// What a user asks for: the content of an app definition, in whole units, all defaults filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppSpec {
+    /// Its path.
+    pub id: AppId,
+    /// How many instances shall run.
+    pub instances: u32,
+    /// What is inside each container. A change replaces the instances.
+    pub run: RunSpec,
+    /// How instances are placed, checked and replaced. A change replaces nothing.
+    pub policy: Policy,
+}
+
+/// The part of an app's definition that makes its containers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// Command line, run by `/bin/sh -c` in place of the image's entrypoint.
+    pub cmd: Option<String>,
+    /// Arguments for the image's entrypoint. Never together with `cmd`.
+    pub args: Vec<String>,
+    /// The user the container's process runs as; the image's own if absent.
+    pub user: Option<String>,
+    /// Environment; wins over what Ekiden injects.
+    pub env: BTreeMap<String, String>,
+    /// What each instance takes of its node.
+    pub resources: Resources,
+    /// Image reference, such as `registry.example/pay-api:1.2`.
+    pub image: String,
+    /// Pull before every start, also when the node has the image.
+    pub force_pull: bool,
+    /// Extra options for Docker, each from an allow-list (`docs/marathon.md`).
+    pub parameters: Vec<(String, String)>,
+    /// Directories of the node mounted into the container.
+    pub volumes: Vec<HostVolume>,
+    /// How the container is attached.
+    pub network: Network,
+    /// The ports, in order.
+    pub ports: Vec<PortSpec>,
+    /// Host network: the port definitions' numbers are the host ports, not only service ports.
+    pub require_ports: bool,
+}
+
+/// The part of an app's definition that running containers need not know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Free text for people and tools; some name and tag the Consul service.
+    pub labels: BTreeMap<String, String>,
+    /// Where instances may run.
+    pub constraints: Vec<Constraint>,
+    /// How the agent asks whether an instance is healthy.
+    pub health_checks: Vec<HealthCheck>,
+    /// Limits of a rolling update.
+    pub upgrade: UpgradeStrategy,
+    /// First delay after a failure, milliseconds.
+    pub backoff_ms: u64,
+    /// Each further delay is this many times the last; parts per million, at least 1 000 000.
+    pub backoff_factor_ppm: u64,
+    /// No delay is longer.
+    pub backoff_max_ms: u64,
+    /// From the polite to the hard stop signal; the cluster's default if absent.
+    pub kill_grace_ms: Option<u64>,
+    /// Which instances go first when there are too many.
+    pub kill_selection: KillSelection,
+    /// What happens to instances of a lost node.
+    pub unreachable: Unreachable,
+    /// `acceptedResourceRoles` as given; kept to print it back.
+    pub accepted_roles: Vec<String>,
+}
+
+/// A directory of the node inside the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostVolume {
+    /// Path inside.
+    pub container_path: String,
+    /// Path on the node.
+    pub host_path: String,
+    /// Whether the container may write.
+    pub mode: VolumeMode,
+}
+
+/// Whether a container may write to a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VolumeMode {
+    /// Read and write.
+    Rw,
+    /// Read only.
+    Ro,
+}
+
+/// How a container is attached to the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    /// It shares the node's own network.
+    Host,
+    /// It has an address on the node's Docker bridge; ports are mapped.
+    Bridge,
+}
+
+/// One port of an app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortSpec {
+    /// Bridge: the port inside the container, 0 for the same number as the host port. Host network: unused, 0.
+    pub container_port: u16,
+    /// Which port of the node it takes.
+    pub host_port: WantedHostPort,
+    /// Number for load balancers, unique in the cluster when the cluster chose it; 0 until chosen.
+    pub service_port: u16,
+    /// Transport.
+    pub protocol: Protocol,
+    /// Name, unique in the app.
+    pub name: Option<String>,
+    /// Labels of this port.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Which port of the node an app's port takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WantedHostPort {
+    /// None: reachable inside the container network only.
+    None,
+    /// One from the node's range.
+    Any,
+    /// Exactly this one.
+    Fixed(u16),
+}
+
+/// A port's transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// Both, with one number.
+    Both,
+}
+
+/// Limits that hold while instances of one version replace those of another (`marathon.md` §3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradeStrategy {
+    /// This part of the instances stays healthy; parts per million.
+    pub min_health_ppm: u32,
+    /// By this part the number of instances may be exceeded; parts per million.
+    pub max_over_ppm: u32,
+}
+
+impl UpgradeStrategy {
+    const WHOLE: u64 = 1_000_000;
+
+    /// How many healthy instances an update of `n` must leave: `ceil(n * minimumHealthCapacity)`.
+    pub fn min_healthy(self, n: u32) -> u32 {
+        (u64::from(n) * u64::from(self.min_health_ppm)).div_ceil(Self::WHOLE) as u32
+    }
+
+    /// How many instances may exist during an update of `n`: `floor(n * (1 + maximumOverCapacity))`, and one more
+    /// where that would leave no room to move (minimum health of all and no over-capacity).
+    pub fn max_running(self, n: u32) -> u32 {
+        let max = (u64::from(n) * (Self::WHOLE + u64::from(self.max_over_ppm)) / Self::WHOLE) as u32;
+        if max <= self.min_healthy(n) { max.max(self.min_healthy(n)) + 1 } else { max }
+    }
+}
+
+/// Which instances go first when there are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KillSelection {
+    /// The latest launched.
+    YoungestFirst,
+    /// The earliest launched.
+    OldestFirst,
+}
+
+/// What happens to instances of a node that was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unreachable {
+    /// They are never replaced; they count until the node is back.
+    Disabled,
+    /// They are replaced after a while.
+    After {
+        /// From the loss of the node to the replacement, milliseconds.
+        inactive_ms: u64,
+        /// From the loss of the node to forgetting the instance, milliseconds.
+        expunge_ms: u64,
+    },
+}
+
+/// How long launches of an app wait after failures (`marathon.md` §3.6); replicated, so that a new leader keeps it.
+///
+/// The delay counts from the launch of the instance that failed, not from its end: one that lived longer than its
+/// delay is replaced at once, one that ends at the start waits the whole delay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backoff {
+    /// Failures in a row.
+    pub failures: u32,
+    /// The present delay, milliseconds; 0 without failures.
+    pub delay_ms: u64,
+    /// No launch before this moment.
+    pub until: Timestamp,
+    /// When the last failure was seen.
+    pub failed_at: Timestamp,
+}
+
+/// How an instance failed; Marathon's `lastTaskFailure`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which instance.
+    pub instance: InstanceId,
+    /// Where it ran.
+    pub node: NodeId,
+    /// How it ended.
+    pub kind: EndKind,
+    /// Why, for people.
+    pub message: String,
+    /// When the cluster learnt of it.
+    pub at: Timestamp,
+    /// The app's version it was launched for.
+    pub version: Version,
+}
+
+impl AppSpec {
+    /// The health check's port of an instance with these host ports, as seen from the agent: the mapped host port,
+    /// or the container's own where none is mapped. `None` for checks without a port, or one that does not exist.
+    pub fn check_port(&self, check: &HealthCheck, host_ports: &[u16]) -> Option<CheckTarget> {
+        let (HealthKind::Http { port, .. } | HealthKind::Tcp { port }) = &check.kind else { return None };
+        match *port {
+            CheckPort::Number(number) => Some(match self.run.network {
+                Network::Host => CheckTarget::Host(number),
+                Network::Bridge => CheckTarget::Container(number),
+            }),
+            CheckPort::Index(n) => {
+                let port = self.run.ports.get(n as usize)?;
+                match self.host_port(n as usize, host_ports) {
+                    Some(number) => Some(CheckTarget::Host(number)),
+                    None => Some(CheckTarget::Container(port.container_port)),
+                }
+            }
+        }
+    }
+
+    /// The host port that an instance with these `host_ports` has for the app's `n`-th port, if that one has any.
+    pub fn host_port(&self, n: usize, host_ports: &[u16]) -> Option<u16> {
+        let port = self.run.ports.get(n)?;
+        if port.host_port == WantedHostPort::None {
+            return None;
+        }
+        let before = self.run.ports[..n].iter().filter(|it| it.host_port != WantedHostPort::None).count();
+        host_ports.get(before).copied()
+    }
+}
+
+/// Where a probe connects to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckTarget {
+    /// A port of the node.
+    Host(u16),
+    /// A port at the container's own address.
+    Container(u16),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upgrade_limits_round_as_marathon_does() {
+        for (n, min, over, expect) in [
+            (4, 1_000_000, 1_000_000, (4, 8)),
+            (4, 1_000_000, 0, (4, 5)),
+            (4, 500_000, 0, (2, 4)),
+            (3, 500_000, 500_000, (2, 4)),
+            (1, 1_000_000, 0, (1, 2)),
+            (10, 0, 0, (0, 10)),
+            (3, 333_333, 0, (1, 3)),
+            (0, 1_000_000, 0, (0, 1)),
+        ] {
+            let upgrade = UpgradeStrategy { min_health_ppm: min, max_over_ppm: over };
+            assert_eq!((upgrade.min_healthy(n), upgrade.max_running(n)), expect, "n={n} min={min} over={over}");
+        }
+    }
+}

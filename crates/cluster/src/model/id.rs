@@ -1,0 +1,291 @@
+//! Names of things. One type per kind of thing, so that none can be taken for another.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// An app's absolute path, such as `/pay/api`: what users type.
+///
+/// Segments follow Marathon's pattern: lower-case letters, digits, `-` inside, `.` between such parts.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppId(Arc<str>);
+
+/// Why a text is not an app id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// There is no segment.
+    #[error("must name an app, such as /group/app; it is empty")]
+    Empty,
+    /// A segment breaks the pattern.
+    #[error(
+        "must fully match regular expression '^(([a-z0-9]|[a-z0-9][a-z0-9\\-]*[a-z0-9])\\.)*([a-z0-9]|[a-z0-9][a-z0-9\\-]*[a-z0-9])|(\\.|\\.\\.)$' in every segment"
+    )]
+    Pattern,
+    /// A segment has more than 63 characters, or all have more than 253.
+    #[error("is too long: at most 63 characters a segment and 253 in all")]
+    Length,
+    /// The last segment is one that the API uses itself.
+    #[error("must not end in 'restart', 'tasks' or 'versions': these name sub-resources of the API")]
+    Reserved,
+    /// More than 16 segments.
+    #[error("is nested too deeply: at most 16 segments")]
+    Depth,
+}
+
+impl AppId {
+    /// Reads an id as users write it: `pay/api` and `/pay/api` are the same, `.` and `..` are resolved from the root.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let mut segments: Vec<&str> = Vec::new();
+        for segment in text.split('/').filter(|it| !it.is_empty()) {
+            match segment {
+                "." => {}
+                ".." => {
+                    segments.pop();
+                }
+                _ => segments.push(segment),
+            }
+        }
+        let Some(last) = segments.last() else { return Err(IdError::Empty) };
+        if matches!(*last, "restart" | "tasks" | "versions") {
+            return Err(IdError::Reserved);
+        }
+        if segments.iter().any(|it| it.len() > 63) || segments.iter().map(|it| it.len() + 1).sum::<usize>() > 253 {
+            return Err(IdError::Length);
+        }
+        if segments.len() > 16 {
+            return Err(IdError::Depth);
+        }
+        if !segments.iter().all(|it| is_segment(it)) {
+            return Err(IdError::Pattern);
+        }
+        Ok(Self(format!("/{}", segments.join("/")).into()))
+    }
+
+    /// The path, with its leading slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path without its leading slash, its segments joined by `separator`: `pay_api`.
+    pub fn joined(&self, separator: &str) -> String {
+        self.0[1..].replace('/', separator)
+    }
+
+    /// The segments, outermost first.
+    pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0[1..].split('/')
+    }
+}
+
+/// `^(([a-z0-9]|[a-z0-9][a-z0-9\-]*[a-z0-9])\.)*([a-z0-9]|[a-z0-9][a-z0-9\-]*[a-z0-9])$`
+fn is_segment(segment: &str) -> bool {
+    segment.split('.').all(|part| {
+        let inner = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';
+        !part.is_empty() && part.bytes().all(inner) && !part.starts_with('-') && !part.ends_with('-')
+    })
+}
+
+/// A node's name: unique in the cluster, by default the machine's host name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(Arc<str>);
+
+impl NodeId {
+    /// Takes a name as it is; [`NodeId::is_valid`] says whether an agent may use it.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// Whether the name has 1 to 253 letters, digits, `-`, `.` or `_`.
+    pub fn is_valid(name: &str) -> bool {
+        let allowed = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'.' | b'_');
+        (1..=253).contains(&name.len()) && name.bytes().all(allowed)
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+macro_rules! text_id {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Ok(Self(String::deserialize(deserializer)?.into()))
+            }
+        }
+    };
+}
+text_id!(AppId);
+text_id!(NodeId);
+
+/// Names a cluster for its whole life; 48 random bits, drawn once by the first leader.
+///
+/// It is a part of every instance's id, so that the containers of two clusters on one Docker engine never meet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClusterId(pub u64);
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:012x}", self.0 & MASK_48)
+    }
+}
+
+const MASK_48: u64 = (1 << 48) - 1;
+
+/// Packs cluster, log index and ordinal into a UUID of version 8 (RFC 9562 §5.8), ordered by index, then ordinal:
+/// 48 bits cluster, 4 version, 12 index (high), 2 variant, 36 index (low), 26 ordinal.
+const fn derived_uuid(cluster: ClusterId, index: u64, ordinal: u32) -> u128 {
+    let index = index & MASK_48;
+    ((cluster.0 & MASK_48) as u128) << 80
+        | 8u128 << 76
+        | ((index >> 36) as u128) << 64
+        | 0b10u128 << 62
+        | ((index & ((1 << 36) - 1)) as u128) << 26
+        | (ordinal & ((1 << 26) - 1)) as u128
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u128);
+
+        impl $name {
+            /// The id of the `ordinal`-th such thing made by the log entry at `index`.
+            pub const fn derive(cluster: ClusterId, index: u64, ordinal: u32) -> Self {
+                Self(derived_uuid(cluster, index, ordinal))
+            }
+
+            /// The cluster that made it.
+            pub const fn cluster(self) -> ClusterId {
+                ClusterId((self.0 >> 80) as u64)
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let it = self.0;
+                write!(
+                    f,
+                    "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+                    it >> 96, (it >> 80) & 0xffff, (it >> 64) & 0xffff, (it >> 48) & 0xffff, it & 0xffff_ffff_ffff
+                )
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+        impl FromStr for $name {
+            type Err = NotAUuid;
+            fn from_str(text: &str) -> Result<Self, NotAUuid> {
+                parse_uuid(text).map(Self)
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    ((self.0 >> 64) as u64, self.0 as u64).serialize(serializer)
+                }
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+                } else {
+                    let (high, low) = <(u64, u64)>::deserialize(deserializer)?;
+                    Ok(Self(u128::from(high) << 64 | u128::from(low)))
+                }
+            }
+        }
+    };
+}
+uuid_id!(
+    /// Names one instance, for ever: also the name of its container. Sorts by age within a cluster.
+    InstanceId
+);
+uuid_id!(
+    /// Names one deployment, for ever. Sorts by age within a cluster.
+    DeploymentId
+);
+
+/// A text that is not a UUID in its hyphenated lower-case form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a UUID of the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")]
+pub struct NotAUuid;
+
+fn parse_uuid(text: &str) -> Result<u128, NotAUuid> {
+    let groups = [8, 4, 4, 4, 12];
+    let parts: Vec<&str> = text.split('-').collect();
+    let shaped = parts.len() == groups.len() && parts.iter().zip(groups).all(|(part, n)| part.len() == n);
+    if !shaped || !text.bytes().all(|it| it == b'-' || it.is_ascii_hexdigit()) {
+        return Err(NotAUuid);
+    }
+    u128::from_str_radix(&parts.concat(), 16).map_err(|_| NotAUuid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn app_ids_are_read_as_users_write_them() {
+        for (text, expect) in [
+            ("/pay/api", Ok("/pay/api")),
+            ("pay/api", Ok("/pay/api")),
+            ("//pay/api/", Ok("/pay/api")),
+            ("/a/../b", Ok("/b")),
+            ("/v1.2/x-y", Ok("/v1.2/x-y")),
+            ("", Err(IdError::Empty)),
+            ("/", Err(IdError::Empty)),
+            ("/..", Err(IdError::Empty)),
+            ("/Pay", Err(IdError::Pattern)),
+            ("/a_b", Err(IdError::Pattern)),
+            ("/-a", Err(IdError::Pattern)),
+            ("/a..b", Err(IdError::Pattern)),
+            ("/a\0b", Err(IdError::Pattern)),
+            ("/x/versions", Err(IdError::Reserved)),
+        ] {
+            assert_eq!(AppId::parse(text).as_ref().map(AppId::as_str), expect.as_ref().copied(), "{text:?}");
+        }
+        assert_eq!(AppId::parse(&"a".repeat(64)), Err(IdError::Length));
+        assert_eq!(AppId::parse(&"a/".repeat(17)), Err(IdError::Depth));
+    }
+
+    #[test]
+    fn derived_ids_print_parse_and_sort_by_age() {
+        let cluster = ClusterId(0x1234_5678_9abc);
+        let ids: Vec<_> =
+            [(1, 0), (1, 1), (2, 0), (1 << 40, 3)].map(|(i, n)| InstanceId::derive(cluster, i, n)).to_vec();
+        assert!(ids.is_sorted());
+        for id in ids {
+            let text = id.to_string();
+            assert_eq!(text.parse(), Ok(id));
+            assert_eq!(&text[14..15], "8", "the version nibble");
+            assert!("89ab".contains(&text[19..20]), "the variant");
+            assert_eq!(id.cluster(), cluster);
+        }
+        assert!("12345678-9abc".parse::<InstanceId>().is_err());
+    }
+}

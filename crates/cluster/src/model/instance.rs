@@ -1,0 +1,140 @@
+//! Instances: one container each.
+
+use super::{AppId, CheckResult, Health, InstanceId, NodeId, Resources, Timestamp, Version};
+use serde::{Deserialize, Serialize};
+
+/// One placed copy of an app.
+///
+/// Two fields, two writers: [`Instance::goal`] is written only by commands of the control plane,
+/// [`Instance::condition`] only by reports of the node's agent, and neither ever goes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its name, and its container's.
+    pub id: InstanceId,
+    /// The app it belongs to.
+    pub app: AppId,
+    /// The app's version it was launched for.
+    pub version: Version,
+    /// The [`super::AppVersion::run`] it was launched with.
+    pub run: Version,
+    /// The node it was placed on.
+    pub node: NodeId,
+    /// What it holds of its node until it is confirmed removed.
+    pub resources: Resources,
+    /// The host ports it holds, one for each of the app's ports that wants one, in their order.
+    pub ports: Vec<u16>,
+    /// What the cluster wants of it.
+    pub goal: Goal,
+    /// What its agent last said of it.
+    pub condition: Condition,
+    /// What its health checks say together.
+    pub health: Health,
+    /// Each health check's results, in the app's order; empty before the first.
+    pub checks: Vec<CheckResult>,
+    /// When it was placed.
+    pub launched_at: Timestamp,
+    /// When its agent saw it running, by the cluster's clock.
+    pub started_at: Option<Timestamp>,
+    /// The container's own address, where it has one.
+    pub ip: Option<String>,
+    /// What its agent is doing, or why it waits; for people.
+    pub message: String,
+}
+
+/// What the cluster wants of an instance. Only ever goes from run to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Goal {
+    /// It shall run.
+    Run,
+    /// It shall end and its container be removed.
+    Stop(StopReason),
+}
+
+/// Why an instance shall end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum StopReason {
+    /// A newer version took its place.
+    Replaced,
+    /// There were more than wanted.
+    Surplus,
+    /// The app was deleted.
+    Removed,
+    /// A user killed it.
+    Killed,
+    /// Its health checks failed too often.
+    Unhealthy,
+    /// It had ended by itself; its container is to be removed.
+    Ended,
+    /// Its node was lost, and another instance took its place.
+    Lost,
+}
+
+/// How far an instance has come. Ordered: a report never takes it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Condition {
+    /// Placed; its agent has not seen it running yet.
+    Staging,
+    /// Its container runs.
+    Running,
+    /// Its container has ended, or could not be started.
+    Ended(End),
+}
+
+/// How an instance ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// In which way.
+    pub kind: EndKind,
+    /// The container's exit code, where it had one.
+    pub exit_code: Option<i64>,
+    /// Why, for people.
+    pub message: String,
+}
+
+/// In which way an instance ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum EndKind {
+    /// With exit code 0, by itself.
+    Finished,
+    /// With another exit code, by itself.
+    Failed,
+    /// By the kernel, for want of memory.
+    OutOfMemory,
+    /// It could not be started: image, port or configuration.
+    NotStarted,
+    /// Because the cluster wanted it to.
+    Killed,
+    /// Its health checks failed too often.
+    Unhealthy,
+    /// Its container is gone, and nobody knows why.
+    Vanished,
+}
+
+impl EndKind {
+    /// Whether it delays the app's next launch and becomes its last failure.
+    pub const fn is_failure(self) -> bool {
+        !matches!(self, Self::Killed)
+    }
+}
+
+impl Instance {
+    /// Whether it shall run and has not ended: it counts towards what the app wants.
+    pub const fn is_wanted(&self) -> bool {
+        matches!(self.goal, Goal::Run) && !self.has_ended()
+    }
+
+    /// Whether its container has ended.
+    pub const fn has_ended(&self) -> bool {
+        matches!(self.condition, Condition::Ended(_))
+    }
+
+    /// Whether its container runs.
+    pub const fn is_running(&self) -> bool {
+        matches!(self.condition, Condition::Running)
+    }
+
+    /// Whether it serves: running, and healthy where the app has health checks.
+    pub fn is_serving(&self, has_checks: bool) -> bool {
+        self.is_running() && (!has_checks || self.health == Health::Healthy)
+    }
+}

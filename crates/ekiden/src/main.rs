@@ -1,0 +1,2 @@
+//! ekiden
+fn main() {}
