@@ -1,0 +1,39 @@
+# The commands of this repository; each sets up what it needs first.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo clean-demo test lint fmt bench sim
+
+# Where scripts/setup puts the programs that the tests run.
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ekiden/bin
+export PATH := $(TOOLS):$(PATH):/usr/sbin
+SEED ?= 1
+
+help: ## Shows this list.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+demo: ## Starts Ekiden on this machine's Docker engine and deploys a service of three instances.
+	scripts/setup build docker
+	cargo build --workspace --locked
+	scripts/with-docker scripts/demo
+
+clean-demo: ## Removes the demo's service, stops Ekiden and forgets its data.
+	scripts/with-docker scripts/demo stop
+	rm -rf .demo
+
+test: ## Runs every test: unit, property, simulation, end to end on real Docker and Consul.
+	scripts/setup build docker consul prometheus python dig
+	scripts/with-docker cargo test --workspace --locked
+
+lint: ## Checks form, lints, docs, licences and what may depend on what.
+	scripts/setup build
+	scripts/lint
+
+fmt: ## Formats the sources.
+	cargo fmt --all
+
+bench: ## Measures against etcd, Docker Swarm and a bare Docker client, and writes docs/benchmarks.md.
+	scripts/setup build docker etcd
+	scripts/with-docker cargo run --release --locked -p tests --bin bench
+
+sim: ## Replays one seed of the simulation: make sim SEED=7
+	cargo run --locked -p tests --bin sim -- --seed $(SEED)
