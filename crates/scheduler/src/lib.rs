@@ -1,1 +1,3 @@
-//! scheduler
+//! One member of the control plane: raft, disk, peers, the leader's loop.
+
+pub mod log;
