@@ -1,0 +1,461 @@
+//! What must stay true of the repository itself: who may depend on whom, and what no source may contain.
+//!
+//! Each rule is a function from what it reads to what it finds wrong, so that a planted fault can show
+//! that it finds anything at all. The rules' own examples are put together by `concat!`, or they would
+//! break the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The house: each crate, and the crates of the workspace that it may and does depend on.
+/// `tests` is not listed, it may know everything; `demo-app` is deployed, not linked.
+const EDGES: [(&str, &[&str]); 7] = [
+    ("cluster", &[]),
+    ("api", &["cluster"]),
+    ("scheduler", &["api", "cluster"]),
+    ("agent", &["api", "cluster"]),
+    ("ctl", &["api"]),
+    ("ekiden", &["agent", "api", "ctl", "scheduler"]),
+    ("demo-app", &[]),
+];
+
+/// Crates with the right to name a library, as in `deny.toml`.
+const OWNERS: [(&str, &[&str]); 3] = [
+    ("bollard", &["agent", "tests"]),
+    ("consulrs", &["agent"]),
+    ("raft", &["scheduler"]),
+];
+
+/// What decisions must not reach, at any depth.
+const IMPURE: [&str; 7] = [
+    "tokio", "raft", "bollard", "consulrs", "axum", "hyper", "tracing",
+];
+
+/// Marks of unfinished work. The first three count only as whole words.
+const UNFINISHED: [&str; 5] = [
+    concat!("TO", "DO"),
+    concat!("FIX", "ME"),
+    concat!("X", "XX"),
+    concat!("todo", "!("),
+    concat!("unimplemented", "!("),
+];
+
+/// Hosts of package registries: where a machine gets its packages from is for the machine to say.
+const REGISTRIES: [&str; 10] = [
+    concat!("crates", ".io"),
+    concat!("deb.debian", ".org"),
+    concat!("security.debian", ".org"),
+    concat!("snapshot.debian", ".org"),
+    concat!("archive.ubuntu", ".com"),
+    concat!("pypi", ".org"),
+    concat!("pythonhosted", ".org"),
+    concat!("npmjs", ".org"),
+    concat!("npmjs", ".com"),
+    concat!("proxy.golang", ".org"),
+];
+
+#[test]
+fn crate_edges_are_those_of_the_house() {
+    assert_eq!(wrong_edges(&packages(&metadata())), NOTHING);
+}
+
+#[test]
+fn libraries_stay_with_their_owners() {
+    assert_eq!(wrong_owners(&packages(&metadata())), NOTHING);
+}
+
+#[test]
+fn decisions_reach_no_effects() {
+    assert_eq!(impure(&reach(&metadata(), "cluster")), NOTHING);
+}
+
+#[test]
+fn every_source_opens_with_its_purpose() {
+    assert_eq!(over_sources(without_purpose), NOTHING);
+}
+
+#[test]
+fn no_test_is_ignored_without_a_reason() {
+    assert_eq!(over_sources(ignored_without_reason), NOTHING);
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    assert_eq!(over_sources(unfinished), NOTHING);
+}
+
+#[test]
+fn no_file_names_a_package_registry() {
+    assert_eq!(over_sources(names_a_registry), NOTHING);
+}
+
+const NOTHING: [String; 0] = [];
+
+/// A crate of the workspace: its name and all it names as dependencies, of whatever kind.
+struct Package {
+    name: String,
+    dependencies: BTreeSet<String>,
+}
+
+fn wrong_edges(packages: &[Package]) -> Vec<String> {
+    let members: BTreeSet<_> = packages
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect();
+    let house = BTreeMap::from(EDGES);
+    let mut wrong = Vec::new();
+    for package in packages.iter().filter(|package| package.name != "tests") {
+        let Some(allowed) = house.get(package.name.as_str()) else {
+            wrong.push(format!("crate {} has no place in the house", package.name));
+            continue;
+        };
+        let allowed: BTreeSet<_> = allowed.iter().copied().collect();
+        let actual: BTreeSet<_> = package.dependencies.iter().map(String::as_str).collect();
+        let actual: BTreeSet<_> = actual.intersection(&members).copied().collect();
+        wrong.extend(
+            actual
+                .difference(&allowed)
+                .map(|it| format!("{} must not depend on {it}", package.name)),
+        );
+        wrong.extend(
+            allowed
+                .difference(&actual)
+                .map(|it| format!("{} no longer depends on {it}", package.name)),
+        );
+    }
+    for name in house.keys().filter(|name| !members.contains(*name)) {
+        wrong.push(format!("crate {name} is gone"));
+    }
+    wrong
+}
+
+fn wrong_owners(packages: &[Package]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (library, owners) in OWNERS {
+        for package in packages {
+            if package.dependencies.contains(library) && !owners.contains(&package.name.as_str()) {
+                wrong.push(format!(
+                    "{} names {library}, which is for {owners:?}",
+                    package.name
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+fn impure(reached: &BTreeSet<String>) -> Vec<String> {
+    IMPURE
+        .iter()
+        .filter(|library| reached.contains(**library))
+        .map(|library| format!("decisions reach {library}"))
+        .collect()
+}
+
+fn without_purpose(file: &File) -> Vec<String> {
+    let bare = file.is("rs") && !file.text.starts_with("//! ");
+    if bare {
+        vec![format!("{}:1: opens without `//!`", file.path)]
+    } else {
+        vec![]
+    }
+}
+
+fn ignored_without_reason(file: &File) -> Vec<String> {
+    let bare = concat!("#[", "ignore]");
+    if file.is("rs") {
+        file.lines_with(|line| line.contains(bare), "ignored without a reason")
+    } else {
+        vec![]
+    }
+}
+
+fn unfinished(file: &File) -> Vec<String> {
+    let marked = |line: &str| {
+        let (words, calls) = UNFINISHED.split_at(3);
+        words.iter().any(|word| has_word(line, word))
+            || calls.iter().any(|call| line.contains(call))
+    };
+    // Prose may speak about unfinished work.
+    if file.is("md") {
+        vec![]
+    } else {
+        file.lines_with(marked, "left unfinished")
+    }
+}
+
+fn names_a_registry(file: &File) -> Vec<String> {
+    let index = concat!("registry+https://github.com/rust-lang/crates", ".io-index");
+    let is_source_of_lock =
+        |line: &str| file.path == "Cargo.lock" && line == format!("source = \"{index}\"");
+    let named =
+        |line: &str| REGISTRIES.iter().any(|host| line.contains(host)) && !is_source_of_lock(line);
+    file.lines_with(named, "names a package registry")
+}
+
+fn has_word(line: &str, word: &str) -> bool {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .any(|it| it == word)
+}
+
+/// A committed text file.
+struct File {
+    path: String,
+    text: String,
+}
+
+impl File {
+    fn is(&self, extension: &str) -> bool {
+        Path::new(&self.path)
+            .extension()
+            .is_some_and(|it| it == extension)
+    }
+
+    fn lines_with(&self, wrong: impl Fn(&str) -> bool, what: &str) -> Vec<String> {
+        let lines = self.text.lines().zip(1..).filter(|(line, _)| wrong(line));
+        lines
+            .map(|(line, number)| format!("{}:{number}: {what}: {}", self.path, line.trim()))
+            .collect()
+    }
+}
+
+fn over_sources(rule: impl Fn(&File) -> Vec<String>) -> Vec<String> {
+    let files = sources();
+    assert!(
+        files.iter().any(|file| file.path == "Cargo.toml"),
+        "the list of committed files is empty"
+    );
+    files.iter().flat_map(rule).collect()
+}
+
+/// Returns every committed file that is text.
+fn sources() -> Vec<File> {
+    let paths = run("git", &["ls-files", "-z"]);
+    let read = |path: &str| {
+        let text = std::fs::read_to_string(root().join(path)).ok()?; // An image, or not there yet.
+        Some(File {
+            path: path.to_owned(),
+            text,
+        })
+    };
+    paths.split('\0').filter_map(read).collect()
+}
+
+fn metadata() -> Value {
+    // Only what this platform is built of has been downloaded by now.
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let args = [
+        "metadata",
+        "--format-version",
+        "1",
+        "--locked",
+        "--offline",
+        "--filter-platform",
+        &platform,
+    ];
+    serde_json::from_str(&run(env!("CARGO"), &args)).expect("cargo metadata is JSON")
+}
+
+/// Returns the members of the workspace.
+fn packages(metadata: &Value) -> Vec<Package> {
+    let members: BTreeSet<_> = list(&metadata["workspace_members"]).map(text).collect();
+    list(&metadata["packages"])
+        .filter(|package| members.contains(text(&package["id"])))
+        .map(|package| Package {
+            name: text(&package["name"]).to_owned(),
+            dependencies: list(&package["dependencies"])
+                .map(|it| text(&it["name"]).to_owned())
+                .collect(),
+        })
+        .collect()
+}
+
+/// Returns the names of all packages that `from` is built of, without what only its tests use.
+fn reach(metadata: &Value, from: &str) -> BTreeSet<String> {
+    let names: BTreeMap<_, _> = list(&metadata["packages"])
+        .map(|package| (text(&package["id"]), text(&package["name"])))
+        .collect();
+    let nodes: BTreeMap<_, _> = list(&metadata["resolve"]["nodes"])
+        .map(|node| (text(&node["id"]), node))
+        .collect();
+    let start = list(&metadata["workspace_members"])
+        .map(text)
+        .find(|id| names[id] == from);
+    let mut open = vec![start.expect("a member of the workspace")];
+    let mut seen = BTreeSet::new();
+    while let Some(id) = open.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        let built_of = list(&nodes[id]["deps"])
+            .filter(|it| list(&it["dep_kinds"]).any(|kind| kind["kind"] != "dev"));
+        open.extend(built_of.map(|it| text(&it["pkg"])));
+    }
+    seen.into_iter().map(|id| names[id].to_owned()).collect()
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().expect("a list").iter()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests is in the workspace")
+}
+
+fn run(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(args)
+        .current_dir(root())
+        .output()
+        .expect("starts");
+    assert!(
+        output.status.success(),
+        "{program} {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Planted faults: each rule must find them, and only them.
+mod planted {
+    use super::*;
+
+    fn house() -> Vec<Package> {
+        EDGES
+            .iter()
+            .map(|(name, edges)| package(name, edges))
+            .collect()
+    }
+
+    fn package(name: &str, dependencies: &[&str]) -> Package {
+        Package {
+            name: name.to_owned(),
+            dependencies: dependencies.iter().map(|&it| it.to_owned()).collect(),
+        }
+    }
+
+    fn file(path: &str, text: &str) -> File {
+        File {
+            path: path.to_owned(),
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_edge_too_many_too_few_and_a_crate_without_place() {
+        assert_eq!(wrong_edges(&house()), NOTHING);
+
+        let mut packages = house();
+        packages[1].dependencies.insert("scheduler".into());
+        packages[4].dependencies.clear();
+        packages.push(package("utils", &["serde"]));
+        packages.push(package("tests", &["cluster", "ctl"]));
+        packages.remove(0);
+        assert_eq!(
+            wrong_edges(&packages),
+            [
+                "api must not depend on scheduler",
+                "api no longer depends on cluster",
+                "scheduler no longer depends on cluster",
+                "agent no longer depends on cluster",
+                "ctl no longer depends on api",
+                "crate utils has no place in the house",
+                "crate cluster is gone",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_library_in_the_wrong_hands() {
+        let packages = [
+            package("agent", &["bollard", "consulrs"]),
+            package("ctl", &["bollard"]),
+        ];
+        assert_eq!(
+            wrong_owners(&packages),
+            ["ctl names bollard, which is for [\"agent\", \"tests\"]"]
+        );
+    }
+
+    #[test]
+    fn an_effect_behind_a_pure_library() {
+        let metadata = serde_json::json!({
+            "workspace_members": ["c"],
+            "packages": [
+                { "id": "c", "name": "cluster" }, { "id": "i", "name": "innocent" },
+                { "id": "t", "name": "tokio" }, { "id": "a", "name": "axum" },
+            ],
+            "resolve": { "nodes": [
+                { "id": "c", "deps": [
+                    { "pkg": "i", "dep_kinds": [{ "kind": null }] }, { "pkg": "a", "dep_kinds": [{ "kind": "dev" }] },
+                ] },
+                { "id": "i", "deps": [{ "pkg": "t", "dep_kinds": [{ "kind": "dev" }, { "kind": null }] }] },
+                { "id": "t", "deps": [] },
+                { "id": "a", "deps": [] },
+            ] },
+        });
+        assert_eq!(
+            impure(&reach(&metadata, "cluster")),
+            ["decisions reach tokio"]
+        );
+    }
+
+    #[test]
+    fn a_source_without_purpose() {
+        assert_eq!(
+            without_purpose(&file("a.rs", "use std::fs;\n")),
+            ["a.rs:1: opens without `//!`"]
+        );
+        assert_eq!(without_purpose(&file("a.rs", "//! Files.\n")), NOTHING);
+        assert_eq!(without_purpose(&file("a.toml", "[package]\n")), NOTHING);
+    }
+
+    #[test]
+    fn a_test_ignored_in_silence() {
+        let silent = concat!("//! T.\n#[", "ignore]\nfn t() {}");
+        assert_eq!(ignored_without_reason(&file("a.rs", silent)).len(), 1);
+        assert_eq!(
+            ignored_without_reason(&file("a.rs", "#[ignore = \"needs a second machine\"]")),
+            NOTHING
+        );
+    }
+
+    #[test]
+    fn work_left_for_later() {
+        let text = UNFINISHED
+            .map(|mark| format!("    {mark} later\n"))
+            .concat();
+        assert_eq!(unfinished(&file("a.rs", &text)).len(), UNFINISHED.len());
+        assert_eq!(unfinished(&file("a.md", &text)), NOTHING);
+        assert_eq!(
+            unfinished(&file("a.sh", "mktemp /tmp/aXXXX; todo=1")),
+            NOTHING
+        );
+    }
+
+    #[test]
+    fn a_registry_by_its_host() {
+        let text = REGISTRIES
+            .map(|host| format!("see https://{host}/x\n"))
+            .concat();
+        assert_eq!(
+            names_a_registry(&file("docs/a.md", &text)).len(),
+            REGISTRIES.len()
+        );
+        let source = concat!(
+            "source = \"registry+https://github.com/rust-lang/crates",
+            ".io-index\"\n"
+        );
+        assert_eq!(names_a_registry(&file("Cargo.lock", source)), NOTHING);
+        assert_eq!(names_a_registry(&file("ui/lock", source)).len(), 1);
+    }
+}
