@@ -23,16 +23,11 @@ const EDGES: [(&str, &[&str]); 7] = [
 ];
 
 /// Crates with the right to name a library, as in `deny.toml`.
-const OWNERS: [(&str, &[&str]); 3] = [
-    ("bollard", &["agent", "tests"]),
-    ("consulrs", &["agent"]),
-    ("raft", &["scheduler"]),
-];
+const OWNERS: [(&str, &[&str]); 3] =
+    [("bollard", &["agent", "tests"]), ("consulrs", &["agent"]), ("raft", &["scheduler"])];
 
 /// What decisions must not reach, at any depth.
-const IMPURE: [&str; 7] = [
-    "tokio", "raft", "bollard", "consulrs", "axum", "hyper", "tracing",
-];
+const IMPURE: [&str; 7] = ["tokio", "raft", "bollard", "consulrs", "axum", "hyper", "tracing"];
 
 /// Marks of unfinished work. The first three count only as whole words.
 const UNFINISHED: [&str; 5] = [
@@ -101,10 +96,7 @@ struct Package {
 }
 
 fn wrong_edges(packages: &[Package]) -> Vec<String> {
-    let members: BTreeSet<_> = packages
-        .iter()
-        .map(|package| package.name.as_str())
-        .collect();
+    let members: BTreeSet<_> = packages.iter().map(|package| package.name.as_str()).collect();
     let house = BTreeMap::from(EDGES);
     let mut wrong = Vec::new();
     for package in packages.iter().filter(|package| package.name != "tests") {
@@ -115,16 +107,8 @@ fn wrong_edges(packages: &[Package]) -> Vec<String> {
         let allowed: BTreeSet<_> = allowed.iter().copied().collect();
         let actual: BTreeSet<_> = package.dependencies.iter().map(String::as_str).collect();
         let actual: BTreeSet<_> = actual.intersection(&members).copied().collect();
-        wrong.extend(
-            actual
-                .difference(&allowed)
-                .map(|it| format!("{} must not depend on {it}", package.name)),
-        );
-        wrong.extend(
-            allowed
-                .difference(&actual)
-                .map(|it| format!("{} no longer depends on {it}", package.name)),
-        );
+        wrong.extend(actual.difference(&allowed).map(|it| format!("{} must not depend on {it}", package.name)));
+        wrong.extend(allowed.difference(&actual).map(|it| format!("{} no longer depends on {it}", package.name)));
     }
     for name in house.keys().filter(|name| !members.contains(*name)) {
         wrong.push(format!("crate {name} is gone"));
@@ -137,10 +121,7 @@ fn wrong_owners(packages: &[Package]) -> Vec<String> {
     for (library, owners) in OWNERS {
         for package in packages {
             if package.dependencies.contains(library) && !owners.contains(&package.name.as_str()) {
-                wrong.push(format!(
-                    "{} names {library}, which is for {owners:?}",
-                    package.name
-                ));
+                wrong.push(format!("{} names {library}, which is for {owners:?}", package.name));
             }
         }
     }
@@ -157,48 +138,32 @@ fn impure(reached: &BTreeSet<String>) -> Vec<String> {
 
 fn without_purpose(file: &File) -> Vec<String> {
     let bare = file.is("rs") && !file.text.starts_with("//! ");
-    if bare {
-        vec![format!("{}:1: opens without `//!`", file.path)]
-    } else {
-        vec![]
-    }
+    if bare { vec![format!("{}:1: opens without `//!`", file.path)] } else { vec![] }
 }
 
 fn ignored_without_reason(file: &File) -> Vec<String> {
     let bare = concat!("#[", "ignore]");
-    if file.is("rs") {
-        file.lines_with(|line| line.contains(bare), "ignored without a reason")
-    } else {
-        vec![]
-    }
+    if file.is("rs") { file.lines_with(|line| line.contains(bare), "ignored without a reason") } else { vec![] }
 }
 
 fn unfinished(file: &File) -> Vec<String> {
     let marked = |line: &str| {
         let (words, calls) = UNFINISHED.split_at(3);
-        words.iter().any(|word| has_word(line, word))
-            || calls.iter().any(|call| line.contains(call))
+        words.iter().any(|word| has_word(line, word)) || calls.iter().any(|call| line.contains(call))
     };
     // Prose may speak about unfinished work.
-    if file.is("md") {
-        vec![]
-    } else {
-        file.lines_with(marked, "left unfinished")
-    }
+    if file.is("md") { vec![] } else { file.lines_with(marked, "left unfinished") }
 }
 
 fn names_a_registry(file: &File) -> Vec<String> {
     let index = concat!("registry+https://github.com/rust-lang/crates", ".io-index");
-    let is_source_of_lock =
-        |line: &str| file.path == "Cargo.lock" && line == format!("source = \"{index}\"");
-    let named =
-        |line: &str| REGISTRIES.iter().any(|host| line.contains(host)) && !is_source_of_lock(line);
+    let is_source_of_lock = |line: &str| file.path == "Cargo.lock" && line == format!("source = \"{index}\"");
+    let named = |line: &str| REGISTRIES.iter().any(|host| line.contains(host)) && !is_source_of_lock(line);
     file.lines_with(named, "names a package registry")
 }
 
 fn has_word(line: &str, word: &str) -> bool {
-    line.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .any(|it| it == word)
+    line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|it| it == word)
 }
 
 /// A committed text file.
@@ -209,25 +174,18 @@ struct File {
 
 impl File {
     fn is(&self, extension: &str) -> bool {
-        Path::new(&self.path)
-            .extension()
-            .is_some_and(|it| it == extension)
+        Path::new(&self.path).extension().is_some_and(|it| it == extension)
     }
 
     fn lines_with(&self, wrong: impl Fn(&str) -> bool, what: &str) -> Vec<String> {
         let lines = self.text.lines().zip(1..).filter(|(line, _)| wrong(line));
-        lines
-            .map(|(line, number)| format!("{}:{number}: {what}: {}", self.path, line.trim()))
-            .collect()
+        lines.map(|(line, number)| format!("{}:{number}: {what}: {}", self.path, line.trim())).collect()
     }
 }
 
 fn over_sources(rule: impl Fn(&File) -> Vec<String>) -> Vec<String> {
     let files = sources();
-    assert!(
-        files.iter().any(|file| file.path == "Cargo.toml"),
-        "the list of committed files is empty"
-    );
+    assert!(files.iter().any(|file| file.path == "Cargo.toml"), "the list of committed files is empty");
     files.iter().flat_map(rule).collect()
 }
 
@@ -236,10 +194,7 @@ fn sources() -> Vec<File> {
     let paths = run("git", &["ls-files", "-z"]);
     let read = |path: &str| {
         let text = std::fs::read_to_string(root().join(path)).ok()?; // An image, or not there yet.
-        Some(File {
-            path: path.to_owned(),
-            text,
-        })
+        Some(File { path: path.to_owned(), text })
     };
     paths.split('\0').filter_map(read).collect()
 }
@@ -247,15 +202,7 @@ fn sources() -> Vec<File> {
 fn metadata() -> Value {
     // Only what this platform is built of has been downloaded by now.
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let args = [
-        "metadata",
-        "--format-version",
-        "1",
-        "--locked",
-        "--offline",
-        "--filter-platform",
-        &platform,
-    ];
+    let args = ["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", &platform];
     serde_json::from_str(&run(env!("CARGO"), &args)).expect("cargo metadata is JSON")
 }
 
@@ -266,32 +213,24 @@ fn packages(metadata: &Value) -> Vec<Package> {
         .filter(|package| members.contains(text(&package["id"])))
         .map(|package| Package {
             name: text(&package["name"]).to_owned(),
-            dependencies: list(&package["dependencies"])
-                .map(|it| text(&it["name"]).to_owned())
-                .collect(),
+            dependencies: list(&package["dependencies"]).map(|it| text(&it["name"]).to_owned()).collect(),
         })
         .collect()
 }
 
 /// Returns the names of all packages that `from` is built of, without what only its tests use.
 fn reach(metadata: &Value, from: &str) -> BTreeSet<String> {
-    let names: BTreeMap<_, _> = list(&metadata["packages"])
-        .map(|package| (text(&package["id"]), text(&package["name"])))
-        .collect();
-    let nodes: BTreeMap<_, _> = list(&metadata["resolve"]["nodes"])
-        .map(|node| (text(&node["id"]), node))
-        .collect();
-    let start = list(&metadata["workspace_members"])
-        .map(text)
-        .find(|id| names[id] == from);
+    let names: BTreeMap<_, _> =
+        list(&metadata["packages"]).map(|package| (text(&package["id"]), text(&package["name"]))).collect();
+    let nodes: BTreeMap<_, _> = list(&metadata["resolve"]["nodes"]).map(|node| (text(&node["id"]), node)).collect();
+    let start = list(&metadata["workspace_members"]).map(text).find(|id| names[id] == from);
     let mut open = vec![start.expect("a member of the workspace")];
     let mut seen = BTreeSet::new();
     while let Some(id) = open.pop() {
         if !seen.insert(id) {
             continue;
         }
-        let built_of = list(&nodes[id]["deps"])
-            .filter(|it| list(&it["dep_kinds"]).any(|kind| kind["kind"] != "dev"));
+        let built_of = list(&nodes[id]["deps"]).filter(|it| list(&it["dep_kinds"]).any(|kind| kind["kind"] != "dev"));
         open.extend(built_of.map(|it| text(&it["pkg"])));
     }
     seen.into_iter().map(|id| names[id].to_owned()).collect()
@@ -306,22 +245,12 @@ fn text(value: &Value) -> &str {
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("tests is in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is in the workspace")
 }
 
 fn run(program: &str, args: &[&str]) -> String {
-    let output = Command::new(program)
-        .args(args)
-        .current_dir(root())
-        .output()
-        .expect("starts");
-    assert!(
-        output.status.success(),
-        "{program} {args:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new(program).args(args).current_dir(root()).output().expect("starts");
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
@@ -330,24 +259,15 @@ mod planted {
     use super::*;
 
     fn house() -> Vec<Package> {
-        EDGES
-            .iter()
-            .map(|(name, edges)| package(name, edges))
-            .collect()
+        EDGES.iter().map(|(name, edges)| package(name, edges)).collect()
     }
 
     fn package(name: &str, dependencies: &[&str]) -> Package {
-        Package {
-            name: name.to_owned(),
-            dependencies: dependencies.iter().map(|&it| it.to_owned()).collect(),
-        }
+        Package { name: name.to_owned(), dependencies: dependencies.iter().map(|&it| it.to_owned()).collect() }
     }
 
     fn file(path: &str, text: &str) -> File {
-        File {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        File { path: path.to_owned(), text: text.to_owned() }
     }
 
     #[test]
@@ -376,14 +296,8 @@ mod planted {
 
     #[test]
     fn a_library_in_the_wrong_hands() {
-        let packages = [
-            package("agent", &["bollard", "consulrs"]),
-            package("ctl", &["bollard"]),
-        ];
-        assert_eq!(
-            wrong_owners(&packages),
-            ["ctl names bollard, which is for [\"agent\", \"tests\"]"]
-        );
+        let packages = [package("agent", &["bollard", "consulrs"]), package("ctl", &["bollard"])];
+        assert_eq!(wrong_owners(&packages), ["ctl names bollard, which is for [\"agent\", \"tests\"]"]);
     }
 
     #[test]
@@ -403,18 +317,12 @@ mod planted {
                 { "id": "a", "deps": [] },
             ] },
         });
-        assert_eq!(
-            impure(&reach(&metadata, "cluster")),
-            ["decisions reach tokio"]
-        );
+        assert_eq!(impure(&reach(&metadata, "cluster")), ["decisions reach tokio"]);
     }
 
     #[test]
     fn a_source_without_purpose() {
-        assert_eq!(
-            without_purpose(&file("a.rs", "use std::fs;\n")),
-            ["a.rs:1: opens without `//!`"]
-        );
+        assert_eq!(without_purpose(&file("a.rs", "use std::fs;\n")), ["a.rs:1: opens without `//!`"]);
         assert_eq!(without_purpose(&file("a.rs", "//! Files.\n")), NOTHING);
         assert_eq!(without_purpose(&file("a.toml", "[package]\n")), NOTHING);
     }
@@ -423,38 +331,22 @@ mod planted {
     fn a_test_ignored_in_silence() {
         let silent = concat!("//! T.\n#[", "ignore]\nfn t() {}");
         assert_eq!(ignored_without_reason(&file("a.rs", silent)).len(), 1);
-        assert_eq!(
-            ignored_without_reason(&file("a.rs", "#[ignore = \"needs a second machine\"]")),
-            NOTHING
-        );
+        assert_eq!(ignored_without_reason(&file("a.rs", "#[ignore = \"needs a second machine\"]")), NOTHING);
     }
 
     #[test]
     fn work_left_for_later() {
-        let text = UNFINISHED
-            .map(|mark| format!("    {mark} later\n"))
-            .concat();
+        let text = UNFINISHED.map(|mark| format!("    {mark} later\n")).concat();
         assert_eq!(unfinished(&file("a.rs", &text)).len(), UNFINISHED.len());
         assert_eq!(unfinished(&file("a.md", &text)), NOTHING);
-        assert_eq!(
-            unfinished(&file("a.sh", "mktemp /tmp/aXXXX; todo=1")),
-            NOTHING
-        );
+        assert_eq!(unfinished(&file("a.sh", "mktemp /tmp/aXXXX; todo=1")), NOTHING);
     }
 
     #[test]
     fn a_registry_by_its_host() {
-        let text = REGISTRIES
-            .map(|host| format!("see https://{host}/x\n"))
-            .concat();
-        assert_eq!(
-            names_a_registry(&file("docs/a.md", &text)).len(),
-            REGISTRIES.len()
-        );
-        let source = concat!(
-            "source = \"registry+https://github.com/rust-lang/crates",
-            ".io-index\"\n"
-        );
+        let text = REGISTRIES.map(|host| format!("see https://{host}/x\n")).concat();
+        assert_eq!(names_a_registry(&file("docs/a.md", &text)).len(), REGISTRIES.len());
+        let source = concat!("source = \"registry+https://github.com/rust-lang/crates", ".io-index\"\n");
         assert_eq!(names_a_registry(&file("Cargo.lock", source)), NOTHING);
         assert_eq!(names_a_registry(&file("ui/lock", source)).len(), 1);
     }
