@@ -108,13 +108,7 @@ fn serve(mut stream: TcpStream, trouble: &Trouble) -> io::Result<()> {
     };
     let started = Instant::now();
     let reply = answer(&request, trouble);
-    println!(
-        "{} {} {} {}ms",
-        request.method,
-        request.target(),
-        reply.status,
-        started.elapsed().as_millis()
-    );
+    println!("{} {} {} {}ms", request.method, request.target(), reply.status, started.elapsed().as_millis());
     write!(
         stream,
         "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
@@ -122,11 +116,7 @@ fn serve(mut stream: TcpStream, trouble: &Trouble) -> io::Result<()> {
         reply.reason(),
         reply.content_type,
         reply.body.len(),
-        if request.method == "HEAD" {
-            ""
-        } else {
-            &reply.body
-        },
+        if request.method == "HEAD" { "" } else { &reply.body },
     )?;
     stream.flush()?;
     if let Some(code) = reply.exit {
@@ -141,20 +131,10 @@ fn answer(request: &Request, trouble: &Trouble) -> Reply {
         "/" => Reply::text(200, who_am_i()),
         "/health" if trouble.is_failing() => Reply::text(503, "told to fail\n"),
         "/health" => Reply::text(200, "ok\n"),
-        "/env" => Reply {
-            content_type: "application/json",
-            ..Reply::text(200, env_json(env::vars()))
-        },
+        "/env" => Reply { content_type: "application/json", ..Reply::text(200, env_json(env::vars())) },
         "/fail" => with(request, "on", |on: u8| {
             trouble.fail(on != 0);
-            Reply::text(
-                200,
-                if on == 0 {
-                    "well again\n"
-                } else {
-                    "failing from now on\n"
-                },
-            )
+            Reply::text(200, if on == 0 { "well again\n" } else { "failing from now on\n" })
         }),
         "/burn" => with(request, "seconds", |seconds| {
             trouble::burn(Duration::from_secs(seconds));
@@ -177,11 +157,7 @@ fn answer(request: &Request, trouble: &Trouble) -> Reply {
 }
 
 /// Calls `then` with the number that the query gives as `name`, or answers 400.
-fn with<T: std::str::FromStr>(
-    request: &Request,
-    name: &str,
-    then: impl FnOnce(T) -> Reply,
-) -> Reply {
+fn with<T: std::str::FromStr>(request: &Request, name: &str, then: impl FnOnce(T) -> Reply) -> Reply {
     match request.query(name).and_then(|value| value.parse().ok()) {
         Some(value) => then(value),
         None => Reply::text(400, format!("{}?{name}= wants a number\n", request.path)),
@@ -204,10 +180,7 @@ fn version() -> String {
 fn env_json(vars: impl Iterator<Item = (String, String)>) -> String {
     let mut vars: Vec<_> = vars.collect();
     vars.sort();
-    let lines: Vec<_> = vars
-        .iter()
-        .map(|(name, value)| format!("  {}: {}", quoted(name), quoted(value)))
-        .collect();
+    let lines: Vec<_> = vars.iter().map(|(name, value)| format!("  {}: {}", quoted(name), quoted(value))).collect();
     format!("{{\n{}\n}}\n", lines.join(",\n"))
 }
 
@@ -263,16 +236,9 @@ struct Args {
 }
 
 impl Args {
-    fn parse(
-        mut args: impl Iterator<Item = String>,
-        env: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, String> {
+    fn parse(mut args: impl Iterator<Item = String>, env: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         // In a bridge network `PORT` is the host's port; `PORT_8080` says that 8080 is the one behind it.
-        let port = if env("PORT_8080").is_some() {
-            None
-        } else {
-            env("PORT")
-        };
+        let port = if env("PORT_8080").is_some() { None } else { env("PORT") };
         let mut parsed = Self {
             port: port.map_or(Ok(8080), |port| number("PORT", Some(port)))?,
             never_healthy: env("FAIL").is_some_and(|fail| fail == "1"),
@@ -295,9 +261,7 @@ impl Args {
 }
 
 fn number<T: std::str::FromStr>(name: &str, value: Option<String>) -> Result<T, String> {
-    value
-        .and_then(|value| value.parse().ok())
-        .ok_or_else(|| format!("{name} wants a number"))
+    value.and_then(|value| value.parse().ok()).ok_or_else(|| format!("{name} wants a number"))
 }
 
 struct Reply {
@@ -310,12 +274,7 @@ struct Reply {
 
 impl Reply {
     fn text(status: u16, body: impl Into<String>) -> Self {
-        Self {
-            status,
-            content_type: "text/plain; charset=utf-8",
-            body: body.into(),
-            exit: None,
-        }
+        Self { status, content_type: "text/plain; charset=utf-8", body: body.into(), exit: None }
     }
 
     fn reason(&self) -> &'static str {
@@ -350,36 +309,21 @@ mod tests {
     use super::*;
 
     fn parse(args: &[&str], env: &[(&str, &str)]) -> Result<Args, String> {
-        let env = |name: &str| {
-            env.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
-        };
+        let env = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         Args::parse(args.iter().map(|&arg| arg.to_owned()), env)
     }
 
     fn get(target: &str, trouble: &Trouble) -> Reply {
         let wire = format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n");
-        answer(
-            &Request::read(&mut wire.as_bytes()).unwrap().unwrap(),
-            trouble,
-        )
+        answer(&Request::read(&mut wire.as_bytes()).unwrap().unwrap(), trouble)
     }
 
     #[test]
     fn the_port_is_the_flag_then_the_mapped_one_then_the_hosts() {
         assert_eq!(parse(&[], &[]).unwrap().port, 8080);
         assert_eq!(parse(&[], &[("PORT", "31007")]).unwrap().port, 31007);
-        assert_eq!(
-            parse(&[], &[("PORT", "31007"), ("PORT_8080", "31007")])
-                .unwrap()
-                .port,
-            8080
-        );
-        assert_eq!(
-            parse(&["--port", "99"], &[("PORT", "31007")]).unwrap().port,
-            99
-        );
+        assert_eq!(parse(&[], &[("PORT", "31007"), ("PORT_8080", "31007")]).unwrap().port, 8080);
+        assert_eq!(parse(&["--port", "99"], &[("PORT", "31007")]).unwrap().port, 99);
         assert!(parse(&["--port"], &[]).is_err());
         assert!(parse(&["--prot", "1"], &[]).is_err());
     }
@@ -407,13 +351,7 @@ mod tests {
 
     #[test]
     fn the_environment_is_quoted_as_json() {
-        let vars = [
-            ("B".to_owned(), "1\n\"2\"\\".to_owned()),
-            ("A".to_owned(), "ü".to_owned()),
-        ];
-        assert_eq!(
-            env_json(vars.into_iter()),
-            "{\n  \"A\": \"ü\",\n  \"B\": \"1\\u000a\\\"2\\\"\\\\\"\n}\n"
-        );
+        let vars = [("B".to_owned(), "1\n\"2\"\\".to_owned()), ("A".to_owned(), "ü".to_owned())];
+        assert_eq!(env_json(vars.into_iter()), "{\n  \"A\": \"ü\",\n  \"B\": \"1\\u000a\\\"2\\\"\\\\\"\n}\n");
     }
 }

@@ -26,11 +26,7 @@ impl Request {
             return Err(malformed("no method and target in the first line"));
         };
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let request = Self {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            query: query.to_owned(),
-        };
+        let request = Self { method: method.to_owned(), path: path.to_owned(), query: query.to_owned() };
 
         let mut body_bytes = 0;
         let mut header = String::new();
@@ -43,10 +39,7 @@ impl Request {
             if let Some((name, value)) = header.split_once(':')
                 && name.eq_ignore_ascii_case("content-length")
             {
-                body_bytes = value
-                    .trim()
-                    .parse()
-                    .map_err(|_| malformed("Content-Length is no number"))?;
+                body_bytes = value.trim().parse().map_err(|_| malformed("Content-Length is no number"))?;
             }
             header.clear();
         }
@@ -55,11 +48,7 @@ impl Request {
 
     /// Returns the path with its query, as it was asked for.
     pub(crate) fn target(&self) -> String {
-        if self.query.is_empty() {
-            self.path.clone()
-        } else {
-            format!("{}?{}", self.path, self.query)
-        }
+        if self.query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.query) }
     }
 
     /// Returns the value of a query parameter, not decoded: the demo's are numbers.
@@ -83,18 +72,8 @@ mod tests {
     fn reads_the_first_line_and_skips_the_headers() {
         let wire = "POST /burn?seconds=2&x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
         let request = Request::read(&mut wire.as_bytes()).unwrap().unwrap();
-        assert_eq!(
-            (request.method.as_str(), request.path.as_str()),
-            ("POST", "/burn")
-        );
-        assert_eq!(
-            (
-                request.query("seconds"),
-                request.query("x"),
-                request.query("y")
-            ),
-            (Some("2"), Some("1"), None)
-        );
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/burn"));
+        assert_eq!((request.query("seconds"), request.query("x"), request.query("y")), (Some("2"), Some("1"), None));
         assert_eq!(request.target(), "/burn?seconds=2&x=1");
     }
 

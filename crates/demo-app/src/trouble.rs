@@ -13,10 +13,7 @@ pub(crate) struct Trouble {
 
 impl Trouble {
     pub(crate) fn new(failing: bool) -> Self {
-        Self {
-            failing: AtomicBool::new(failing),
-            held: Mutex::new(Vec::new()),
-        }
+        Self { failing: AtomicBool::new(failing), held: Mutex::new(Vec::new()) }
     }
 
     pub(crate) fn is_failing(&self) -> bool {
