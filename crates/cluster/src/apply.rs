@@ -1,1 +1,237 @@
-//! apply
+//! How an entry changes the state.
+//!
+//! Every member applies the same entries in the same order and comes to the same state: nothing here asks for the
+//! time, draws a number or depends on anything but the state and the entry. A rejected entry changes nothing but the
+//! index and the time.
+
+mod execute;
+mod nodes;
+mod put;
+mod report;
+
+use crate::command::{Applied, Command, Entry, Rejected};
+use crate::event::Event;
+use crate::model::{
+    App, AppId, ClusterId, Deployment, DeploymentId, EndKind, Failure, Goal, Instance, InstanceId, Node, NodeId,
+    Outcome, StopReason, Timestamp,
+};
+use crate::state::State;
+use std::sync::Arc;
+
+/// So many ended deployments are remembered; older ones are forgotten first.
+pub const KEPT_DEPLOYMENTS: usize = 1_000;
+
+/// So many versions of an app are remembered, besides those its instances run; Marathon's `zk_max_versions`.
+pub const KEPT_VERSIONS: usize = 50;
+
+impl State {
+    /// Moves the cluster one entry forward.
+    ///
+    /// # Errors
+    /// The entry's refusal: an answer for whoever asked, the same on every member.
+    ///
+    /// # Panics
+    /// If the entry is not later in the log than the last one: the log or the caller is broken, and going on would
+    /// make members differ.
+    pub fn apply(&mut self, entry: Entry) -> Result<Applied, Rejected> {
+        assert!(entry.index > self.index, "entry {} after {}: the log goes backwards", entry.index, self.index);
+        self.index = entry.index;
+        self.time = self.time.max(entry.time);
+        let mut change =
+            Changing { state: self, applied: Applied { index: entry.index, ..Applied::default() }, ordinal: 0 };
+        change.take(entry.command)?;
+        Ok(change.applied)
+    }
+}
+
+/// The state while one entry is applied to it, and what happened so far.
+struct Changing<'a> {
+    state: &'a mut State,
+    applied: Applied,
+    /// Counts the ids derived from this entry.
+    ordinal: u32,
+}
+
+impl Changing<'_> {
+    fn take(&mut self, command: Command) -> Result<(), Rejected> {
+        match command {
+            Command::Found { cluster } => self.found(cluster),
+            Command::PutApps { apps, force } => self.put_apps(apps, force),
+            Command::RestartApp { app, force } => self.restart_app(&app, force),
+            Command::RemoveApp { app, force } => self.remove_app(&app, force),
+            Command::RollBack { deployment } => self.roll_back(deployment),
+            Command::Cancel { deployment } => self.cancel(deployment),
+            Command::Kill { instances, scale, force } => self.kill(&instances, scale, force),
+            Command::ResetBackoff { app } => self.reset_backoff(&app),
+            Command::Register { node } => self.register(node),
+            Command::Lose { node } => self.lose(&node),
+            Command::Degrade { node, reason } => self.degrade(&node, reason),
+            Command::RemoveNode { node } => self.remove_node(&node),
+            Command::Report { node, observations } => self.report(&node, observations),
+            Command::Execute { steps } => self.execute(steps),
+        }
+    }
+
+    fn found(&mut self, cluster: ClusterId) -> Result<(), Rejected> {
+        if self.state.cluster != ClusterId::default() {
+            return Err(Rejected::Nothing);
+        }
+        self.state.cluster = cluster;
+        Ok(())
+    }
+
+    fn reset_backoff(&mut self, app: &AppId) -> Result<(), Rejected> {
+        let mut app = self.live_app(app)?;
+        app.backoff = crate::model::Backoff::default();
+        self.event(Event::BackoffReset { app: app.id.clone() });
+        self.put_app(app);
+        Ok(())
+    }
+
+    /// Sets the goals of these instances, and, with `scale`, lowers their apps' numbers by as many.
+    fn kill(&mut self, instances: &[InstanceId], scale: bool, force: bool) -> Result<(), Rejected> {
+        let mut victims: Vec<Arc<Instance>> = instances
+            .iter()
+            .filter_map(|it| self.state.instances.get(it))
+            .filter(|it| it.is_wanted())
+            .map(Arc::clone)
+            .collect();
+        victims.sort_by_key(|it| it.id);
+        victims.dedup_by_key(|it| it.id);
+        if scale {
+            self.scale_down_by(&victims, force)?;
+        }
+        for victim in victims {
+            self.applied.killed.push(victim.id);
+            self.stop(&victim, StopReason::Killed);
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: Event) {
+        self.applied.events.push(event);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.state.time
+    }
+
+    fn next_ordinal(&mut self) -> u32 {
+        self.ordinal += 1;
+        self.ordinal - 1
+    }
+
+    fn next_deployment(&mut self) -> DeploymentId {
+        let ordinal = self.next_ordinal();
+        DeploymentId::derive(self.state.cluster, self.state.index, ordinal)
+    }
+
+    /// A copy of an app that users see, to change and put back.
+    fn live_app(&self, id: &AppId) -> Result<App, Rejected> {
+        self.state.live_app(id).map(|it| App::clone(it)).ok_or_else(|| Rejected::NoApp { app: id.clone() })
+    }
+
+    fn put_app(&mut self, app: App) {
+        self.state.apps.insert(app.id.clone(), Arc::new(app));
+    }
+
+    fn put_node(&mut self, node: Node) {
+        let id = node.id().clone();
+        self.state.capacity.replace(self.state.nodes.get(&id).map(AsRef::as_ref), Some(&node));
+        self.state.nodes.insert(id, Arc::new(node));
+    }
+
+    fn put_instance(&mut self, instance: Instance) -> Arc<Instance> {
+        let instance = Arc::new(instance);
+        self.state.instances.insert(instance.id, Arc::clone(&instance));
+        instance
+    }
+
+    /// Changes a node in place; does nothing if it is gone.
+    fn change_node(&mut self, id: &NodeId, change: impl FnOnce(&mut Node)) {
+        if let Some(node) = self.state.nodes.get(id) {
+            let mut node = Node::clone(node);
+            change(&mut node);
+            self.put_node(node);
+        }
+    }
+
+    /// Sets an instance's goal to end.
+    fn stop(&mut self, instance: &Instance, reason: StopReason) {
+        let mut instance = instance.clone();
+        instance.goal = Goal::Stop(reason);
+        if reason == StopReason::Unhealthy {
+            let cause = instance.checks.iter().find_map(|it| it.last_failure_cause.clone()).unwrap_or_default();
+            let message = format!("Task was killed since health check failed. Reason: {cause}");
+            self.count_failure(&instance, EndKind::Unhealthy, message);
+        }
+        let instance = self.put_instance(instance);
+        self.event(Event::InstanceStopping { instance });
+    }
+
+    /// Remembers an instance's failure and delays the app's next launch.
+    fn count_failure(&mut self, instance: &Instance, kind: EndKind, message: String) {
+        let now = self.now();
+        let Some(app) = self.state.apps.get(&instance.app) else { return };
+        let mut app = App::clone(app);
+        app.last_failure = Some(Arc::new(Failure {
+            instance: instance.id,
+            node: instance.node.clone(),
+            kind,
+            message,
+            at: now,
+            version: instance.version,
+        }));
+        if app.is_current(instance) {
+            app.backoff = app.backoff.after_failure(&app.current.spec.policy, instance.launched_at, now);
+        }
+        self.put_app(app);
+    }
+
+    /// Takes an instance whose container is gone out of the books.
+    fn remove_instance(&mut self, instance: &Arc<Instance>) {
+        self.state.instances.remove(&instance.id);
+        if let Some(app) = self.state.apps.get(&instance.app) {
+            let mut app = App::clone(app);
+            app.instances.remove(&instance.id);
+            self.put_app(app);
+        }
+        self.change_node(&instance.node, |node| {
+            node.used = node.used.minus(&instance.resources);
+            node.instances.remove(&instance.id);
+            for port in &instance.ports {
+                node.ports.remove(port);
+            }
+        });
+        self.event(Event::InstanceRemoved { instance: Arc::clone(instance) });
+    }
+
+    /// Ends a deployment and unlocks its apps.
+    fn end_deployment(&mut self, id: DeploymentId, outcome: Outcome) {
+        let Some(deployment) = self.state.deployments.get(&id) else { return };
+        let mut deployment = Deployment::clone(deployment);
+        for change in &deployment.changes {
+            if let Some(app) = self.state.apps.get(&change.app)
+                && app.deployment == Some(id)
+            {
+                let mut app = App::clone(app);
+                app.deployment = None;
+                self.put_app(app);
+            }
+        }
+        deployment.outcome = Some(outcome);
+        deployment.ended_at = Some(self.now());
+        let deployment = Arc::new(deployment);
+        self.state.deployments.insert(id, Arc::clone(&deployment));
+        self.event(Event::DeploymentEnded { deployment });
+        self.forget_old_deployments();
+    }
+
+    fn forget_old_deployments(&mut self) {
+        while self.state.deployments.len() > KEPT_DEPLOYMENTS {
+            let oldest = self.state.deployments.iter().find(|(_, it)| !it.is_active()).map(|(id, _)| *id);
+            let Some(oldest) = oldest else { return };
+            self.state.deployments.remove(&oldest);
+        }
+    }
+}

@@ -1,26 +1,33 @@
 //! Free room by node, kept in the order in which placement looks at it.
 //!
-//! Nodes with the same attributes form a class: a constraint on attributes is answered once for all of them. Within
-//! a class nodes are ordered by how much is free, the emptiest first, so that the first candidates are the best ones
-//! and the cost of a placement does not grow with the cluster.
+//! Nodes are ordered by how full they are, the emptiest first, so that the first candidates are the best ones and the
+//! cost of a placement does not grow with the cluster. Nodes with equal attributes also form a class: spreading over
+//! an attribute starts with the emptiest nodes of each class.
 
 use crate::model::{Node, NodeId, NodeStatus, Resources};
 use imbl::{OrdMap, OrdSet};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// The nodes that instances may be placed on, by class and free room.
+/// The nodes that instances may be placed on, the emptiest first.
 #[derive(Clone, Debug, Default)]
 pub struct Capacity {
-    classes: OrdMap<BTreeMap<String, String>, OrdSet<(Load, NodeId)>>,
+    order: Order,
+    classes: OrdMap<BTreeMap<String, String>, Order>,
 }
+
+/// Nodes from the emptiest to the fullest.
+pub type Order = OrdSet<(Load, NodeId)>;
 
 /// How full a node is: the share of its scarcer resource that is taken, parts per million.
 pub type Load = u32;
 
 /// How full a node is.
 pub fn load(node: &Node) -> Load {
-    let share = |used: u64, capacity: u64| {
-        if capacity == 0 { 1_000_000 } else { (u128::from(used) * 1_000_000 / u128::from(capacity)).min(1_000_000) as u32 }
+    let share = |used: u64, capacity: u64| match used.checked_mul(1_000_000) {
+        _ if capacity == 0 => 1_000_000,
+        Some(millionths) => (millionths / capacity).min(1_000_000) as u32,
+        None => (u128::from(used) * 1_000_000 / u128::from(capacity)).min(1_000_000) as u32,
     };
     let Resources { cpu_milli, memory_bytes, .. } = node.description.capacity;
     share(node.used.cpu_milli, cpu_milli).max(share(node.used.memory_bytes, memory_bytes))
@@ -38,45 +45,60 @@ impl Capacity {
 
     /// Replaces a node by what it is now; either may be absent.
     pub fn replace(&mut self, before: Option<&Node>, after: Option<&Node>) {
-        if let (Some(before), Some(after)) = (before, after)
-            && before.status == after.status
-            && before.description == after.description
-        {
-            if load(before) != load(after)
-                && before.status == NodeStatus::Ready
-                && let Some(class) = self.classes.get_mut(&before.description.attributes)
+        match (before, after) {
+            (Some(before), Some(after))
+                if Arc::ptr_eq(&before.description, &after.description) && before.status == after.status =>
             {
-                class.remove(&(load(before), before.id().clone()));
-                class.insert((load(after), after.id().clone()));
+                self.reload(after, load(before));
             }
-            return;
-        }
-        if let Some(before) = before {
-            self.remove(before);
-        }
-        if let Some(after) = after {
-            self.insert(after);
+            _ => {
+                if let Some(before) = before {
+                    self.remove(before);
+                }
+                if let Some(after) = after {
+                    self.insert(after);
+                }
+            }
         }
     }
 
-    /// The classes: the attributes, and the nodes from the emptiest to the fullest.
-    pub fn classes(&self) -> impl Iterator<Item = (&BTreeMap<String, String>, &OrdSet<(Load, NodeId)>)> {
-        self.classes.iter()
+    /// Moves a node, of which only the load changed, to its new place.
+    pub fn reload(&mut self, node: &Node, before: Load) {
+        let after = load(node);
+        if before == after || node.status != NodeStatus::Ready {
+            return;
+        }
+        let class = self.classes.get_mut(&node.description.attributes);
+        for order in class.into_iter().chain([&mut self.order]) {
+            order.remove(&(before, node.id().clone()));
+            order.insert((after, node.id().clone()));
+        }
+    }
+
+    /// All nodes, the emptiest first.
+    pub const fn order(&self) -> &Order {
+        &self.order
+    }
+
+    /// The nodes of each class, the emptiest first.
+    pub fn classes(&self) -> impl Iterator<Item = &Order> {
+        self.classes.values()
     }
 
     fn insert(&mut self, node: &Node) {
         if node.status == NodeStatus::Ready {
-            self.classes
-                .entry(node.description.attributes.clone())
-                .or_default()
-                .insert((load(node), node.id().clone()));
+            let key = (load(node), node.id().clone());
+            self.classes.entry(node.description.attributes.clone()).or_default().insert(key.clone());
+            self.order.insert(key);
         }
     }
 
     fn remove(&mut self, node: &Node) {
         let attributes = &node.description.attributes;
+        let key = (load(node), node.id().clone());
+        self.order.remove(&key);
         if let Some(class) = self.classes.get_mut(attributes) {
-            class.remove(&(load(node), node.id().clone()));
+            class.remove(&key);
             if class.is_empty() {
                 self.classes.remove(attributes);
             }

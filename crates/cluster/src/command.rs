@@ -142,8 +142,8 @@ pub enum Step {
     Launch {
         /// Which app.
         app: AppId,
-        /// The app's [`crate::AppVersion::run`] that was planned with: another by now makes the step void.
-        run: Version,
+        /// The app's wanted version that was planned with: another by now makes the step void.
+        version: Version,
         /// Where.
         node: NodeId,
         /// The host ports, one for each of the app's ports that wants one.
@@ -208,7 +208,9 @@ pub enum Rejected {
         app: AppId,
     },
     /// One app's path would lie inside another's.
-    #[error("App '{app}' cannot be created: its path lies inside, or around, that of app '{other}'. Choose another id.")]
+    #[error(
+        "App '{app}' cannot be created: its path lies inside, or around, that of app '{other}'. Choose another id."
+    )]
     Nested {
         /// The new one.
         app: AppId,
@@ -222,7 +224,9 @@ pub enum Rejected {
         app: AppId,
     },
     /// Deployments under way hold an app.
-    #[error("App is locked by one or more deployments. Override with the option '?force=true'. View details at '/v2/deployments/<DEPLOYMENT_ID>'.")]
+    #[error(
+        "App is locked by one or more deployments. Override with the option '?force=true'. View details at '/v2/deployments/<DEPLOYMENT_ID>'."
+    )]
     Locked {
         /// Those deployments.
         deployments: Vec<DeploymentId>,
@@ -231,7 +235,9 @@ pub enum Rejected {
     #[error("All ports in the range [10000-20000) are already in use")]
     NoServicePort,
     /// Another agent has this name.
-    #[error("Node name '{node}' is taken: another agent registered it and is not lost. Give this agent another name, or stop the other one.")]
+    #[error(
+        "Node name '{node}' is taken: another agent registered it and is not lost. Give this agent another name, or stop the other one."
+    )]
     NameTaken {
         /// Which name.
         node: NodeId,

@@ -1,11 +1,128 @@
-//! plan
-use crate::{State, Step, Timestamp};
-/// Leader's soft state.
-#[derive(Debug, Default)]
-pub struct Agenda;
-/// A plan.
-#[derive(Debug, Default)]
-pub struct Plan { /// Steps.
- pub steps: Vec<Step> }
-/// Plans.
-pub fn plan(_state: &State, _agenda: &mut Agenda, _now: Timestamp) -> Plan { Plan::default() }
+//! Compares what is wanted with what is, and says what to do next.
+//!
+//! The leader keeps an [`Agenda`] of the apps that something happened to; [`plan`] works through it, app by app:
+//! [`rollout::decide`] says how many and which, [`place`](crate::place::place) says where. Nothing that did not change
+//! is looked at, so the cost of a plan does not grow with the cluster. The agenda is soft: a new leader starts with
+//! every app on it, and there is nothing else to recover.
+
+use crate::command::Step;
+use crate::event::Event;
+use crate::model::{AppId, NodeId, Timestamp};
+use crate::place::{self, Placed, Room};
+use crate::rollout::{self, Decision};
+use crate::state::State;
+use std::collections::BTreeSet;
+
+/// A plan has no more steps than this, so that no log entry grows without bound; the rest follows in the next plan.
+pub const MAX_STEPS: usize = 5_000;
+
+/// Which apps to look at, and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Agenda {
+    due: BTreeSet<AppId>,
+    timers: BTreeSet<(Timestamp, AppId)>,
+    /// Apps that miss room: looked at again when there may be more.
+    waiting: BTreeSet<AppId>,
+}
+
+/// What to do next. Empty when nothing is left to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// The apps that were looked at: put them back by [`Agenda::add`] if the steps could not be proposed.
+    pub apps: Vec<AppId>,
+}
+
+impl Agenda {
+    /// Every app: where a new leader starts.
+    pub fn everything(state: &State) -> Self {
+        Self { due: state.apps().map(|it| it.id.clone()).collect(), ..Self::default() }
+    }
+
+    /// Puts one app on it.
+    pub fn add(&mut self, app: AppId) {
+        self.due.insert(app);
+    }
+
+    /// Puts on it what these events touch. `state` is the state after them.
+    pub fn note(&mut self, state: &State, events: &[Event]) {
+        for event in events {
+            match event {
+                Event::AppPut { version, .. } => self.add(version.spec.id.clone()),
+                Event::DeploymentStarted { deployment } | Event::DeploymentEnded { deployment } => {
+                    self.due.extend(deployment.changes.iter().map(|it| it.app.clone()));
+                }
+                Event::InstanceLaunched { instance }
+                | Event::InstanceStopping { instance }
+                | Event::InstanceChanged { instance }
+                | Event::HealthChanged { instance, .. } => self.add(instance.app.clone()),
+                Event::InstanceRemoved { instance } => {
+                    self.add(instance.app.clone());
+                    self.due.append(&mut self.waiting);
+                }
+                Event::BackoffReset { app } | Event::DeploymentSettled { app, .. } => self.add(app.clone()),
+                Event::NodeChanged { node } => self.note_node(state, node.id()),
+                Event::NodeRemoved { .. } => self.due.append(&mut self.waiting),
+                Event::AppRemoved { .. } => {}
+            }
+        }
+    }
+
+    /// Whether there is something to plan at `now`.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        !self.due.is_empty() || self.timers.first().is_some_and(|(at, _)| *at <= now)
+    }
+
+    /// When to look again if nothing happens.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    fn note_node(&mut self, state: &State, node: &NodeId) {
+        self.due.append(&mut self.waiting);
+        if let Some(node) = state.node(node) {
+            self.due.extend(state.instances_on(node).map(|it| it.app.clone()));
+        }
+    }
+
+    fn next(&mut self, now: Timestamp) -> Option<AppId> {
+        while self.timers.first().is_some_and(|(at, _)| *at <= now) {
+            self.due.extend(self.timers.pop_first().map(|(_, app)| app));
+        }
+        self.due.pop_first()
+    }
+}
+
+/// The next steps for the apps on the agenda, as of `now`.
+pub fn plan(state: &State, agenda: &mut Agenda, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    let mut room = Room::of(state);
+    while plan.steps.len() < MAX_STEPS
+        && let Some(id) = agenda.next(now)
+    {
+        let Some(app) = state.app(&id) else { continue };
+        let Decision { launch, stop, settle, wake } = rollout::decide(state, app, now);
+        plan.steps.extend(stop.into_iter().map(|(instance, reason)| Step::Stop { instance, reason }));
+        let budget = (MAX_STEPS.saturating_sub(plan.steps.len())).max(1) as u32;
+        let placed = if launch > 0 { place::place(state, &mut room, app, launch.min(budget)) } else { Vec::new() };
+        if placed.len() < launch.min(budget) as usize {
+            agenda.waiting.insert(id.clone());
+        } else if launch > budget {
+            agenda.due.insert(id.clone());
+        }
+        let version = app.current.version;
+        let launches =
+            placed.into_iter().map(|Placed { node, ports }| Step::Launch { app: id.clone(), version, node, ports });
+        plan.steps.extend(launches);
+        if settle && let Some(deployment) = app.deployment {
+            plan.steps.push(Step::Settle { deployment, app: id.clone() });
+        }
+        agenda.timers.extend(wake.map(|it| (it, id.clone())));
+        plan.apps.push(id);
+        if launch > budget {
+            break;
+        }
+    }
+    plan
+}

@@ -28,6 +28,8 @@ pub struct State {
     pub(crate) deployments: OrdMap<DeploymentId, Arc<Deployment>>,
     /// How many ports of wanted versions have this service port.
     pub(crate) service_ports: OrdMap<u16, u32>,
+    /// Where the search for the next free service port starts.
+    pub(crate) next_service_port: u16,
     /// Free room by node, for placement; follows from `nodes`.
     #[serde(skip)]
     pub(crate) capacity: Capacity,
@@ -42,6 +44,7 @@ impl PartialEq for State {
             && self.nodes == other.nodes
             && self.deployments == other.deployments
             && self.service_ports == other.service_ports
+            && self.next_service_port == other.next_service_port
     }
 }
 

@@ -244,6 +244,19 @@ pub struct Backoff {
     pub failed_at: Timestamp,
 }
 
+impl Backoff {
+    /// The delay after one more failure, seen `now`, of an instance launched at `launched_at`.
+    #[must_use]
+    pub fn after_failure(self, policy: &Policy, launched_at: Timestamp, now: Timestamp) -> Self {
+        let quiet = now.since_ms(self.failed_at) > self.delay_ms.saturating_add(policy.backoff_max_ms);
+        let failures = if quiet { 1 } else { self.failures + 1 };
+        let grown = u128::from(self.delay_ms) * u128::from(policy.backoff_factor_ppm) / 1_000_000;
+        let delay_ms = if failures == 1 { policy.backoff_ms } else { grown.min(u128::from(u64::MAX)) as u64 };
+        let delay_ms = delay_ms.min(policy.backoff_max_ms);
+        Self { failures, delay_ms, until: self.until.max(launched_at.plus_ms(delay_ms)), failed_at: now }
+    }
+}
+
 /// How an instance failed; Marathon's `lastTaskFailure`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

@@ -72,6 +72,11 @@ impl AppId {
         self.0[1..].replace('/', separator)
     }
 
+    /// The least key under which an app inside this path could be found; itself no valid id.
+    pub(crate) fn after_children(outer: &Self) -> Self {
+        Self(format!("{outer}/").into())
+    }
+
     /// The segments, outermost first.
     pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0[1..].split('/')

@@ -11,8 +11,8 @@ mod resources;
 mod time;
 
 pub use app::{
-    App, AppSpec, AppVersion, Backoff, CheckTarget, Failure, HostVolume, KillSelection, Network, Policy, PortSpec, Protocol, RunSpec,
-    Unreachable, UpgradeStrategy, VolumeMode, WantedHostPort,
+    App, AppSpec, AppVersion, Backoff, CheckTarget, Failure, HostVolume, KillSelection, Network, Policy, PortSpec,
+    Protocol, RunSpec, Unreachable, UpgradeStrategy, VolumeMode, WantedHostPort,
 };
 pub use constraint::{Constraint, Operator};
 pub use deployment::{Change, Deployment, Outcome};

@@ -1,0 +1,98 @@
+//! What agents saw: the only writer of an instance's condition, which never goes back.
+
+use super::Changing;
+use crate::agent::{Observation, Seen};
+use crate::command::Rejected;
+use crate::event::Event;
+use crate::model::{CheckResult, Condition, End, EndKind, Goal, Health, Instance, NodeId, StopReason};
+use std::sync::Arc;
+
+impl Changing<'_> {
+    /// Takes an agent's observations of its own instances; others are passed over, an agent can speak for itself only.
+    pub(super) fn report(&mut self, node: &NodeId, observations: Vec<Observation>) -> Result<(), Rejected> {
+        let known = self.state.nodes.get(node).ok_or_else(|| Rejected::NoNode { node: node.clone() })?;
+        if known.is_lost() {
+            // It must register again first: its instances may have been replaced meanwhile.
+            return Err(Rejected::NoNode { node: node.clone() });
+        }
+        let mut changed = false;
+        for Observation { instance, seen } in observations {
+            let instance = self.state.instances.get(&instance).filter(|it| it.node == *node);
+            if let Some(instance) = instance.map(Arc::clone) {
+                changed |= self.observe(&instance, seen);
+            }
+        }
+        if changed { Ok(()) } else { Err(Rejected::Nothing) }
+    }
+
+    fn observe(&mut self, instance: &Arc<Instance>, seen: Seen) -> bool {
+        match seen {
+            Seen::Staging { message } => self.observe_staging(instance, message),
+            Seen::Running { ip, health, checks } => self.observe_running(instance, ip, health, checks),
+            Seen::Ended(end) => self.observe_end(instance, end).is_some(),
+            Seen::Removed => {
+                let gone = "the container is gone, and Ekiden did not remove it".to_owned();
+                let end = End { kind: EndKind::Vanished, exit_code: None, message: gone };
+                let last = self.observe_end(instance, end).unwrap_or_else(|| Arc::clone(instance));
+                self.remove_instance(&last);
+                true
+            }
+        }
+    }
+
+    fn observe_staging(&mut self, instance: &Instance, message: String) -> bool {
+        let news = instance.condition == Condition::Staging && instance.message != message;
+        if news {
+            self.put_instance(Instance { message, ..instance.clone() });
+        }
+        news
+    }
+
+    fn observe_running(
+        &mut self,
+        instance: &Instance,
+        ip: Option<String>,
+        health: Health,
+        checks: Vec<CheckResult>,
+    ) -> bool {
+        let started = instance.condition == Condition::Staging;
+        let same = instance.health == health && instance.checks == checks && instance.ip == ip;
+        if instance.has_ended() || (!started && same) {
+            return false;
+        }
+        let before = instance.health;
+        let mut after = Instance { ip, health, checks, ..instance.clone() };
+        if started {
+            after.condition = Condition::Running;
+            after.started_at = Some(self.now());
+            after.message = String::new();
+        }
+        let instance = self.put_instance(after);
+        if started {
+            self.event(Event::InstanceChanged { instance: Arc::clone(&instance) });
+        }
+        if before != health {
+            self.event(Event::HealthChanged { instance, before });
+        }
+        true
+    }
+
+    /// The instance as it is after its end; nothing if that was known.
+    fn observe_end(&mut self, instance: &Instance, mut end: End) -> Option<Arc<Instance>> {
+        if instance.has_ended() {
+            return None;
+        }
+        match instance.goal {
+            // It ended because it was told to, however the container took it.
+            Goal::Stop(StopReason::Unhealthy) => end.kind = EndKind::Unhealthy,
+            Goal::Stop(_) => end.kind = EndKind::Killed,
+            Goal::Run if end.kind.is_failure() => self.count_failure(instance, end.kind, end.message.clone()),
+            Goal::Run => {}
+        }
+        let message = end.message.clone();
+        let ended = Instance { condition: Condition::Ended(end), message, ..instance.clone() };
+        let ended = self.put_instance(ended);
+        self.event(Event::InstanceChanged { instance: Arc::clone(&ended) });
+        Some(ended)
+    }
+}
