@@ -416,7 +416,7 @@ impl Search {
         } else {
             vec![source(room.capacity.order())]
         };
-        let quota = n / sources.len().max(1) + SPARE_CANDIDATES;
+        let quota = (n + SPARE_CANDIDATES) / sources.len().max(1) + 1;
         Self { heap: BinaryHeap::new(), sources, seen: BTreeSet::new(), quota }
     }
 
