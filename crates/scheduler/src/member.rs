@@ -1,0 +1,579 @@
+//! One raft member without a disk, a network or a clock.
+//!
+//! ```text
+//!           handle(Input, now)                 what came: ticks, messages, commands, reads
+//!                  │
+//!           ready() ─▶ Ready                   send `send`, write `install` and `frame`, sync
+//!           persisted(number) ─▶ messages      … then send these: they promise what was written
+//!           apply() ─▶ Output                  answers, events, the new view
+//! ```
+//! The caller repeats the last three until `ready` has nothing more. The simulator and the thread in
+//! [`replica`](crate::replica) are the two callers.
+//!
+//! # What raft-rs leaves to its user, and where it is done
+//! - Its defaults are wrong for production: [`Config::raft`].
+//! - A proposal gets no index and no answer: `proposals`.
+//! - Questions for a read index get lost in silence: `reads`.
+//! - A snapshot message that got lost stops its receiver for ever: `snapshots`.
+
+mod config;
+mod forwarded;
+mod logger;
+mod proposals;
+mod reads;
+mod snapshots;
+mod tail;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use raft::eraftpb::{ConfChange, ConfChangeV2, ConfState, Entry, EntryType, HardState, Message, MessageType};
+use raft::{RawNode, StateRole};
+
+pub use config::Config;
+pub use snapshots::Chore;
+
+use crate::log::{Frame, Mark, Recovered, SnapshotFile};
+use crate::machine::{Machine, Payload, Unreadable};
+use forwarded::Forwarded;
+use proposals::{Origin, Proposals};
+use reads::Reads;
+use snapshots::Snapshots;
+use tail::Tail;
+
+/// Names a question, so that its answer finds the one who asked. Chosen by the caller, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// What can happen to a member.
+#[derive(Debug)]
+pub enum Input {
+    /// One tick of time has passed; [`Config`] says how many make an election.
+    Tick,
+    /// Another member sent this. It must be known that it did.
+    Peer(Message),
+    /// Somebody asks for a change. Answered once, in [`Output::answers`].
+    Submit(Ticket, Payload),
+    /// Somebody asks to read what is true now. Answered once, in [`Output::reads`].
+    Read(Ticket),
+    /// Stand for election without waiting.
+    Campaign,
+    /// Hand leadership over to this member.
+    Transfer(u64),
+    /// Nothing sent to this member arrives at the moment.
+    Unreachable(u64),
+    /// The snapshot sent to this member arrived, or did not.
+    SnapshotSent(u64, bool),
+    /// A [`Chore`] is done; absent when it failed.
+    Snapshotted(Option<SnapshotFile>),
+}
+
+/// What to do first, in this order.
+#[derive(Debug, Default)]
+pub struct Ready {
+    /// To be given to [`Member::persisted`].
+    pub number: u64,
+    /// May be sent at once, before anything is written.
+    pub send: Vec<Message>,
+    /// A snapshot from the leader, to be made durable before the frame.
+    pub install: Option<SnapshotFile>,
+    /// To be made durable. Empty frames cost nothing.
+    pub frame: Frame,
+}
+
+/// What to do after that.
+pub struct Output<M: Machine> {
+    /// Who gets which answer.
+    pub answers: Vec<(Ticket, Result<Answer<M::Reply>, Refused>)>,
+    /// Who may read the view now, or never.
+    pub reads: Vec<(Ticket, Result<(), Refused>)>,
+    /// What happened, each with the index of its entry.
+    pub events: Vec<(u64, M::Event)>,
+    /// The log is replaced up to this index: what happened before is not told.
+    pub replaced: Option<u64>,
+    /// The state, where it changed.
+    pub view: Option<M::View>,
+    /// Who leads, where that changed.
+    pub status: Option<Status>,
+    /// A snapshot to be made and written on another thread.
+    pub chore: Option<Chore<M>>,
+    /// The durable log may forget everything up to this index.
+    pub compact: Option<u64>,
+    /// Entries applied.
+    pub n_applied: u64,
+}
+
+/// The answer to a command that was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer<R> {
+    /// The index of its entry.
+    pub index: u64,
+    /// What the machine says.
+    pub reply: R,
+}
+
+/// Why a question is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Nothing was changed; to ask again is safe.
+    #[error("no leader")]
+    NoLeader,
+    /// It may have been done, or may still be.
+    #[error("the outcome is unknown")]
+    Unknown,
+    /// Too many are waiting already. Nothing was changed.
+    #[error("overloaded")]
+    Overloaded,
+    /// Longer than [`Config::payload_bytes_max`]. Nothing was changed.
+    #[error("the command is too large")]
+    TooLarge,
+}
+
+/// Who leads, as this member sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Whether this member leads and has applied everything that earlier leaders committed.
+    pub leading: bool,
+    /// The term.
+    pub term: u64,
+    /// The leader, if known.
+    pub leader: Option<u64>,
+}
+
+/// A member of the group.
+pub struct Member<M: Machine> {
+    config: Config,
+    raw: RawNode<Tail>,
+    machine: M,
+    applied: Mark,
+    /// Milliseconds, as of the last input.
+    now: u64,
+    /// The last time put on an entry.
+    stamped: u64,
+    ticks: u64,
+    proposals: Proposals,
+    forwarded: Forwarded,
+    reads: Reads,
+    snapshots: Snapshots,
+    status: Status,
+    work: VecDeque<Work>,
+    /// Messages that wait until a Ready is durable, with its number.
+    promises: VecDeque<(u64, Vec<Message>)>,
+    persisted: u64,
+    output: Output<M>,
+}
+
+/// What was committed and is to be applied, in order.
+enum Work {
+    Entries(Vec<Entry>),
+    /// With the number of the Ready that has to be durable before.
+    Restore(u64, SnapshotFile),
+}
+
+impl<M: Machine> Member<M> {
+    /// Starts from what the disk held.
+    ///
+    /// # Errors
+    /// [`Unreadable`] when a newer program wrote the snapshot.
+    ///
+    /// # Panics
+    /// When the configuration contradicts itself.
+    pub fn new(
+        config: Config,
+        mut recovered: Recovered,
+        empty: impl FnOnce() -> M,
+    ) -> Result<Self, Unreadable> {
+        let snapshot = recovered.snapshot.take();
+        let machine = match &snapshot {
+            Some(snapshot) => M::restore(&snapshot.data)?,
+            None => empty(),
+        };
+        let applied = snapshot.as_ref().map(|it| it.mark).unwrap_or_default();
+        recovered.snapshot = snapshot;
+        let tail = Tail::new(&mut recovered, &config.voters);
+        let mut raw = RawNode::new(&config.raft(applied.index), tail, &logger::logger())
+            .expect("the configuration is consistent");
+        raw.set_batch_append(true);
+        let mut output = Output::default();
+        output.view = Some(machine.view());
+        let mut member = Self {
+            reads: Reads::new(config.id, config.incarnation),
+            snapshots: Snapshots::new(applied),
+            config,
+            raw,
+            machine,
+            applied,
+            now: 0,
+            stamped: 0,
+            ticks: 0,
+            proposals: Proposals::default(),
+            forwarded: Forwarded::default(),
+            status: Status::default(),
+            work: VecDeque::new(),
+            promises: VecDeque::new(),
+            persisted: 0,
+            output,
+        };
+        if member.config.voters == [member.config.id] {
+            // Nobody to wait for.
+            member.handle(Input::Campaign, 0);
+        }
+        Ok(member)
+    }
+
+    /// Takes in what happened. `now` is in milliseconds since the Unix epoch and may go back.
+    pub fn handle(&mut self, input: Input, now: u64) {
+        self.now = now;
+        match input {
+            Input::Tick => self.tick(),
+            Input::Peer(message) => self.receive(message),
+            Input::Submit(ticket, payload) => self.submit(ticket, payload),
+            Input::Read(ticket) => self.reads.push(ticket, now + self.config.patience_ms),
+            Input::Campaign => drop(self.raw.campaign()),
+            Input::Transfer(to) => self.raw.transfer_leader(to),
+            Input::Unreachable(peer) => self.raw.report_unreachable(peer),
+            Input::SnapshotSent(peer, arrived) => self.snapshots.sent(&mut self.raw, peer, arrived),
+            Input::Snapshotted(file) => self.snapshotted(file),
+        }
+    }
+
+    /// Returns what to send and to write next. `None`: nothing, and nothing to apply either.
+    pub fn ready(&mut self) -> Option<Ready> {
+        self.propose();
+        self.ask_for_read_index();
+        if !self.raw.has_ready() {
+            return None;
+        }
+        let mut from = self.raw.ready();
+        let mut ready = Ready {
+            number: from.number(),
+            send: from.take_messages(),
+            ..Ready::default()
+        };
+        self.snapshots.sending(&ready.send, self.ticks);
+        for state in from.take_read_states() {
+            self.reads.answered(&state.request_ctx, state.index);
+        }
+        self.push_work(Work::Entries(from.take_committed_entries()));
+
+        let hard_state = from.hs().cloned();
+        if let Some(hard_state) = &hard_state {
+            self.raw.mut_store().set_hard_state(hard_state.clone());
+        }
+        if !from.snapshot().is_empty() {
+            let file = SnapshotFile::from_raft(from.snapshot(), 0);
+            self.raw.mut_store().install(file.mark, file.conf_state());
+            ready.frame.snapshot = Some(file.mark);
+            ready.install = Some(file.clone());
+            self.push_work(Work::Restore(ready.number, file));
+        }
+        ready.frame.entries = from.take_entries();
+        self.raw.mut_store().append(&ready.frame.entries);
+        if from.must_sync() {
+            // A commit index alone is not worth a sync: raft learns it again.
+            let current = || self.raw.raft.hard_state();
+            ready.frame.hard_state = Some(hard_state.unwrap_or_else(current));
+        }
+        self.promises.push_back((ready.number, from.take_persisted_messages()));
+        self.raw.advance_append_async(from);
+        Some(ready)
+    }
+
+    /// Takes note that everything up to this [`Ready`] is durable, and returns what may be sent for that reason.
+    pub fn persisted(&mut self, number: u64) -> Vec<Message> {
+        self.persisted = number;
+        self.raw.on_persist_ready(number);
+        let mut send = Vec::new();
+        while let Some((_, messages)) = self.promises.pop_front_if(|it| it.0 <= number) {
+            send.extend(messages);
+        }
+        self.snapshots.sending(&send, self.ticks);
+        send
+    }
+
+    /// Applies what is committed and returns everything there is to tell.
+    ///
+    /// # Errors
+    /// [`Unreadable`]: the member must stop, and be started with the program that wrote the entry.
+    pub fn apply(&mut self) -> Result<Output<M>, Unreadable> {
+        while let Some(work) = self.next_work() {
+            match work {
+                Work::Entries(entries) => {
+                    for entry in entries {
+                        self.apply_entry(&entry)?;
+                    }
+                }
+                Work::Restore(_, file) => self.restore(&file)?,
+            }
+            self.raw.advance_apply_to(self.applied.index);
+        }
+        for ticket in self.reads.satisfied(self.applied.index) {
+            self.output.reads.push((ticket, Ok(())));
+        }
+        self.update_status();
+        self.begin_snapshot();
+        if self.output.n_applied > 0 || self.output.replaced.is_some() {
+            self.output.view = Some(self.machine.view());
+        }
+        Ok(std::mem::take(&mut self.output))
+    }
+
+    /// Returns who leads.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Returns the state as of [`applied`](Self::applied).
+    pub fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// Returns the last entry applied.
+    pub fn applied(&self) -> Mark {
+        self.applied
+    }
+
+    /// Returns hard state as raft has it, for the simulator's checkers.
+    pub fn hard_state(&self) -> HardState {
+        self.raw.raft.hard_state()
+    }
+
+    fn id(&self) -> u64 {
+        self.config.id
+    }
+
+    fn leads(&self) -> bool {
+        self.raw.raft.state == StateRole::Leader
+    }
+
+    fn tick(&mut self) {
+        self.ticks += 1;
+        self.raw.tick();
+        self.snapshots.tick(&mut self.raw, self.ticks, self.config.snapshot_ticks);
+        self.reads.retry(self.ticks, 2 * self.config.heartbeat_ticks as u64 + 1);
+        for (ticket, refused) in self.proposals.expire(self.now) {
+            self.output.answers.push((ticket, Err(refused)));
+        }
+        for (ticket, refused) in self.reads.expire(self.now) {
+            self.output.reads.push((ticket, Err(refused)));
+        }
+    }
+
+    fn receive(&mut self, message: Message) {
+        if message.get_msg_type() == MessageType::MsgPropose {
+            self.receive_proposals(message);
+        } else {
+            // What raft does not want (a member unknown, a message of its own making) is as good as lost.
+            let _ = self.raw.step(message);
+        }
+    }
+
+    /// Proposes what another member was asked. What cannot be proposed is dropped: its member learns by the term.
+    fn receive_proposals(&mut self, mut message: Message) {
+        if !self.leads() {
+            return;
+        }
+        let time = self.stamp();
+        let term = self.raw.raft.term;
+        let mut entries = Vec::new();
+        for mut entry in message.take_entries() {
+            let (Some(origin), Some(payload)) = (
+                Origin::from_context(&entry.context),
+                Payload::received(&entry.data),
+            ) else {
+                continue;
+            };
+            if entry.get_entry_type() == EntryType::EntryNormal && self.forwarded.admit(origin, term) {
+                entry.data = payload.stamp(time);
+                entries.push(entry);
+            }
+        }
+        if !entries.is_empty() {
+            let _ = self.raw.raft.step(proposals::message(self.id(), self.id(), entries));
+        }
+    }
+
+    fn submit(&mut self, ticket: Ticket, payload: Payload) {
+        let refused = if payload.len() > self.config.payload_bytes_max {
+            Refused::TooLarge
+        } else if self.proposals.len() >= self.config.proposals_max {
+            Refused::Overloaded
+        } else {
+            let deadline = self.now + self.config.patience_ms;
+            return self.proposals.push(ticket, payload, deadline);
+        };
+        self.output.answers.push((ticket, Err(refused)));
+    }
+
+    /// Brings waiting commands to the leader: this member or another. Without a leader they go on waiting.
+    fn propose(&mut self) {
+        let leader = self.raw.raft.leader_id;
+        while self.proposals.has_waiting() && leader != 0 {
+            let origin = Origin {
+                member: self.id(),
+                incarnation: self.config.incarnation,
+                request: 0,
+                term: self.raw.raft.term,
+            };
+            let time = self.stamp();
+            let entries = self.proposals.take_batch(origin, time);
+            let n = entries.len();
+            let message = proposals::message(self.id(), leader, entries);
+            if leader != self.id() {
+                self.raw.raft.msgs.push(message);
+            } else if self.raw.raft.step(message).is_err() {
+                // A transfer is under way, or too much is uncommitted. The next input tries again.
+                self.proposals.give_back(n);
+                return;
+            }
+        }
+    }
+
+    /// Returns the time for new entries: the clock's, but never before an earlier entry's.
+    fn stamp(&mut self) -> u64 {
+        self.stamped = self.stamped.max(self.now);
+        self.stamped
+    }
+
+    fn ask_for_read_index(&mut self) {
+        let raft = &self.raw.raft;
+        // raft would drop the question.
+        let in_vain = raft.leader_id == 0 || (self.leads() && !raft.commit_to_current_term());
+        if !in_vain && let Some(context) = self.reads.begin(self.ticks) {
+            self.raw.read_index(context);
+        }
+    }
+
+    fn push_work(&mut self, work: Work) {
+        if !matches!(&work, Work::Entries(entries) if entries.is_empty()) {
+            self.work.push_back(work);
+        }
+    }
+
+    fn next_work(&mut self) -> Option<Work> {
+        let persisted = self.persisted;
+        self.work
+            .pop_front_if(|it| !matches!(it, Work::Restore(number, _) if *number > persisted))
+    }
+
+    fn apply_entry(&mut self, entry: &Entry) -> Result<(), Unreadable> {
+        assert_eq!(entry.index, self.applied.index + 1, "entries are applied without gaps");
+        self.applied = Mark {
+            index: entry.index,
+            term: entry.term,
+        };
+        self.output.n_applied += 1;
+        match entry.get_entry_type() {
+            // A leader's first entry of its term is empty.
+            EntryType::EntryNormal if entry.data.is_empty() => {}
+            EntryType::EntryNormal => self.apply_command(entry)?,
+            EntryType::EntryConfChange => {
+                let conf_state = self.raw.apply_conf_change(&change::<ConfChange>(entry)?);
+                self.changed(conf_state);
+            }
+            EntryType::EntryConfChangeV2 => {
+                let conf_state = self.raw.apply_conf_change(&change::<ConfChangeV2>(entry)?);
+                self.changed(conf_state);
+            }
+        }
+        self.proposals.term_applied(entry.term);
+        Ok(())
+    }
+
+    fn apply_command(&mut self, entry: &Entry) -> Result<(), Unreadable> {
+        let (time, command) = Payload::open(&entry.data)?;
+        self.stamped = self.stamped.max(time);
+        let outcome = self.machine.apply(entry.index, time, command)?;
+        for event in outcome.events {
+            self.output.events.push((entry.index, event));
+        }
+        let ours = Origin::from_context(&entry.context)
+            .filter(|it| it.member == self.id() && it.incarnation == self.config.incarnation);
+        if let Some(ticket) = ours.and_then(|it| self.proposals.applied(it.request)) {
+            let answer = Answer {
+                index: entry.index,
+                reply: outcome.reply,
+            };
+            self.output.answers.push((ticket, Ok(answer)));
+        }
+        Ok(())
+    }
+
+    /// An error means that raft refuses the change, here as on every other member.
+    fn changed(&mut self, conf_state: raft::Result<ConfState>) {
+        if let Ok(conf_state) = conf_state {
+            self.raw.mut_store().set_conf_state(conf_state);
+        }
+    }
+
+    fn restore(&mut self, file: &SnapshotFile) -> Result<(), Unreadable> {
+        self.machine = M::restore(&file.data)?;
+        self.applied = file.mark;
+        self.snapshots.installed(file.mark);
+        self.output.replaced = Some(file.mark.index);
+        self.output.compact = Some(file.mark.index);
+        for (ticket, refused) in self.proposals.log_replaced() {
+            self.output.answers.push((ticket, Err(refused)));
+        }
+        Ok(())
+    }
+
+    fn update_status(&mut self) {
+        let raft = &self.raw.raft;
+        let status = Status {
+            // Until its first entry is applied, a leader may know less than was acknowledged.
+            leading: self.leads() && self.applied.term == raft.term,
+            term: raft.term,
+            leader: Some(raft.leader_id).filter(|it| *it != 0),
+        };
+        if status != self.status {
+            self.status = status;
+            self.output.status = Some(status);
+        }
+    }
+
+    fn begin_snapshot(&mut self) {
+        let wanted = self.raw.store().take_wanted();
+        let tail = self.raw.store();
+        if tail.conf_state().voters_outgoing.is_empty()
+            && self.snapshots.is_due(self.applied, tail, wanted, &self.config)
+        {
+            let conf_state = tail.conf_state().clone();
+            let view = self.machine.view();
+            self.output.chore = Some(self.snapshots.begin(self.applied, &conf_state, view));
+        }
+    }
+
+    fn snapshotted(&mut self, file: Option<SnapshotFile>) {
+        let tail = self.raw.mut_store();
+        if let Some(index) = self.snapshots.finished(file, tail, self.config.keep_entries) {
+            self.output.compact = Some(index);
+        }
+    }
+}
+
+/// Reads a change of the group's configuration.
+fn change<C: protobuf::Message + Default>(entry: &Entry) -> Result<C, Unreadable> {
+    let mut change = C::default();
+    change.merge_from_bytes(&entry.data).map_err(|it| Unreadable {
+        reason: it.to_string(),
+    })?;
+    Ok(change)
+}
+
+impl<M: Machine> Default for Output<M> {
+    fn default() -> Self {
+        Self {
+            answers: Vec::new(),
+            reads: Vec::new(),
+            events: Vec::new(),
+            replaced: None,
+            view: None,
+            status: None,
+            chore: None,
+            compact: None,
+            n_applied: 0,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Commands on their way into the log, from asked to answered.
+//!
+//! ```text
+//! waiting ──flush──▶ pending (term T) ──applied──▶ answered
+//!    ▲                  │
+//!    └── an entry of a later term was applied: this one never will be
+//! ```
+//! A pending command belongs to exactly one term: the leader of another term refuses it. Terms never decrease along
+//! the log, so the first applied entry of a later term proves that what has not been applied is lost, and it can be
+//! proposed again without being done twice.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use raft::eraftpb::{Entry, Message, MessageType};
+
+use super::{Refused, Ticket};
+use crate::machine::Payload;
+
+/// Commands proposed as one raft message have at most this many bytes together, unless one alone has more.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// All commands asked of this member and not answered yet.
+#[derive(Default)]
+pub(super) struct Proposals {
+    waiting: VecDeque<Waiting>,
+    pending: BTreeMap<u64, Pending>,
+    next_request: u64,
+}
+
+struct Waiting {
+    ticket: Ticket,
+    payload: Payload,
+    deadline: u64,
+}
+
+struct Pending {
+    ticket: Ticket,
+    term: u64,
+    deadline: u64,
+    /// For another attempt.
+    data: Bytes,
+}
+
+/// Who asked for an entry: what stands in its context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The member that was asked.
+    pub(super) member: u64,
+    /// Counts the starts of that member, or tells them apart otherwise.
+    pub(super) incarnation: u64,
+    /// Counts the proposals of that start.
+    pub(super) request: u64,
+    /// The only term in which it may enter the log.
+    pub(super) term: u64,
+}
+
+impl Origin {
+    pub(super) fn to_context(self) -> Bytes {
+        let mut context = Vec::with_capacity(32);
+        for number in [self.member, self.incarnation, self.request, self.term] {
+            context.extend_from_slice(&number.to_le_bytes());
+        }
+        context.into()
+    }
+
+    pub(super) fn from_context(context: &[u8]) -> Option<Self> {
+        let (numbers, rest) = context.as_chunks::<8>();
+        let [member, incarnation, request, term] = *numbers else {
+            return None;
+        };
+        rest.is_empty().then(|| Self {
+            member: u64::from_le_bytes(member),
+            incarnation: u64::from_le_bytes(incarnation),
+            request: u64::from_le_bytes(request),
+            term: u64::from_le_bytes(term),
+        })
+    }
+}
+
+impl Proposals {
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len() + self.pending.len()
+    }
+
+    pub(super) fn push(&mut self, ticket: Ticket, payload: Payload, deadline: u64) {
+        self.waiting.push_back(Waiting {
+            ticket,
+            payload,
+            deadline,
+        });
+    }
+
+    /// Takes waiting commands, at most a batch, as entries for the leader of `origin.term`. The request number in
+    /// `origin` does not matter. They are pending then; [`give_back`](Self::give_back) undoes that.
+    pub(super) fn take_batch(&mut self, mut origin: Origin, time: u64) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        while let Some(next) = self.waiting.front() {
+            bytes += next.payload.len();
+            if bytes > BATCH_BYTES && !entries.is_empty() {
+                break;
+            }
+            let next = self.waiting.pop_front().expect("there is a front");
+            self.next_request += 1;
+            origin.request = self.next_request;
+            let mut entry = Entry::default();
+            entry.context = origin.to_context();
+            entry.data = next.payload.stamp(time);
+            let pending = Pending {
+                ticket: next.ticket,
+                term: origin.term,
+                deadline: next.deadline,
+                data: entry.data.clone(),
+            };
+            self.pending.insert(self.next_request, pending);
+            entries.push(entry);
+        }
+        entries
+    }
+
+    /// Undoes [`take_batch`](Self::take_batch) for the last `n` commands, which raft did not take.
+    pub(super) fn give_back(&mut self, n: usize) {
+        for _ in 0..n {
+            let (_, pending) = self.pending.pop_last().expect("they are the last ones");
+            self.waiting.push_front(pending.again());
+        }
+    }
+
+    /// Returns whom to answer when an entry of this member was applied.
+    pub(super) fn applied(&mut self, request: u64) -> Option<Ticket> {
+        self.pending.remove(&request).map(|it| it.ticket)
+    }
+
+    /// An entry of `term` was applied: what was proposed in an earlier one and is still pending is lost, and waits
+    /// again.
+    pub(super) fn term_applied(&mut self, term: u64) {
+        // The oldest comes first and has the lowest term.
+        if self.pending.first_key_value().is_none_or(|(_, it)| it.term >= term) {
+            return;
+        }
+        let (lost, kept) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition::<BTreeMap<_, _>, _>(|(_, it)| it.term < term);
+        self.pending = kept;
+        for (_, pending) in lost.into_iter().rev() {
+            self.waiting.push_front(pending.again());
+        }
+    }
+
+    /// A snapshot replaced the log: what is pending may or may not be contained.
+    pub(super) fn log_replaced(&mut self) -> Vec<(Ticket, Refused)> {
+        let pending = std::mem::take(&mut self.pending);
+        pending.into_values().map(|it| (it.ticket, Refused::Unknown)).collect()
+    }
+
+    /// Gives up those whose time has passed.
+    pub(super) fn expire(&mut self, now: u64) -> Vec<(Ticket, Refused)> {
+        let mut expired = Vec::new();
+        self.waiting.retain(|it| {
+            let keep = it.deadline > now;
+            if !keep {
+                expired.push((it.ticket, Refused::NoLeader));
+            }
+            keep
+        });
+        self.pending.retain(|_, it| {
+            let keep = it.deadline > now;
+            if !keep {
+                expired.push((it.ticket, Refused::Unknown));
+            }
+            keep
+        });
+        expired
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+}
+
+impl Pending {
+    fn again(self) -> Waiting {
+        Waiting {
+            ticket: self.ticket,
+            payload: Payload::received(&self.data).expect("it was an envelope before"),
+            deadline: self.deadline,
+        }
+    }
+}
+
+/// Returns the message that brings entries to the leader, which may be this member itself.
+pub(super) fn message(from: u64, to: u64, entries: Vec<Entry>) -> Message {
+    let mut message = Message::default();
+    message.set_msg_type(MessageType::MsgPropose);
+    message.from = from;
+    message.to = to;
+    message.set_entries(entries.into());
+    message
+}

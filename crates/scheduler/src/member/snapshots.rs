@@ -1,0 +1,134 @@
+//! When to snapshot, and what became of snapshots sent to others.
+
+use std::collections::BTreeMap;
+
+use raft::eraftpb::{ConfState, Message, MessageType};
+use raft::{RawNode, SnapshotStatus};
+
+use super::Config;
+use super::tail::Tail;
+use crate::log::{Mark, SnapshotFile};
+use crate::machine::Machine;
+
+/// Ticks for which a snapshot made for a member that is too far behind is kept for the next such member.
+const OFFERED_TICKS: u64 = 600;
+
+/// A snapshot to be made: encoding takes long, so it is done elsewhere.
+pub struct Chore<M: Machine> {
+    view: M::View,
+    file: SnapshotFile,
+}
+
+impl<M: Machine> Chore<M> {
+    /// Encodes the state. The file is to be written, then given to the member as
+    /// [`Input::Snapshotted`](super::Input::Snapshotted). `next_frame` is the log's next number when the chore began.
+    pub fn run(self, next_frame: u64) -> SnapshotFile {
+        SnapshotFile {
+            data: M::save(&self.view).into(),
+            next_frame,
+            ..self.file
+        }
+    }
+}
+
+/// The member's snapshots, its own and those under way to others.
+pub(super) struct Snapshots {
+    /// The newest one that is durable.
+    newest: Mark,
+    in_progress: bool,
+    /// Somebody is too far behind for the log.
+    wanted: bool,
+    /// Until when it is kept at hand, in ticks.
+    offered_until: u64,
+    /// To whom one is under way, and since which tick.
+    sending: BTreeMap<u64, u64>,
+}
+
+impl Snapshots {
+    pub(super) fn new(newest: Mark) -> Self {
+        Self {
+            newest,
+            in_progress: false,
+            wanted: false,
+            offered_until: 0,
+            sending: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn is_due(&mut self, applied: Mark, tail: &Tail, wanted: bool, config: &Config) -> bool {
+        self.wanted |= wanted;
+        if self.in_progress || applied.index == 0 {
+            return false;
+        }
+        let n_new = applied.index - self.newest.index;
+        // `keep_entries` of the bytes held are in front of the last snapshot and say nothing about the new ones.
+        let many_bytes = tail.bytes() > config.snapshot_bytes && n_new > tail.n_entries() / 2;
+        self.wanted || n_new >= config.snapshot_entries || (n_new > 0 && many_bytes)
+    }
+
+    pub(super) fn begin<M: Machine>(&mut self, mark: Mark, conf_state: &ConfState, view: M::View) -> Chore<M> {
+        self.in_progress = true;
+        Chore {
+            view,
+            file: SnapshotFile {
+                mark,
+                voters: conf_state.voters.clone(),
+                learners: conf_state.learners.clone(),
+                ..SnapshotFile::default()
+            },
+        }
+    }
+
+    /// Takes the result of a chore. Returns up to where the log is no longer needed.
+    pub(super) fn finished(&mut self, file: Option<SnapshotFile>, tail: &mut Tail, keep: u64) -> Option<u64> {
+        self.in_progress = false;
+        // One from the leader may have overtaken it.
+        let file = file.filter(|it| it.mark.index >= self.newest.index)?;
+        self.newest = file.mark;
+        if std::mem::take(&mut self.wanted) {
+            tail.offer(Some(file.to_raft()));
+            self.offered_until = u64::MAX;
+        }
+        tail.compact(file.mark.index.saturating_sub(keep));
+        Some(file.mark.index)
+    }
+
+    pub(super) fn installed(&mut self, mark: Mark) {
+        self.newest = mark;
+    }
+
+    /// Notes which messages carry a snapshot.
+    pub(super) fn sending(&mut self, messages: &[Message], tick: u64) {
+        for message in messages {
+            if message.get_msg_type() == MessageType::MsgSnapshot {
+                self.sending.insert(message.to, tick);
+                self.offered_until = tick + OFFERED_TICKS;
+            }
+        }
+    }
+
+    /// Tells raft what became of one. Without that raft sends its receiver nothing more.
+    pub(super) fn sent(&mut self, raw: &mut RawNode<Tail>, peer: u64, arrived: bool) {
+        if self.sending.remove(&peer).is_some() {
+            raw.report_snapshot(peer, status(arrived));
+        }
+    }
+
+    /// Gives up on those without news, and drops one that nobody asked for lately.
+    pub(super) fn tick(&mut self, raw: &mut RawNode<Tail>, tick: u64, patience: u64) {
+        self.sending.retain(|peer, since| {
+            let keep = *since + patience > tick;
+            if !keep {
+                raw.report_snapshot(*peer, SnapshotStatus::Failure);
+            }
+            keep
+        });
+        if self.offered_until == tick {
+            raw.mut_store().offer(None);
+        }
+    }
+}
+
+fn status(arrived: bool) -> SnapshotStatus {
+    if arrived { SnapshotStatus::Finish } else { SnapshotStatus::Failure }
+}

@@ -1,0 +1,181 @@
+//! The log's tail in memory, as raft reads it.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+
+use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
+use raft::{Error, GetEntriesContext, RaftState, Result, Storage, StorageError};
+
+use crate::log::{Mark, Recovered};
+
+/// Bytes of an entry in a message beside context and data, at most.
+const ENTRY_OVERHEAD: usize = 32;
+
+/// All entries behind the last compaction. What raft reads here has been handed to the disk, and for the most part
+/// synced: raft itself knows how far.
+pub(super) struct Tail {
+    hard_state: HardState,
+    conf_state: ConfState,
+    /// The entry before the first one.
+    base: Mark,
+    entries: VecDeque<Entry>,
+    /// Payload bytes in `entries`.
+    bytes: usize,
+    /// The state that a member too far behind is sent.
+    snapshot: Option<Snapshot>,
+    /// Set when raft asked for a snapshot that is not at hand.
+    wanted: Cell<bool>,
+}
+
+impl Tail {
+    /// Starts from what the disk held. `voters` counts only when there is no snapshot that says who votes.
+    pub(super) fn new(recovered: &mut Recovered, voters: &[u64]) -> Self {
+        let snapshot = recovered.snapshot.as_ref();
+        let entries: VecDeque<_> = std::mem::take(&mut recovered.entries).into();
+        Self {
+            hard_state: recovered.hard_state.clone(),
+            conf_state: snapshot.map_or_else(
+                || ConfState::from((voters.to_vec(), Vec::new())),
+                crate::log::SnapshotFile::conf_state,
+            ),
+            base: snapshot.map(|it| it.mark).unwrap_or_default(),
+            bytes: entries.iter().map(|it| it.data.len()).sum(),
+            entries,
+            snapshot: None,
+            wanted: Cell::new(false),
+        }
+    }
+
+    pub(super) fn append(&mut self, entries: &[Entry]) {
+        let Some(first) = entries.first() else { return };
+        let keep = first.index.checked_sub(self.base.index + 1);
+        let keep = keep.expect("raft never replaces what was compacted") as usize;
+        assert!(keep <= self.entries.len(), "raft appends without gaps");
+        for cut in self.entries.drain(keep..) {
+            self.bytes -= cut.data.len();
+        }
+        self.bytes += entries.iter().map(|it| it.data.len()).sum::<usize>();
+        self.entries.extend(entries.iter().cloned());
+    }
+
+    pub(super) fn set_hard_state(&mut self, hard_state: HardState) {
+        self.hard_state = hard_state;
+    }
+
+    pub(super) fn set_conf_state(&mut self, conf_state: ConfState) {
+        self.conf_state = conf_state;
+    }
+
+    pub(super) fn conf_state(&self) -> &ConfState {
+        &self.conf_state
+    }
+
+    /// Replaces everything by a snapshot from the leader.
+    pub(super) fn install(&mut self, mark: Mark, conf_state: ConfState) {
+        self.base = mark;
+        self.entries.clear();
+        self.bytes = 0;
+        self.conf_state = conf_state;
+        self.hard_state.commit = self.hard_state.commit.max(mark.index);
+        self.snapshot = None;
+    }
+
+    /// Forgets entries up to `index`.
+    pub(super) fn compact(&mut self, index: u64) {
+        while let Some(first) = self.entries.front().filter(|it| it.index <= index) {
+            self.base = Mark {
+                index: first.index,
+                term: first.term,
+            };
+            self.bytes -= first.data.len();
+            self.entries.pop_front();
+        }
+        if self.snapshot.as_ref().is_some_and(|it| it.get_metadata().index < self.base.index) {
+            self.snapshot = None;
+        }
+    }
+
+    /// Keeps a snapshot at hand for members that are too far behind, or drops it.
+    pub(super) fn offer(&mut self, snapshot: Option<Snapshot>) {
+        self.snapshot = snapshot.filter(|it| it.get_metadata().index >= self.base.index);
+    }
+
+    /// Returns whether raft asked for a snapshot in vain since the last call.
+    pub(super) fn take_wanted(&self) -> bool {
+        self.wanted.take()
+    }
+
+    pub(super) fn n_entries(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// Returns the payload bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn term_at(&self, index: u64) -> Option<u64> {
+        if index == self.base.index {
+            return Some(self.base.term);
+        }
+        let at = index.checked_sub(self.base.index + 1)?;
+        self.entries.get(at as usize).map(|it| it.term)
+    }
+}
+
+impl Storage for Tail {
+    fn initial_state(&self) -> Result<RaftState> {
+        Ok(RaftState::new(self.hard_state.clone(), self.conf_state.clone()))
+    }
+
+    fn entries(
+        &self,
+        low: u64,
+        high: u64,
+        max_size: impl Into<Option<u64>>,
+        _context: GetEntriesContext,
+    ) -> Result<Vec<Entry>> {
+        if low <= self.base.index {
+            return Err(Error::Store(StorageError::Compacted));
+        }
+        let start = (low - self.base.index - 1) as usize;
+        let end = (high - self.base.index - 1) as usize;
+        if end > self.entries.len() {
+            return Err(Error::Store(StorageError::Unavailable));
+        }
+        let max_size = max_size.into().unwrap_or(u64::MAX);
+        let mut size = 0;
+        // Not `limit_size` afterwards: a member far behind would make this clone the whole tail for each message.
+        let entries = self.entries.range(start..end).enumerate().take_while(|(n, it)| {
+            size += (it.data.len() + it.context.len() + ENTRY_OVERHEAD) as u64;
+            *n == 0 || size <= max_size
+        });
+        Ok(entries.map(|(_, it)| it.clone()).collect())
+    }
+
+    fn term(&self, index: u64) -> Result<u64> {
+        self.term_at(index).ok_or(Error::Store(if index < self.base.index {
+            StorageError::Compacted
+        } else {
+            StorageError::Unavailable
+        }))
+    }
+
+    fn first_index(&self) -> Result<u64> {
+        Ok(self.base.index + 1)
+    }
+
+    fn last_index(&self) -> Result<u64> {
+        Ok(self.base.index + self.entries.len() as u64)
+    }
+
+    fn snapshot(&self, request_index: u64, _to: u64) -> Result<Snapshot> {
+        match &self.snapshot {
+            Some(it) if it.get_metadata().index >= request_index.max(self.base.index) => Ok(it.clone()),
+            _ => {
+                self.wanted.set(true);
+                Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
+            }
+        }
+    }
+}
