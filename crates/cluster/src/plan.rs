@@ -30,7 +30,7 @@ pub struct Agenda {
 pub struct Plan {
     /// The steps, in order.
     pub steps: Vec<Step>,
-    /// The apps that were looked at: put them back by [`Agenda::add`] if the steps could not be proposed.
+    /// The apps that have steps: have them looked at again by [`Agenda::look_again`], whatever becomes of the steps.
     pub apps: Vec<AppId>,
 }
 
@@ -43,6 +43,11 @@ impl Agenda {
     /// Puts one app on it.
     pub fn add(&mut self, app: AppId) {
         self.due.insert(app);
+    }
+
+    /// Puts one app on it for later.
+    pub fn look_again(&mut self, app: AppId, at: Timestamp) {
+        self.timers.insert((at, app));
     }
 
     /// Puts on it what these events touch. `state` is the state after them.
@@ -103,6 +108,7 @@ pub fn plan(state: &State, agenda: &mut Agenda, now: Timestamp) -> Plan {
     {
         let Some(app) = state.app(&id) else { continue };
         let Decision { launch, stop, settle, wake } = rollout::decide(state, app, now);
+        let n_steps = plan.steps.len();
         plan.steps.extend(stop.into_iter().map(|(instance, reason)| Step::Stop { instance, reason }));
         let budget = (MAX_STEPS.saturating_sub(plan.steps.len())).max(1) as u32;
         let placed = if launch > 0 { place::place(state, &mut room, app, launch.min(budget)) } else { Vec::new() };
@@ -119,7 +125,9 @@ pub fn plan(state: &State, agenda: &mut Agenda, now: Timestamp) -> Plan {
             plan.steps.push(Step::Settle { deployment, app: id.clone() });
         }
         agenda.timers.extend(wake.map(|it| (it, id.clone())));
-        plan.apps.push(id);
+        if plan.steps.len() > n_steps {
+            plan.apps.push(id);
+        }
         if launch > budget {
             break;
         }

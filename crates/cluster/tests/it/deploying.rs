@@ -1,0 +1,275 @@
+//! Deploy, update, scale, restart, roll back, suspend, kill, delete.
+
+use crate::support::{Cluster, app, id, image, upgrade};
+use cluster::*;
+
+/// What an update looks like round by round: in each, all agents obey once.
+fn rounds(cluster: &mut Cluster) -> Vec<String> {
+    let mut pictures = vec![cluster.picture("/web")];
+    while cluster.is_deploying() && pictures.len() < 30 {
+        cluster.obey(Health::Healthy);
+        pictures.push(cluster.picture("/web"));
+    }
+    pictures
+}
+
+#[test]
+fn a_deployment_ends_when_all_instances_are_healthy() {
+    let mut cluster = Cluster::with_nodes(3);
+    let applied = cluster.put(app("/web", 3)).unwrap();
+    assert_eq!(cluster.picture("/web"), "3 new staging");
+    cluster.obey(Health::Unknown);
+    assert_eq!(cluster.picture("/web"), "3 new running");
+    assert!(cluster.is_deploying(), "running is not healthy");
+    for instance in cluster.wanted("/web") {
+        let seen = cluster::agent::Seen::Running { ip: None, health: Health::Healthy, checks: Vec::new() };
+        cluster.see(instance, seen);
+    }
+    let deployment = cluster.state.deployment(applied.deployment.unwrap()).unwrap();
+    assert_eq!(deployment.outcome, Some(Outcome::Succeeded));
+    assert_eq!(cluster.app("/web").deployment, None);
+}
+
+#[test]
+fn an_app_without_health_checks_is_deployed_when_it_runs() {
+    let mut cluster = Cluster::with_nodes(1);
+    let mut spec = app("/web", 2);
+    spec.policy.health_checks.clear();
+    cluster.put(spec).unwrap();
+    cluster.obey(Health::Unknown);
+    assert!(!cluster.is_deploying());
+}
+
+#[test]
+fn updates_keep_within_their_limits() {
+    let check = |min: u32, over: u32, expect: &[&str]| {
+        let mut cluster = Cluster::with_nodes(3);
+        cluster.put(upgrade(app("/web", 4), min, over)).unwrap();
+        cluster.settle();
+        cluster.put(image(upgrade(app("/web", 4), min, over), "web:2")).unwrap();
+        assert_eq!(rounds(&mut cluster), expect, "min {min} over {over}");
+    };
+    check(100, 100, &["4 new staging, 4 old healthy", "4 new healthy, 4 old stopping", "4 new healthy"]);
+    check(
+        50,
+        0,
+        &[
+            "2 old healthy, 2 old stopping",
+            "2 new staging, 2 old healthy",
+            "2 new healthy, 2 old stopping",
+            "2 new healthy, 2 new staging",
+            "4 new healthy",
+        ],
+    );
+    // Nothing may be missing, nothing may be too much: one temporary extra instance.
+    check(
+        100,
+        0,
+        &[
+            "1 new staging, 4 old healthy",
+            "1 new healthy, 3 old healthy, 1 old stopping",
+            "1 new healthy, 1 new staging, 3 old healthy",
+            "2 new healthy, 2 old healthy, 1 old stopping",
+            "2 new healthy, 1 new staging, 2 old healthy",
+            "3 new healthy, 1 old healthy, 1 old stopping",
+            "3 new healthy, 1 new staging, 1 old healthy",
+            "4 new healthy, 1 old stopping",
+            "4 new healthy",
+        ],
+    );
+    check(0, 0, &["4 old stopping", "4 new staging", "4 new healthy"]);
+}
+
+#[test]
+fn an_update_that_never_becomes_healthy_leaves_the_old_instances_serving_and_can_be_rolled_back() {
+    let mut cluster = Cluster::with_nodes(3);
+    cluster.put(app("/web", 4)).unwrap();
+    cluster.settle();
+    let before = cluster.wanted("/web");
+    let update = cluster.put(image(app("/web", 4), "broken")).unwrap();
+    for _ in 0..5 {
+        cluster.obey(Health::Unhealthy);
+    }
+    assert_eq!(cluster.picture("/web"), "4 new running, 4 old healthy");
+
+    let back = cluster.ask(Command::RollBack { deployment: update.deployment.unwrap() }).unwrap();
+    cluster.settle();
+    assert_eq!(cluster.picture("/web"), "4 new healthy");
+    assert_eq!(cluster.wanted("/web"), before, "the surviving instances are kept");
+    let ended = cluster.state.deployment(update.deployment.unwrap()).unwrap();
+    assert_eq!(ended.outcome, Some(Outcome::RolledBack { by: back.deployment.unwrap() }));
+    assert_eq!(cluster.state.deployment(back.deployment.unwrap()).unwrap().outcome, Some(Outcome::Succeeded));
+    assert_eq!(cluster.app("/web").current.spec.run.image, "web:1");
+}
+
+#[test]
+fn rolling_back_a_creation_removes_the_app() {
+    let mut cluster = Cluster::with_nodes(1);
+    let deployment = cluster.put(app("/web", 2)).unwrap().deployment.unwrap();
+    cluster.ask(Command::RollBack { deployment }).unwrap();
+    cluster.settle();
+    assert_eq!(cluster.picture("/web"), "gone");
+    assert_eq!(cluster.state.n_instances(), 0);
+    assert_eq!(cluster.ask(Command::RollBack { deployment }), Err(Rejected::NoDeployment { deployment }));
+}
+
+#[test]
+fn an_app_scales_up_and_down_without_replacing_anything() {
+    let mut cluster = Cluster::with_nodes(3);
+    cluster.put(app("/web", 2)).unwrap();
+    cluster.settle();
+    let before = cluster.wanted("/web");
+    cluster.put(app("/web", 5)).unwrap();
+    cluster.settle();
+    assert_eq!(cluster.wanted("/web").len(), 5);
+    assert_eq!(cluster.wanted("/web")[..2], before);
+    cluster.put(app("/web", 2)).unwrap();
+    cluster.settle();
+    assert_eq!(cluster.wanted("/web"), before, "the youngest go first");
+    cluster.put(app("/web", 0)).unwrap();
+    cluster.settle();
+    assert_eq!((cluster.picture("/web"), cluster.is_deploying()), (String::new(), false), "suspended");
+}
+
+#[test]
+fn scaling_down_takes_unhealthy_instances_first() {
+    let mut cluster = Cluster::with_nodes(3);
+    cluster.put(app("/web", 3)).unwrap();
+    cluster.settle();
+    let [eldest, ..] = cluster.wanted("/web")[..] else { panic!("three instances") };
+    cluster.see(eldest, cluster::agent::Seen::Running { ip: None, health: Health::Unhealthy, checks: Vec::new() });
+    cluster.put(app("/web", 2)).unwrap();
+    cluster.settle();
+    assert!(!cluster.wanted("/web").contains(&eldest));
+}
+
+#[test]
+fn a_restart_replaces_every_instance() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(app("/web", 2)).unwrap();
+    cluster.settle();
+    let before = cluster.wanted("/web");
+    cluster.ask(Command::RestartApp { app: id("/web"), force: false }).unwrap();
+    assert_eq!(cluster.picture("/web"), "2 new staging, 2 old healthy");
+    cluster.settle();
+    assert!(cluster.wanted("/web").iter().all(|it| !before.contains(it)));
+    assert_eq!(cluster.picture("/web"), "2 new healthy");
+}
+
+#[test]
+fn a_change_of_policy_restarts_nothing() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(app("/web", 2)).unwrap();
+    cluster.settle();
+    let before = cluster.wanted("/web");
+    let mut spec = app("/web", 2);
+    spec.policy.labels.insert("team".to_owned(), "pay".to_owned());
+    spec.policy.health_checks[0].interval_ms = 5_000;
+    cluster.put(spec).unwrap();
+    assert!(!cluster.is_deploying(), "done at once");
+    assert_eq!(cluster.wanted("/web"), before);
+    let instance = cluster.state.instance(before[0]).unwrap();
+    let assigned = cluster.state.assignment(instance).spec.unwrap();
+    assert_eq!(assigned.policy.health_checks[0].interval_ms, 5_000, "the agent is told");
+}
+
+#[test]
+fn the_same_content_changes_nothing() {
+    let mut cluster = Cluster::with_nodes(1);
+    let first = cluster.put(app("/web", 1)).unwrap();
+    cluster.settle();
+    let second = cluster.put(app("/web", 1)).unwrap();
+    assert_eq!(second.version, first.version);
+    let deployment = cluster.state.deployment(second.deployment.unwrap()).unwrap();
+    assert_eq!((deployment.changes.len(), &deployment.outcome), (0, &Some(Outcome::Succeeded)));
+}
+
+#[test]
+fn an_app_under_deployment_is_locked_unless_forced() {
+    let mut cluster = Cluster::with_nodes(1);
+    let first = cluster.put(app("/web", 1)).unwrap().deployment.unwrap();
+    let state = cluster.state.clone();
+    assert_eq!(cluster.put(app("/web", 2)), Err(Rejected::Locked { deployments: vec![first] }));
+    assert_eq!(cluster.state.app(&id("/web")), state.app(&id("/web")), "a refusal changes nothing");
+    let apps = vec![(app("/web", 2), Expect::Any)];
+    let second = cluster.ask(Command::PutApps { apps, force: true }).unwrap().deployment.unwrap();
+    let outcome = cluster.state.deployment(first).unwrap().outcome.clone();
+    assert_eq!(outcome, Some(Outcome::Superseded { by: second }));
+    cluster.settle();
+    assert_eq!(cluster.picture("/web"), "2 new healthy");
+}
+
+#[test]
+fn a_cancelled_update_stays_where_it_is() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(upgrade(app("/web", 4), 50, 0)).unwrap();
+    cluster.settle();
+    let update = cluster.put(image(upgrade(app("/web", 4), 50, 0), "web:2")).unwrap();
+    cluster.obey(Health::Healthy);
+    assert_eq!(cluster.picture("/web"), "2 new staging, 2 old healthy");
+    cluster.ask(Command::Cancel { deployment: update.deployment.unwrap() }).unwrap();
+    cluster.settle();
+    assert_eq!(cluster.picture("/web"), "2 new healthy, 2 old healthy");
+}
+
+#[test]
+fn a_killed_instance_is_replaced_and_with_scale_is_not() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(app("/web", 3)).unwrap();
+    cluster.settle();
+    let victim = cluster.wanted("/web")[1];
+    let kill = |scale| Command::Kill { instances: vec![victim], scale, force: false };
+    assert_eq!(cluster.ask(kill(false)).unwrap().killed, [victim]);
+    cluster.settle();
+    assert_eq!((cluster.wanted("/web").len(), cluster.is_deploying()), (3, false));
+    assert_eq!(cluster.ask(kill(false)).unwrap().killed, [], "it is gone already");
+
+    let victim = cluster.wanted("/web")[0];
+    let applied = cluster.ask(Command::Kill { instances: vec![victim], scale: true, force: false }).unwrap();
+    assert!(applied.deployment.is_some());
+    cluster.settle();
+    assert_eq!(cluster.wanted("/web").len(), 2);
+    assert_eq!(cluster.app("/web").current.spec.instances, 2);
+    assert!(!cluster.wanted("/web").contains(&victim));
+}
+
+#[test]
+fn a_deleted_app_goes_when_its_instances_have_ended_and_leaves_nothing() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(app("/web", 2)).unwrap();
+    cluster.settle();
+    cluster.ask(Command::RemoveApp { app: id("/web"), force: false }).unwrap();
+    assert_eq!(cluster.picture("/web"), "2 new stopping");
+    assert!(cluster.state.live_app(&id("/web")).is_none(), "users do not see it any more");
+    cluster.settle();
+    assert_eq!(cluster.picture("/web"), "gone");
+    assert!(cluster.state.nodes().all(|it| it.used == Resources::default() && it.ports.is_empty()));
+    let missing = Rejected::NoApp { app: id("/web") };
+    assert_eq!(cluster.ask(Command::RemoveApp { app: id("/web"), force: false }), Err(missing));
+}
+
+#[test]
+fn an_app_is_neither_inside_nor_around_another() {
+    let mut cluster = Cluster::with_nodes(1);
+    cluster.put(app("/pay/api", 1)).unwrap();
+    for nested in ["/pay", "/pay/api/v2"] {
+        let refusal = Rejected::Nested { app: id(nested), other: id("/pay/api") };
+        assert_eq!(cluster.put(app(nested, 1)), Err(refusal), "{nested}");
+    }
+    cluster.put(app("/pay/api-2", 1)).unwrap();
+    cluster.put(app("/pa", 1)).unwrap();
+}
+
+#[test]
+fn conditions_on_what_is_there_are_kept() {
+    let mut cluster = Cluster::with_nodes(1);
+    let mut put = |n, expect| {
+        let answer = cluster.apply(Command::PutApps { apps: vec![(app("/web", n), expect)], force: true });
+        answer.map(|it| it.version.unwrap())
+    };
+    assert_eq!(put(1, Expect::Version(Timestamp(5))), Err(Rejected::NoApp { app: id("/web") }));
+    let version = put(1, Expect::Absent).unwrap();
+    assert_eq!(put(1, Expect::Absent), Err(Rejected::Exists { app: id("/web") }));
+    assert!(put(2, Expect::Version(version)).is_ok());
+    assert_eq!(put(3, Expect::Version(version)), Err(Rejected::Changed { app: id("/web") }));
+}

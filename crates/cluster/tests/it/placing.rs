@@ -1,0 +1,153 @@
+//! Where instances go, and why they do not.
+
+use crate::support::{Cluster, MIB, app, constrained, port};
+use cluster::place::Reason;
+use cluster::*;
+use std::collections::BTreeMap;
+
+/// How many wanted instances of an app each node has.
+fn spread(cluster: &Cluster, app: &str) -> BTreeMap<String, u32> {
+    let mut nodes = BTreeMap::new();
+    for it in cluster.wanted(app) {
+        *nodes.entry(cluster.state.instance(it).unwrap().node.to_string()).or_default() += 1;
+    }
+    nodes
+}
+
+#[test]
+fn instances_are_spread_over_nodes() {
+    let mut cluster = Cluster::with_nodes(3);
+    cluster.put(app("/web", 7)).unwrap();
+    let mut counts: Vec<u32> = spread(&cluster, "/web").into_values().collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [2, 2, 3]);
+}
+
+#[test]
+fn constraints_hold() {
+    use Operator::{Cluster as Same, GroupBy, Is, Like, MaxPer, Unique, Unlike};
+    let check = |constraint: (&str, Operator, Option<&str>), wanted: u32, expect: &[(&str, u32)]| {
+        let mut cluster = Cluster::with_nodes(4);
+        cluster.register("n5", &[]).unwrap();
+        cluster.put(constrained(app("/web", wanted), &[constraint])).unwrap();
+        let placed = spread(&cluster, "/web");
+        let expect: BTreeMap<String, u32> = expect.iter().map(|(node, n)| ((*node).to_owned(), *n)).collect();
+        assert_eq!(placed, expect, "{constraint:?}");
+    };
+    check(("hostname", Unique, None), 7, &[("n1", 1), ("n2", 1), ("n3", 1), ("n4", 1), ("n5", 1)]);
+    check(("rack", Unique, None), 7, &[("n1", 1), ("n2", 1)]);
+    check(("hostname", Like, Some("n[12]")), 4, &[("n1", 2), ("n2", 2)]);
+    check(("hostname", Like, Some("n")), 4, &[]);
+    check(("rack", Unlike, Some("a")), 3, &[("n2", 1), ("n4", 1), ("n5", 1)]);
+    check(("rack", Is, Some("b")), 2, &[("n2", 1), ("n4", 1)]);
+    check(("rack", Same, Some("a")), 4, &[("n1", 2), ("n3", 2)]);
+    check(("hostname", Same, None), 3, &[("n1", 3)]);
+    check(("rack", MaxPer, Some("1")), 5, &[("n1", 1), ("n2", 1)]);
+    check(("hostname", MaxPer, Some("2")), 10, &[("n1", 2), ("n2", 2), ("n3", 2), ("n4", 2), ("n5", 2)]);
+    check(("rack", GroupBy, None), 4, &[("n1", 1), ("n2", 1), ("n3", 1), ("n4", 1)]);
+    check(("rack", GroupBy, Some("3")), 4, &[("n1", 1), ("n2", 1)]);
+    check(("@hostname", Is, Some("n3")), 1, &[("n3", 1)]);
+}
+
+#[test]
+fn an_out_of_date_instance_does_not_keep_its_successor_away() {
+    let mut cluster = Cluster::with_nodes(2);
+    let spec = constrained(app("/web", 2), &[("hostname", Operator::Unique, None)]);
+    cluster.put(spec.clone()).unwrap();
+    cluster.settle();
+    cluster.put(crate::support::image(spec, "web:2")).unwrap();
+    assert_eq!(cluster.picture("/web"), "2 new staging, 2 old healthy");
+}
+
+#[test]
+fn resources_are_never_promised_twice() {
+    let mut cluster = Cluster::with_nodes(2);
+    let mut spec = app("/big", 9);
+    spec.run.resources = Resources { cpu_milli: 1_000, memory_bytes: 1_024 * MIB, disk_bytes: 0 };
+    cluster.put(spec).unwrap();
+    assert_eq!(cluster.wanted("/big").len(), 8, "two nodes of four cores");
+    let waiting = explain::waiting(&cluster.state, Timestamp(cluster.now));
+    let [waiting] = &waiting[..] else { panic!("one app waits") };
+    assert_eq!((waiting.count, waiting.nodes.len()), (1, 2));
+    assert_eq!(waiting.nodes[0].1, Reason::InsufficientCpus);
+    assert_eq!(waiting.nodes[0].2, "needs 1.000 cpus, 0.000 are free");
+    let declined: Vec<_> = waiting.reasons.iter().map(|it| (it.1, it.2)).collect();
+    assert_eq!(declined, [(0, 2), (0, 2), (2, 2), (0, 0), (0, 0), (0, 0)], "the funnel adds up");
+
+    cluster.register("n3", &[]).unwrap();
+    assert_eq!(cluster.wanted("/big").len(), 9, "room came, the app was waiting for it");
+}
+
+#[test]
+fn host_ports_are_exclusive_until_the_container_is_gone() {
+    let mut cluster = Cluster::with_nodes(1);
+    let mut spec = app("/web", 1);
+    spec.run.ports = vec![port(WantedHostPort::Fixed(8080)), port(WantedHostPort::Any)];
+    cluster.put(spec.clone()).unwrap();
+    cluster.settle();
+    let first = cluster.state.instance(cluster.wanted("/web")[0]).unwrap().clone();
+    assert_eq!(first.ports, [8080, 31_000]);
+
+    spec.id = crate::support::id("/other");
+    cluster.put(spec).unwrap();
+    assert_eq!(cluster.picture("/other"), "");
+    let waits = explain::app(&cluster.state, cluster.app("/other"), Timestamp(cluster.now)).unwrap();
+    assert_eq!(waits.nodes[0].2, format!("host port 8080 is held by instance {}", first.id));
+
+    cluster.ask(Command::RemoveApp { app: crate::support::id("/web"), force: false }).unwrap();
+    assert_eq!(cluster.picture("/other"), "", "stopping is not gone");
+    cluster.obey(Health::Healthy);
+    assert_eq!(cluster.picture("/other"), "1 new staging");
+    let second = cluster.state.instance(cluster.wanted("/other")[0]).unwrap();
+    assert_eq!(second.ports, [8080, 31_001], "a freed port rests");
+}
+
+#[test]
+fn drawn_ports_run_out_and_come_back() {
+    let mut cluster = Cluster::with_nodes(1);
+    cluster.put(app("/web", 12)).unwrap();
+    assert_eq!(cluster.wanted("/web").len(), 10, "the node offers ten ports");
+    let ports: std::collections::BTreeSet<u16> =
+        cluster.state.instances().flat_map(|it| it.ports.iter().copied()).collect();
+    assert_eq!(ports.len(), 10);
+    let waits = explain::app(&cluster.state, cluster.app("/web"), Timestamp(cluster.now)).unwrap();
+    assert_eq!(waits.nodes[0].1, Reason::InsufficientPorts);
+}
+
+#[test]
+fn a_step_that_came_too_late_is_passed_over() {
+    let mut cluster = Cluster::with_nodes(1);
+    cluster.put(app("/web", 1)).unwrap();
+    cluster.settle();
+    let app_id = crate::support::id("/web");
+    let version = cluster.app("/web").current.version;
+    let node = NodeId::new("n1");
+    let taken = cluster.state.instances().next().unwrap().ports.clone();
+    for (what, step) in [
+        ("a held port", Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: taken }),
+        ("no port", Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: vec![] }),
+        ("a foreign port", Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: vec![80] }),
+        ("an old version", Step::Launch { app: app_id.clone(), version: Timestamp(1), node, ports: vec![31_005] }),
+        ("no node", Step::Launch { app: app_id, version, node: NodeId::new("nx"), ports: vec![31_005] }),
+        ("no surplus", Step::Stop { instance: cluster.wanted("/web")[0], reason: StopReason::Surplus }),
+        ("not out of date", Step::Stop { instance: cluster.wanted("/web")[0], reason: StopReason::Replaced }),
+    ] {
+        assert_eq!(cluster.apply(Command::Execute { steps: vec![step] }), Err(Rejected::Nothing), "{what}");
+    }
+}
+
+#[test]
+fn service_ports_are_unique_kept_and_freed() {
+    let mut cluster = Cluster::with_nodes(1);
+    let service_ports = |cluster: &Cluster, app: &str| -> Vec<u16> {
+        cluster.app(app).current.spec.run.ports.iter().map(|it| it.service_port).collect()
+    };
+    let mut two = app("/two", 0);
+    two.run.ports = vec![port(WantedHostPort::Any), port(WantedHostPort::Any)];
+    cluster.put(app("/one", 0)).unwrap();
+    cluster.put(two.clone()).unwrap();
+    assert_eq!(service_ports(&cluster, "/one"), [10_000]);
+    assert_eq!(service_ports(&cluster, "/two"), [10_001, 10_002]);
+    cluster.put(crate::support::image(two, "web:2")).unwrap();
+    assert_eq!(service_ports(&cluster, "/two"), [10_001, 10_002], "kept over an update");
+}

@@ -1,0 +1,73 @@
+//! History, snapshots, and what must stay the same for ever.
+
+use crate::support::{Cluster, app, image};
+use cluster::*;
+
+#[test]
+fn fifty_versions_are_kept_and_those_in_use() {
+    let mut cluster = Cluster::with_nodes(1);
+    let mut slow = app("/web", 1);
+    slow.policy.upgrade = UpgradeStrategy { min_health_ppm: 1_000_000, max_over_ppm: 0 };
+    cluster.put(slow.clone()).unwrap();
+    cluster.settle();
+    let first = cluster.app("/web").current.version;
+    for n in 0..80 {
+        let apps = vec![(image(slow.clone(), &format!("broken:{n}")), Expect::Any)];
+        cluster.ask(Command::PutApps { apps, force: true }).unwrap();
+    }
+    let versions = &cluster.app("/web").versions;
+    assert!(versions.contains_key(&first), "an instance runs it");
+    assert!((50..=53).contains(&versions.len()), "{} versions", versions.len());
+    assert!(versions.contains_key(&cluster.app("/web").current.version));
+}
+
+#[test]
+fn versions_are_unique_even_within_a_millisecond() {
+    let mut cluster = Cluster::with_nodes(1);
+    cluster.now = 0;
+    let mut versions = Vec::new();
+    for n in 1..=3 {
+        let apps = vec![(app("/web", n), Expect::Any)];
+        cluster.now -= u64::from(n > 1);
+        versions.push(cluster.apply(Command::PutApps { apps, force: true }).unwrap().version.unwrap());
+    }
+    versions.dedup();
+    assert_eq!(versions.len(), 3);
+    assert!(versions.is_sorted());
+}
+
+#[test]
+fn a_thousand_ended_deployments_are_remembered() {
+    let mut cluster = Cluster::with_nodes(1);
+    for n in 0..1_100 {
+        cluster.put(app("/web", n % 2)).unwrap();
+        cluster.settle();
+    }
+    assert_eq!(cluster.state.deployments().count(), 1_000);
+}
+
+/// Replaying a log gives the same state as a snapshot of it: nothing depends on what is not replicated.
+#[test]
+fn a_replayed_log_gives_the_same_state() {
+    let entries: Vec<Command> = {
+        let mut commands = vec![Command::Found { cluster: ClusterId(3) }];
+        commands.extend((1..4).map(|n| Command::Register { node: crate::support::node(&format!("n{n}"), &[]) }));
+        commands.extend(
+            (0..5).map(|n| Command::PutApps { apps: vec![(app(&format!("/a{n}"), 3), Expect::Any)], force: false }),
+        );
+        commands
+    };
+    let run = |from: Option<State>, commands: &[Command], skip: u64| {
+        let mut state = from.unwrap_or_default();
+        for (n, command) in commands.iter().enumerate() {
+            let index = skip + n as u64 + 1;
+            let entry =
+                Entry { index, time: Timestamp(index * 10), principal: Principal::Leader, command: command.clone() };
+            let _ = state.apply(entry);
+        }
+        state
+    };
+    let whole = run(None, &entries, 0);
+    let half = run(None, &entries[..5], 0);
+    assert_eq!(run(Some(half), &entries[5..], 5), whole);
+}

@@ -1,0 +1,110 @@
+//! What a leader does besides answering: plans, and gives nodes up.
+//!
+//! Pure: the shell in [`control`](crate::control) feeds it events, signs of life and the time, and proposes the
+//! commands it asks for. A new leader starts with nothing but the state.
+
+use cluster::liveness::Liveness;
+use cluster::{Agenda, AppId, ClusterId, Command, Event, NodeId, State, Timestamp, plan};
+
+/// A leader's own work. Made anew for each term of office: no timer and no judgement of an earlier one survives.
+#[derive(Debug)]
+pub struct Leader {
+    /// The name that a cluster without one gets.
+    cluster: ClusterId,
+    agenda: Agenda,
+    liveness: Liveness,
+    /// The apps of the plan that was proposed and is not answered yet. There is never a second one: it would be made
+    /// from a state without the first.
+    under_way: Option<Vec<AppId>>,
+    /// A command that is not a plan was proposed and is not answered yet.
+    asked: bool,
+}
+
+/// A command that the leader wants in the log. Answer it by [`Leader::answered`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// The next steps of the plan.
+    Plan(Command),
+    /// Anything else: found the cluster, give nodes up.
+    Other(Command),
+}
+
+/// An app of a plan is looked at again after so long, whatever became of the plan's steps.
+const LOOK_AGAIN_MS: u64 = 1_000;
+
+impl Leader {
+    /// Takes office at `clock`, milliseconds of a monotonic clock. Nodes have `loss_after_ms` to be heard of.
+    pub fn new(state: &State, cluster: ClusterId, loss_after_ms: u64, clock: Timestamp) -> Self {
+        Self {
+            cluster,
+            agenda: Agenda::everything(state),
+            liveness: Liveness::new(loss_after_ms, clock),
+            under_way: None,
+            asked: false,
+        }
+    }
+
+    /// Takes note of what happened. `state` is the state after it.
+    pub fn note<'a>(&mut self, state: &State, events: impl IntoIterator<Item = &'a Event>) {
+        for event in events {
+            self.agenda.note(state, std::slice::from_ref(event));
+        }
+    }
+
+    /// Looks at everything again: what happened was not heard of.
+    pub fn note_gap(&mut self, state: &State) {
+        self.agenda = Agenda::everything(state);
+    }
+
+    /// Takes note of a sign of life, at `clock`.
+    pub fn hear(&mut self, node: NodeId, clock: Timestamp) {
+        self.liveness.hear(node, clock);
+    }
+
+    /// Whether so many nodes are silent that none is given up.
+    pub const fn breaker_open(&self) -> bool {
+        self.liveness.breaker_open()
+    }
+
+    /// What the leader wants in the log now. `state` has everything that was noted and the last answered plan; `now` is
+    /// the wall clock's time, `clock` the monotonic one's.
+    pub fn asks(&mut self, state: &State, now: Timestamp, clock: Timestamp) -> Vec<Ask> {
+        let mut asks = Vec::new();
+        let lost = self.liveness.lost(state, clock);
+        if !self.asked {
+            if state.cluster() == ClusterId::default() {
+                asks.push(Ask::Other(Command::Found { cluster: self.cluster }));
+            } else if let Some(node) = lost.into_iter().next() {
+                asks.push(Ask::Other(Command::Lose { node }));
+            }
+            self.asked = !asks.is_empty();
+        }
+        asks.extend(self.plan(state, now).map(Ask::Plan));
+        asks
+    }
+
+    /// Takes note that a command was answered, whatever the answer.
+    pub fn answered(&mut self, ask: &Ask, now: Timestamp) {
+        match ask {
+            Ask::Other(_) => self.asked = false,
+            Ask::Plan(_) => {
+                for app in self.under_way.take().into_iter().flatten() {
+                    self.agenda.look_again(app, now.plus_ms(LOOK_AGAIN_MS));
+                }
+            }
+        }
+    }
+
+    fn plan(&mut self, state: &State, now: Timestamp) -> Option<Command> {
+        let now = now.max(state.time());
+        if self.under_way.is_some() || state.cluster() == ClusterId::default() || !self.agenda.is_due(now) {
+            return None;
+        }
+        let plan = plan(state, &mut self.agenda, now);
+        if plan.steps.is_empty() {
+            return None;
+        }
+        self.under_way = Some(plan.apps);
+        Some(Command::Execute { steps: plan.steps })
+    }
+}

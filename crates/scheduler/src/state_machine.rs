@@ -1,0 +1,79 @@
+//! `cluster::State` as what is replicated.
+
+use crate::machine::{Machine, Outcome, Payload, Unreadable};
+use cluster::{Applied, Command, Entry, Event, Principal, Rejected, State, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Something that happened, with what its entry says of it.
+#[derive(Clone, Debug)]
+pub struct Happening {
+    /// Which of its entry's events it is, from 0.
+    pub sequence: u32,
+    /// When, by the log.
+    pub time: Timestamp,
+    /// Who asked for it.
+    pub principal: Principal,
+    /// What.
+    pub event: Arc<Event>,
+}
+
+/// A command as it stands in the log, field-named: fields may be added, each with a default.
+#[derive(Serialize)]
+struct Write<'a> {
+    principal: &'a Principal,
+    command: &'a Command,
+}
+
+/// The same, to read.
+#[derive(Deserialize)]
+struct Read {
+    principal: Principal,
+    command: Command,
+}
+
+/// Writes a command in the form in which [`State`] is replicated.
+///
+/// # Panics
+/// Never: commands have no content that the encoding refuses.
+pub fn payload(principal: &Principal, command: &Command) -> Payload {
+    Payload::new(|bytes| rmp_serde::encode::write_named(bytes, &Write { principal, command }))
+        .expect("a command can be encoded")
+}
+
+impl Machine for State {
+    type Reply = Result<Applied, Rejected>;
+    type Event = Happening;
+    type View = Arc<State>;
+
+    fn apply(&mut self, index: u64, time: u64, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
+        let Read { principal, command } = rmp_serde::from_slice(command).map_err(|it| unreadable(&it))?;
+        let entry = Entry { index, time: Timestamp(time), principal: principal.clone(), command };
+        let mut reply = State::apply(self, entry);
+        let happened = reply.as_mut().map(|it| std::mem::take(&mut it.events)).unwrap_or_default();
+        let (time, numbered) = (self.time(), (0u32..).zip(happened));
+        let events = numbered.map(|(sequence, event)| Happening {
+            sequence,
+            time,
+            principal: principal.clone(),
+            event: Arc::new(event),
+        });
+        Ok(Outcome { reply, events: events.collect() })
+    }
+
+    fn view(&self) -> Arc<State> {
+        Arc::new(self.clone())
+    }
+
+    fn save(view: &Arc<State>) -> Vec<u8> {
+        rmp_serde::to_vec_named(&**view).expect("a state can be encoded")
+    }
+
+    fn restore(data: &[u8]) -> Result<Self, Unreadable> {
+        rmp_serde::from_slice::<State>(data).map(State::indexed).map_err(|it| unreadable(&it))
+    }
+}
+
+fn unreadable(error: &rmp_serde::decode::Error) -> Unreadable {
+    Unreadable { reason: error.to_string() }
+}
