@@ -1,1 +1,400 @@
-//! Instances to Consul services.
+//! Instances as services in Consul: what should be registered with a node's Consul agent, and what is to change
+//! there. `docs/consul.md` says the same in words.
+//!
+//! Every entry that Ekiden writes carries its cluster and node as metadata; entries without them, or with others, are
+//! not ours and never touched (INV-C3).
+
+use crate::agent::iso8601;
+use crate::model::{AppId, AppSpec, ClusterId, InstanceId, NodeId, PortSpec, Version};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Metadata key: the cluster that registered an entry.
+pub const META_CLUSTER: &str = "ekiden-cluster";
+/// Metadata key: the node whose agent registered an entry.
+pub const META_NODE: &str = "ekiden-node";
+/// Metadata key: the app's path.
+pub const META_APP: &str = "ekiden-app";
+/// Metadata key: the instance.
+pub const META_INSTANCE: &str = "ekiden-instance";
+/// Metadata key: the app's version that the instance was launched for.
+pub const META_VERSION: &str = "ekiden-version";
+/// Metadata key: the generation of assignments at which the entry's content was decided.
+pub const META_REV: &str = "ekiden-rev";
+
+/// The label, of an app or a port, and the environment variable that name the service.
+const LABEL: &str = "consul";
+const NAME_OVERRIDE: &str = "CONSUL_SERVICE_NAME";
+
+/// No DNS label is longer (RFC 1035 §2.3.4).
+const MAX_NAME_BYTES: usize = 63;
+
+/// One entry of a Consul agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Names the entry on its Consul agent: the instance's id, and `-2`, `-3`… for further ports.
+    pub id: String,
+    /// What is resolved: `<name>.service.consul`.
+    pub name: String,
+    /// Sorted, without duplicates.
+    pub tags: Vec<String>,
+    /// Host name or address under which the port is reached.
+    pub address: String,
+    /// The port; 0 for an instance without ports.
+    pub port: u16,
+    /// Who registered the entry, and for what.
+    pub meta: BTreeMap<String, String>,
+}
+
+/// An instance that should be found, as its agent knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Its cluster.
+    pub cluster: ClusterId,
+    /// Its node.
+    pub node: &'a NodeId,
+    /// Host name or address of the node.
+    pub address: &'a str,
+    /// Which one.
+    pub instance: InstanceId,
+    /// Its app.
+    pub app: &'a AppId,
+    /// The app's version it was launched for.
+    pub version: Version,
+    /// Its host ports, in the order of the app's ports that want one.
+    pub ports: &'a [u16],
+    /// What it runs, and the wanted labels.
+    pub spec: &'a AppSpec,
+    /// The generation of assignments at which this was decided.
+    pub rev: u64,
+}
+
+/// What an agent wants of its Consul agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// What shall be registered, by entry id.
+    pub services: BTreeMap<String, Service>,
+    /// Instances of which too little is known to say: their entries, if there are any, stay as they are.
+    pub keep: BTreeSet<InstanceId>,
+}
+
+/// What is to change at a Consul agent. Entries that replace others come first, so that no name is ever without one
+/// while there is any (INV-C6).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Entries to write.
+    pub register: Vec<Service>,
+    /// Entries to delete, by id.
+    pub deregister: Vec<String>,
+}
+
+impl Difference {
+    /// Whether nothing is to change.
+    pub const fn is_empty(&self) -> bool {
+        self.register.is_empty() && self.deregister.is_empty()
+    }
+}
+
+/// The entries of an instance: one for its first port, one for each further port that has a name or a label `consul`;
+/// one with port 0 where it has none; none at all if the app's label `consul` is `false`.
+pub fn services(subject: &Subject<'_>) -> Vec<Service> {
+    let labels = &subject.spec.policy.labels;
+    if labels.get(LABEL).is_some_and(|it| it == "false") {
+        return Vec::new();
+    }
+    let app_name = service_name(subject);
+    let ports = &subject.spec.run.ports;
+    if ports.is_empty() {
+        return vec![service(subject, 0, app_name, &BTreeMap::new(), 0)];
+    }
+    let mut services = Vec::new();
+    for (n, port) in ports.iter().enumerate() {
+        if let Some(number) = subject.spec.host_port(n, subject.ports)
+            && let Some(name) = port_name(&app_name, n, port)
+        {
+            services.push(service(subject, n, name, &port.labels, number));
+        }
+    }
+    services
+}
+
+/// Compares what an agent wants with what is registered.
+///
+/// Only entries of this cluster and node are looked at. One that was decided at a later generation than `generation`
+/// is left alone: whoever wrote it knew more (INV-C2).
+pub fn diff(wish: &Wish, registered: &[Service], cluster: ClusterId, node: &NodeId, generation: u64) -> Difference {
+    let ours: BTreeMap<&str, &Service> =
+        registered.iter().filter(|it| it.is_of(cluster, node)).map(|it| (it.id.as_str(), it)).collect();
+    let newer = |it: &Service| it.rev() > generation;
+    let register = wish.services.values().filter(|wanted| match ours.get(wanted.id.as_str()) {
+        Some(there) => !newer(there) && !there.says(wanted),
+        None => true,
+    });
+    let kept = |it: &Service| it.instance().is_some_and(|it| wish.keep.contains(&it));
+    let deregister = ours
+        .values()
+        .filter(|it| !wish.services.contains_key(&it.id) && !kept(it) && !newer(it))
+        .map(|it| it.id.clone());
+    Difference { register: register.cloned().collect(), deregister: deregister.collect() }
+}
+
+impl Service {
+    /// Whether an agent of this cluster on this node wrote the entry.
+    pub fn is_of(&self, cluster: ClusterId, node: &NodeId) -> bool {
+        self.meta.get(META_CLUSTER).is_some_and(|it| *it == cluster.to_string())
+            && self.meta.get(META_NODE).is_some_and(|it| it == node.as_str())
+    }
+
+    /// The instance that the entry is about.
+    pub fn instance(&self) -> Option<InstanceId> {
+        self.meta.get(META_INSTANCE)?.parse().ok()
+    }
+
+    /// The generation at which the entry was decided; 0 if it does not say.
+    fn rev(&self) -> u64 {
+        self.meta.get(META_REV).and_then(|it| it.parse().ok()).unwrap_or(0)
+    }
+
+    /// Whether both say the same, decided whenever.
+    pub fn says(&self, other: &Self) -> bool {
+        (&self.name, &self.tags, &self.address, self.port) == (&other.name, &other.tags, &other.address, other.port)
+            && self.lasting_meta().eq(other.lasting_meta())
+    }
+
+    fn lasting_meta(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.meta.iter().filter(|(key, _)| *key != META_REV)
+    }
+}
+
+/// The name of the app's service: label `consul`, label or environment variable `CONSUL_SERVICE_NAME`, or its path.
+fn service_name(subject: &Subject<'_>) -> String {
+    let labels = &subject.spec.policy.labels;
+    let given = labels.get(LABEL).filter(|it| !matches!(it.as_str(), "" | "true" | "tag"));
+    let given = given.or_else(|| labels.get(NAME_OVERRIDE)).or_else(|| subject.spec.run.env.get(NAME_OVERRIDE));
+    match given.map(|it| dns_label(it)).filter(|it| !it.is_empty()) {
+        Some(name) => name,
+        None => dns_label(&subject.app.segments().rev().collect::<Vec<_>>().join("-")),
+    }
+}
+
+/// The name under which the `n`-th port is found; `None` if it is not.
+fn port_name(app_name: &str, n: usize, port: &PortSpec) -> Option<String> {
+    let named = || port.name.as_ref().map(|it| dns_label(&format!("{app_name}-{it}")));
+    match port.labels.get(LABEL).map(String::as_str) {
+        Some("false") => None,
+        Some("" | "true" | "tag") | None if n == 0 => Some(app_name.to_owned()),
+        Some("" | "true" | "tag") => Some(named().unwrap_or_else(|| dns_label(&format!("{app_name}-{n}")))),
+        Some(name) => Some(dns_label(name)).filter(|it| !it.is_empty()),
+        None => named(),
+    }
+}
+
+fn service(
+    subject: &Subject<'_>,
+    n: usize,
+    name: String,
+    port_labels: &BTreeMap<String, String>,
+    port: u16,
+) -> Service {
+    let instance = subject.instance;
+    let labels = subject.spec.policy.labels.iter().chain(port_labels);
+    let tags: BTreeSet<String> = labels.filter(|(_, value)| *value == "tag").map(|(key, _)| key.clone()).collect();
+    let meta = [
+        (META_CLUSTER, subject.cluster.to_string()),
+        (META_NODE, subject.node.to_string()),
+        (META_APP, subject.app.to_string()),
+        (META_INSTANCE, instance.to_string()),
+        (META_VERSION, iso8601(subject.version)),
+        (META_REV, subject.rev.to_string()),
+    ];
+    Service {
+        id: if n == 0 { instance.to_string() } else { format!("{instance}-{}", n + 1) },
+        name,
+        tags: tags.into_iter().collect(),
+        address: subject.address.to_owned(),
+        port,
+        meta: meta.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+    }
+}
+
+/// A text as one DNS label: letters in lower case, digits, single `-` inside, at most 63 characters. A longer one is
+/// cut and ends in a number made of all of it, so that two long names stay two.
+fn dns_label(text: &str) -> String {
+    let mut label = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_ascii_alphanumeric() {
+            label.push(char.to_ascii_lowercase());
+        } else if !label.is_empty() && !label.ends_with('-') {
+            label.push('-');
+        }
+    }
+    label.truncate(label.trim_end_matches('-').len());
+    if label.len() > MAX_NAME_BYTES {
+        let tail = format!("-{:08x}", fnv1a(&label));
+        label.truncate(MAX_NAME_BYTES - tail.len());
+        label.push_str(&tail);
+    }
+    label
+}
+
+/// FNV-1a, 32 bits.
+fn fnv1a(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::fixture;
+    use crate::model::{Timestamp, WantedHostPort};
+
+    const CLUSTER: ClusterId = ClusterId(0xc1);
+
+    fn instance(n: u32) -> InstanceId {
+        InstanceId::derive(CLUSTER, 7, n)
+    }
+
+    fn entries(spec: &AppSpec, ports: &[u16]) -> Vec<Service> {
+        services(&Subject {
+            cluster: CLUSTER,
+            node: &NodeId::new("n1"),
+            address: "10.0.0.1",
+            instance: instance(0),
+            app: &spec.id,
+            version: Timestamp(1_000),
+            ports,
+            spec,
+            rev: 5,
+        })
+    }
+
+    #[test]
+    fn an_entry_says_where_the_instance_is_and_whose_it_is() {
+        let mut spec = fixture::spec("/pay/api", 1);
+        spec.policy.labels.insert("urlprefix-/pay".into(), "tag".into());
+        spec.policy.labels.insert("team".into(), "pay".into());
+        let meta = [
+            ("ekiden-app", "/pay/api"),
+            ("ekiden-cluster", "0000000000c1"),
+            ("ekiden-instance", &instance(0).to_string()),
+            ("ekiden-node", "n1"),
+            ("ekiden-rev", "5"),
+            ("ekiden-version", "1970-01-01T00:00:01.000Z"),
+        ];
+        let expect = Service {
+            id: instance(0).to_string(),
+            name: "api-pay".into(),
+            tags: vec!["urlprefix-/pay".into()],
+            address: "10.0.0.1".into(),
+            port: 31_001,
+            meta: meta.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        };
+        assert_eq!(entries(&spec, &[31_001]), [expect]);
+    }
+
+    #[test]
+    fn services_are_named_as_users_of_marathon_expect() {
+        let long = format!("/{}/{}", "a".repeat(40), "b".repeat(40));
+        for (id, label, env, expect) in [
+            ("/pay/api", None, None, "api-pay"),
+            ("/web", None, None, "web"),
+            ("/a/v1.2", None, None, "v1-2-a"),
+            ("/pay/api", Some(("consul", "true")), None, "api-pay"),
+            ("/pay/api", Some(("consul", "Pay_Gateway")), None, "pay-gateway"),
+            ("/pay/api", Some(("CONSUL_SERVICE_NAME", "pay")), None, "pay"),
+            ("/pay/api", None, Some("gate"), "gate"),
+            ("/pay/api", Some(("consul", "--")), None, "api-pay"),
+            (&long, None, None, "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-aaaaaaaaaaaaa-9bafd710"),
+        ] {
+            let mut spec = fixture::spec(id, 1);
+            spec.policy.labels.extend(label.map(|(key, value)| (key.to_owned(), value.to_owned())));
+            spec.run.env.extend(env.map(|it| ("CONSUL_SERVICE_NAME".to_owned(), it.to_owned())));
+            let name = entries(&spec, &[31_001])[0].name.clone();
+            assert_eq!(name, expect, "{id} {label:?} {env:?}");
+            assert!(name.len() <= 63);
+        }
+    }
+
+    #[test]
+    fn each_port_that_is_to_be_found_has_an_entry() {
+        let found = |labels: &[(&str, &str)], edit: fn(&mut AppSpec), ports: &[u16]| {
+            let mut spec = fixture::spec("/web", ports.len());
+            spec.policy.labels.extend(labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+            edit(&mut spec);
+            entries(&spec, ports).into_iter().map(|it| (it.name, it.port)).collect::<Vec<_>>()
+        };
+        let entry = |name: &str, port: u16| (name.to_owned(), port);
+        let leave: fn(&mut AppSpec) = |_| {};
+        assert_eq!(found(&[], leave, &[1, 2]), [entry("web", 1)], "further ports need a name");
+        assert_eq!(
+            found(&[], |it| it.run.ports[1].name = Some("admin".into()), &[1, 2]),
+            [entry("web", 1), entry("web-admin", 2)]
+        );
+        let label: fn(&mut AppSpec) = |it| {
+            it.run.ports[1].labels.insert("consul".into(), "metrics".into());
+        };
+        assert_eq!(found(&[], label, &[1, 2]), [entry("web", 1), entry("metrics", 2)]);
+        let hide: fn(&mut AppSpec) = |it| {
+            it.run.ports[0].labels.insert("consul".into(), "false".into());
+        };
+        assert_eq!(found(&[], hide, &[1]), []);
+        assert_eq!(found(&[("consul", "false")], leave, &[1]), []);
+        assert_eq!(found(&[], leave, &[]), [entry("web", 0)], "an instance without ports is found by address");
+        let inside: fn(&mut AppSpec) = |it| it.run.ports[0].host_port = WantedHostPort::None;
+        assert_eq!(found(&[], inside, &[1]), [], "a port that the node does not have cannot be reached");
+    }
+
+    #[test]
+    fn only_what_differs_is_written_and_only_what_is_ours_is_deleted() {
+        let node = NodeId::new("n1");
+        let mut spec = fixture::spec("/web", 1);
+        let wanted = entries(&spec, &[31_001]).remove(0);
+        let wish = Wish { services: BTreeMap::from([(wanted.id.clone(), wanted.clone())]), keep: BTreeSet::new() };
+        let same = Service {
+            meta: [(META_REV.to_owned(), "1".to_owned())].into_iter().fold(wanted.meta.clone(), with),
+            ..wanted.clone()
+        };
+        spec.policy.labels.insert("new".into(), "tag".into());
+        let changed = entries(&spec, &[31_001]).remove(0);
+        let of_other = |key: &str, value: &str| Service {
+            id: "foreign".into(),
+            meta: with(wanted.meta.clone(), (key.to_owned(), value.to_owned())),
+            ..wanted.clone()
+        };
+        let stale = Service {
+            id: "stale".into(),
+            meta: with(wanted.meta.clone(), (META_INSTANCE.into(), instance(9).to_string())),
+            ..wanted.clone()
+        };
+        let newer =
+            Service { meta: with(changed.meta.clone(), (META_REV.to_owned(), "99".to_owned())), ..changed.clone() };
+        let nothing = Difference::default();
+        let write = Difference { register: vec![wanted.clone()], deregister: vec![] };
+        for (what, registered, expect) in [
+            ("absent", vec![], write.clone()),
+            ("there", vec![same.clone()], nothing.clone()),
+            ("changed by hand", vec![changed.clone()], write.clone()),
+            ("decided later by someone who knew more", vec![newer], nothing.clone()),
+            ("of another node", vec![same.clone(), of_other(META_NODE, "n2")], nothing.clone()),
+            ("of another cluster", vec![same.clone(), of_other(META_CLUSTER, "0000000000ff")], nothing.clone()),
+            (
+                "of nobody",
+                vec![same.clone(), Service { id: "db".into(), meta: BTreeMap::new(), ..wanted.clone() }],
+                nothing.clone(),
+            ),
+            (
+                "stale",
+                vec![same.clone(), stale.clone()],
+                Difference { register: vec![], deregister: vec!["stale".into()] },
+            ),
+        ] {
+            assert_eq!(diff(&wish, &registered, CLUSTER, &node, 6), expect, "{what}");
+        }
+        let unsure = Wish { keep: BTreeSet::from([instance(9)]), ..wish };
+        assert_eq!(diff(&unsure, &[same, stale], CLUSTER, &node, 6), nothing, "kept while nothing is known of it");
+    }
+
+    fn with(mut meta: BTreeMap<String, String>, (key, value): (String, String)) -> BTreeMap<String, String> {
+        meta.insert(key, value);
+        meta
+    }
+}

@@ -1,10 +1,30 @@
 //! The agent's half: what a scheduler and an agent tell each other, and what an agent decides.
 //!
 //! A scheduler sends [`Assignment`]s, an agent answers with [`Observation`]s. What an agent does about its
-//! assignments is decided by [`plan`], pure; `crates/agent` carries it out.
+//! assignments is decided here, pure: [`Agent`] takes an [`Input`] and the time, and leaves [`Output`]s to perform;
+//! [`next`] is the one place that decides about a container. `crates/agent` carries it out on a real Docker engine,
+//! the simulator on a made-up one.
 
+mod core;
+mod effect;
+mod engine;
+mod health;
+mod known;
+mod parameters;
 mod plan;
+mod print;
 mod protocol;
+mod reporter;
 
-pub use plan::*;
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
+pub use core::{Agent, Counts, Settings};
+pub use effect::{Done, Input, Listed, Listing, Note, Output, Probe, Saved, SavedInstance};
+pub use health::{Checks, Outcome};
+pub use parameters::{PARAMETERS, ParameterError, bytes, check_parameter, parameter_allowed, ulimit};
+pub use plan::{Container, Exit, Next, Wanted, end_of, next};
+pub use print::{iso8601, task_id};
 pub use protocol::{Assignment, FromAgent, Observation, PROTOCOL, Seen, ToAgent};

@@ -1,1 +1,150 @@
-//! What an agent does next.
+//! What an agent does next about one container: the decision, whole.
+//!
+//! | wanted | absent | created | running | exited |
+//! |---|---|---|---|---|
+//! | run, not started yet | start | start | – | – |
+//! | run, was started, or has ended | – | remove | – | – |
+//! | stop | – | remove | stop | remove |
+//!
+//! Nothing is done where nothing is known of the container. Only an explicit stop ends a running one; one that ended
+//! by itself stays, with its logs, until the cluster orders its removal.
+
+use crate::model::{End, EndKind};
+
+/// What the cluster wants of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// It shall run.
+    Run {
+        /// It was seen running, or has ended: it is not started (again).
+        over: bool,
+    },
+    /// It shall end and its container be removed.
+    Stop,
+}
+
+/// What is known of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Container {
+    /// There is none of this name.
+    Absent,
+    /// It was made and never started.
+    Created,
+    /// It runs.
+    Running {
+        /// Its own address, where it has one.
+        ip: Option<String>,
+    },
+    /// It has ended.
+    Exited(Exit),
+}
+
+/// How a container ended, as Docker tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exit {
+    /// The exit code.
+    pub code: Option<i64>,
+    /// The kernel ended it for want of memory.
+    pub out_of_memory: bool,
+    /// Docker's own remark; mostly empty.
+    pub error: String,
+}
+
+/// What to do about a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: all is as it should be, or not known.
+    Nothing,
+    /// Make and start it.
+    Start,
+    /// End it, politely at first.
+    Stop,
+    /// Remove it.
+    Remove,
+}
+
+/// Decides what to do about a container; `None` is one of which nothing is known (INV-F2).
+pub const fn next(wanted: Wanted, container: Option<&Container>) -> Next {
+    let Some(container) = container else { return Next::Nothing };
+    match (wanted, container) {
+        (Wanted::Run { over: false }, Container::Absent | Container::Created) => Next::Start,
+        // A failed start leaves a container behind that never ran (INV-D4).
+        (_, Container::Created) | (Wanted::Stop, Container::Exited(_)) => Next::Remove,
+        (Wanted::Stop, Container::Running { .. }) => Next::Stop,
+        (Wanted::Run { .. }, Container::Running { .. } | Container::Exited(_)) | (_, Container::Absent) => {
+            Next::Nothing
+        }
+    }
+}
+
+/// How an instance ended whose container exited; `stopped` if that is what the agent wanted.
+pub fn end_of(exit: &Exit, stopped: bool) -> End {
+    let (kind, mut message) = match exit.code {
+        _ if stopped => (EndKind::Killed, "stopped by Ekiden".to_owned()),
+        _ if exit.out_of_memory => {
+            (EndKind::OutOfMemory, "killed by the kernel: the container took more memory than its limit".to_owned())
+        }
+        Some(0) => (EndKind::Finished, "exited with code 0".to_owned()),
+        Some(code) => (EndKind::Failed, format!("exited with code {code}{}", signal(code))),
+        None => (EndKind::Failed, "ended, and Docker does not know how".to_owned()),
+    };
+    if !exit.error.is_empty() {
+        message = format!("{message}: {}", exit.error);
+    }
+    End { kind, exit_code: exit.code, message }
+}
+
+/// A shell's way to say in an exit code that a signal ended the process.
+const fn signal(code: i64) -> &'static str {
+    match code {
+        126 => " (the command cannot be executed)",
+        127 => " (the command was not found)",
+        130 => " (signal INT)",
+        134 => " (signal ABRT)",
+        137 => " (signal KILL)",
+        139 => " (signal SEGV)",
+        143 => " (signal TERM)",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_has_its_decision() {
+        use Next::{Nothing, Remove, Start, Stop};
+        let running = Container::Running { ip: None };
+        let exited = Container::Exited(Exit::default());
+        let containers = [None, Some(&Container::Absent), Some(&Container::Created), Some(&running), Some(&exited)];
+        for (wanted, expect) in [
+            (Wanted::Run { over: false }, [Nothing, Start, Start, Nothing, Nothing]),
+            (Wanted::Run { over: true }, [Nothing, Nothing, Remove, Nothing, Nothing]),
+            (Wanted::Stop, [Nothing, Nothing, Remove, Stop, Remove]),
+        ] {
+            assert_eq!(containers.map(|it| next(wanted, it)), expect, "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn ends_say_what_happened() {
+        let exit = |code, out_of_memory| Exit { code, out_of_memory, error: String::new() };
+        for (exit, stopped, kind, message) in [
+            (exit(Some(0), false), false, EndKind::Finished, "exited with code 0"),
+            (exit(Some(3), false), false, EndKind::Failed, "exited with code 3"),
+            (exit(Some(137), false), false, EndKind::Failed, "exited with code 137 (signal KILL)"),
+            (
+                exit(Some(137), true),
+                false,
+                EndKind::OutOfMemory,
+                "killed by the kernel: the container took more memory than its limit",
+            ),
+            (exit(Some(143), false), true, EndKind::Killed, "stopped by Ekiden"),
+            (exit(None, false), false, EndKind::Failed, "ended, and Docker does not know how"),
+        ] {
+            let end = end_of(&exit, stopped);
+            assert_eq!((end.kind, end.message.as_str(), end.exit_code), (kind, message, exit.code));
+        }
+    }
+}

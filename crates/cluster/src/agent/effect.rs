@@ -1,0 +1,307 @@
+//! What reaches an agent, and what it wants done.
+
+use super::{Assignment, Container, Observation, Outcome};
+use crate::catalog::Wish;
+use crate::model::{CheckResult, ClusterId, End, InstanceId};
+use serde::{Deserialize, Serialize};
+
+/// What reaches an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A member took the agent in; a new connection begins.
+    Connected {
+        /// The cluster served from now on.
+        cluster: ClusterId,
+    },
+    /// The connection ended. Changes nothing on the node.
+    Disconnected,
+    /// [`super::ToAgent::Assign`].
+    Assigned {
+        /// The log index the assignments were read at.
+        generation: u64,
+        /// Those that are new or changed.
+        assignments: Vec<Assignment>,
+        /// Instances whose removal is known to the cluster.
+        forget: Vec<InstanceId>,
+        /// The first of a connection: it has them all.
+        complete: bool,
+    },
+    /// A report is in the log.
+    Reported {
+        /// Which one.
+        sequence: u64,
+    },
+    /// Answers [`Output::List`]: every container that has the labels of this cluster and node.
+    Listed {
+        /// The list's own.
+        epoch: u64,
+        /// The containers.
+        containers: Vec<Listed>,
+    },
+    /// The list could not be had: Docker is away, or hangs.
+    ListFailed {
+        /// Why, for people.
+        message: String,
+    },
+    /// Docker said that something happened to a container. A hint: it may be wrong, late or missing (INV-D3).
+    Hint {
+        /// Which container.
+        instance: InstanceId,
+    },
+    /// Answers [`Output::Inspect`].
+    Inspected {
+        /// Which container.
+        instance: InstanceId,
+        /// The inspection's own.
+        epoch: u64,
+        /// What there is; or why that could not be learnt.
+        container: Result<Container, String>,
+    },
+    /// A start goes on, and takes a while.
+    Progress {
+        /// Which instance.
+        instance: InstanceId,
+        /// What is being done, for people: `pulling image x`.
+        message: String,
+    },
+    /// Answers [`Output::Start`], [`Output::Stop`] and [`Output::Remove`]; each has exactly one answer.
+    Done {
+        /// Which instance.
+        instance: InstanceId,
+        /// How it went.
+        result: Done,
+    },
+    /// Answers [`Output::Probe`].
+    Probed {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which of its checks.
+        check: u32,
+        /// What it said.
+        outcome: Outcome,
+    },
+    /// What [`Output::Publish`] asked for is so.
+    Published {
+        /// The last revision that is.
+        revision: u64,
+    },
+    /// Consul is away; the shell goes on trying.
+    PublishFailed,
+    /// Time went by.
+    Tick,
+}
+
+/// How an operation on a container went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// Docker did it; this is there now.
+    Now(Container),
+    /// Docker's answer was no.
+    Refused {
+        /// Why, for people.
+        message: String,
+        /// What is there now.
+        container: Container,
+    },
+    /// Docker's answer was no, because its disk is full.
+    Full {
+        /// Why, for people.
+        message: String,
+        /// What is there now.
+        container: Container,
+    },
+    /// Docker did not answer. Whether it did it is not known.
+    Unavailable {
+        /// Why, for people.
+        message: String,
+    },
+    /// It was called off before anything was done.
+    Abandoned,
+}
+
+/// A container in Docker's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Which instance it is.
+    pub instance: InstanceId,
+    /// What the list says of it.
+    pub listing: Listing,
+}
+
+/// What Docker's list says of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// It was made and never started.
+    Created,
+    /// It runs.
+    Running {
+        /// Its own address, where it has one.
+        ip: Option<String>,
+    },
+    /// It has ended; how, an inspection tells.
+    Ended,
+}
+
+/// What an agent wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// List all containers of this cluster and node.
+    List {
+        /// Returned with the answer.
+        epoch: u64,
+    },
+    /// Look at one container.
+    Inspect {
+        /// Which one.
+        instance: InstanceId,
+        /// Returned with the answer.
+        epoch: u64,
+    },
+    /// Make a container and start it; see to its image first. A container of this name that is there already is
+    /// started if it never was, and otherwise only looked at. A failed start leaves nothing behind (INV-D4).
+    Start {
+        /// What to run.
+        assignment: Assignment,
+    },
+    /// Call a start off, if it has not come to the container yet.
+    Abandon {
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// End a container.
+    Stop {
+        /// Which one.
+        instance: InstanceId,
+        /// From the polite to the hard signal, milliseconds.
+        grace_ms: u64,
+    },
+    /// Remove a container that does not run.
+    Remove {
+        /// Which one.
+        instance: InstanceId,
+    },
+    /// Ask an instance whether it is healthy.
+    Probe {
+        /// Which one.
+        instance: InstanceId,
+        /// Which of its checks.
+        check: u32,
+        /// How.
+        probe: Probe,
+        /// A probe that takes longer has failed, milliseconds.
+        timeout_ms: u64,
+    },
+    /// Send [`super::FromAgent::Report`].
+    Report {
+        /// Counts the reports of this connection.
+        sequence: u64,
+        /// What was seen.
+        observations: Vec<Observation>,
+    },
+    /// Send [`super::FromAgent::Degraded`].
+    Degraded {
+        /// Why new instances would not start.
+        reason: Option<String>,
+    },
+    /// Make Consul's entries as wished; a newer wish replaces an older one.
+    Publish {
+        /// Counts the wishes.
+        revision: u64,
+        /// The generation of assignments it was decided at.
+        generation: u64,
+        /// What shall be registered.
+        wish: Wish,
+    },
+    /// Give the connection up and dial anew.
+    Reconnect {
+        /// Why, for people.
+        reason: String,
+    },
+    /// [`super::Agent::saved`] has changed; keep it, soon.
+    Save,
+    /// Something that a person who looks after the node should read.
+    Note(Note),
+}
+
+/// How to ask an instance whether it is healthy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// `GET path`, without following redirects; 200–399 is a success.
+    Http {
+        /// Where to connect.
+        host: String,
+        /// Where to connect.
+        port: u16,
+        /// Path and query.
+        path: String,
+        /// Answers 100–199 give no result.
+        ignore_1xx: bool,
+    },
+    /// A connection that opens is a success.
+    Tcp {
+        /// Where to connect.
+        host: String,
+        /// Where to connect.
+        port: u16,
+    },
+    /// `/bin/sh -c command` inside the container; exit code 0 is a success.
+    Command {
+        /// The command line.
+        command: String,
+    },
+}
+
+/// Something that a person who looks after the node should read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A container has our labels, and no assignment: it is left alone.
+    Quarantined(InstanceId),
+    /// A scheduler sent assignments older than those known.
+    Outdated {
+        /// Theirs.
+        generation: u64,
+        /// Ours.
+        known: u64,
+    },
+    /// An instance's container could not be ended or removed; it is tried again.
+    Stuck {
+        /// Which one.
+        instance: InstanceId,
+        /// What Docker says.
+        message: String,
+    },
+    /// An instance ended, and nobody wanted it to.
+    Ended {
+        /// Which one.
+        instance: InstanceId,
+        /// How.
+        end: End,
+    },
+}
+
+/// What an agent keeps on disk, so that health checks and Consul go on after a restart without any scheduler.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    /// The cluster served, if any.
+    pub cluster: Option<ClusterId>,
+    /// The newest generation of assignments.
+    pub generation: u64,
+    /// The instances.
+    pub instances: Vec<SavedInstance>,
+    /// The last instances that were ordered to stop and were gone: should a container of theirs turn up after all,
+    /// that order still holds.
+    pub gone: Vec<Assignment>,
+}
+
+/// What an agent keeps of one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedInstance {
+    /// What was ordered.
+    pub assignment: Assignment,
+    /// The health checks' results.
+    pub checks: Vec<CheckResult>,
+    /// How it ended, if it did.
+    pub ended: Option<End>,
+    /// The agent saw it running.
+    pub ran: bool,
+}

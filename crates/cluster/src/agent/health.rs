@@ -1,0 +1,293 @@
+//! Health checks of one instance: when to probe, and what the answers mean (`marathon.md` §2.3, §3.4).
+//!
+//! The rules are Marathon's: a probe each interval; failures within the grace period count only after the first
+//! success; so many failures in a row are too many. One thing differs, so that deploys are fast: until a check
+//! succeeds for the first time, and only while its failures do not count, it is asked at once and then after 100, 200,
+//! 400 ms and so on, up to its interval. A service that is up after 150 ms is known to be up after 300 ms, not after
+//! five seconds.
+
+use crate::model::{CheckResult, Health, HealthCheck, Timestamp};
+
+/// The pause after the first failed probe of a check that has not succeeded yet, milliseconds; doubles from there.
+const FIRST_PAUSE_MS: u64 = 100;
+
+/// Marathon's upper bound on the time to the first probe where failures count from the start, milliseconds.
+const FIRST_PROBE_MS: u64 = 5_000;
+
+/// How long after its deadline a probe's answer is awaited, milliseconds; then the probe counts as never asked.
+const ANSWER_MARGIN_MS: u64 = 5_000;
+
+/// What one probe said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The instance answered as it should.
+    Success,
+    /// It did not; why, for people.
+    Failure(String),
+    /// Neither: an answer that the check ignores, or the probe could not be made at all. Absence of information
+    /// never makes an instance unhealthy.
+    Ignored,
+}
+
+/// The health checks of one running instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checks {
+    /// When the agent first saw the container running.
+    since: Timestamp,
+    checks: Vec<Check>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Check {
+    spec: HealthCheck,
+    result: CheckResult,
+    /// Whether there is any result that counts.
+    answered: bool,
+    /// When to probe next.
+    due: Timestamp,
+    /// The deadline of the probe under way.
+    asked_until: Option<Timestamp>,
+    /// The next pause while failures do not count.
+    pause_ms: u64,
+}
+
+impl Checks {
+    /// The checks of an instance that was seen running at `since`. `known` are results from before a restart of the
+    /// agent: an instance that was healthy stays so until a probe says otherwise; `spread` (any number that differs
+    /// between instances) then keeps probes of many instances apart.
+    pub fn new(specs: &[HealthCheck], since: Timestamp, known: &[CheckResult], spread: u64) -> Self {
+        let known = if known.len() == specs.len() { known } else { &[] };
+        let checks = specs.iter().enumerate().map(|(n, spec)| {
+            let result = known.get(n).cloned().unwrap_or_default();
+            let answered = result != CheckResult::default();
+            let wait_ms = if answered {
+                spread % spec.interval_ms.clamp(1, FIRST_PROBE_MS)
+            } else if spec.mesos && spec.delay_ms > 0 {
+                spec.delay_ms
+            } else if spec.grace_ms == 0 {
+                spec.interval_ms.min(FIRST_PROBE_MS)
+            } else {
+                0
+            };
+            let due = since.plus_ms(wait_ms);
+            Check { spec: spec.clone(), result, answered, due, asked_until: None, pause_ms: FIRST_PAUSE_MS }
+        });
+        Self { since, checks: checks.collect() }
+    }
+
+    /// Whether these are the checks of an app with these definitions.
+    pub fn are(&self, specs: &[HealthCheck]) -> bool {
+        self.checks.len() == specs.len() && self.checks.iter().zip(specs).all(|(check, spec)| check.spec == *spec)
+    }
+
+    /// The same instance under other definitions: checks that stay keep their results.
+    #[must_use]
+    pub fn redefined(&self, specs: &[HealthCheck], now: Timestamp) -> Self {
+        let mut new = Self::new(specs, self.since, &[], 0);
+        for check in &mut new.checks {
+            check.due = check.due.max(now);
+            if let Some(old) = self.checks.iter().find(|it| it.spec == check.spec) {
+                *check = old.clone();
+            }
+        }
+        new
+    }
+
+    /// The checks to probe now, by their place in the app; each is under way until [`Checks::answered`].
+    pub fn due(&mut self, now: Timestamp) -> Vec<u32> {
+        let mut due = Vec::new();
+        for (n, check) in self.checks.iter_mut().enumerate() {
+            if check.asked_until.is_some_and(|until| now > until) {
+                check.asked_until = None;
+            }
+            if check.asked_until.is_none() && check.due <= now {
+                check.asked_until = Some(now.plus_ms(check.spec.timeout_ms + ANSWER_MARGIN_MS));
+                check.due = now.plus_ms(check.spec.interval_ms.max(1));
+                due.push(n as u32);
+            }
+        }
+        due
+    }
+
+    /// When [`Checks::due`] has something to say next.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        self.checks.iter().map(|it| it.asked_until.map_or(it.due, |until| until.plus_ms(1))).min()
+    }
+
+    /// Takes a probe's outcome; returns whether it is news: the first success, a flip, a failure that counts.
+    pub fn answered(&mut self, check: u32, outcome: Outcome, now: Timestamp) -> bool {
+        let Some(check) = self.checks.get_mut(check as usize) else { return false };
+        check.asked_until = None;
+        let counts = check.answered || now.since_ms(self.since) >= check.spec.grace_ms;
+        match outcome {
+            Outcome::Success => check.succeeded(now),
+            Outcome::Failure(cause) if counts => check.failed(cause, now),
+            Outcome::Failure(_) | Outcome::Ignored => {
+                if !counts {
+                    check.due = check.due.min(now.plus_ms(check.pause_ms));
+                    check.pause_ms = check.pause_ms.saturating_mul(2);
+                }
+                false
+            }
+        }
+    }
+
+    /// What all checks say together; [`Health::Unknown`] where there is none.
+    pub fn health(&self) -> Health {
+        let failed = |it: &Check| it.spec.max_failures > 0 && it.result.consecutive_failures >= it.spec.max_failures;
+        if self.checks.iter().any(failed) {
+            Health::Failed
+        } else if self.checks.iter().any(|it| it.answered && !it.result.alive) {
+            Health::Unhealthy
+        } else if self.checks.is_empty() || self.checks.iter().any(|it| !it.answered) {
+            Health::Unknown
+        } else {
+            Health::Healthy
+        }
+    }
+
+    /// Each check's results, in the app's order; empty before the first.
+    pub fn results(&self) -> Vec<CheckResult> {
+        if self.checks.iter().any(|it| it.answered) {
+            self.checks.iter().map(|it| it.result.clone()).collect()
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+impl Check {
+    fn succeeded(&mut self, now: Timestamp) -> bool {
+        let news = !self.answered || !self.result.alive;
+        self.answered = true;
+        if news {
+            self.result.alive = true;
+            self.result.consecutive_failures = 0;
+            self.result.first_success.get_or_insert(now);
+            self.result.last_success = Some(now);
+        }
+        news
+    }
+
+    fn failed(&mut self, cause: String, now: Timestamp) -> bool {
+        self.answered = true;
+        self.result.alive = false;
+        self.result.consecutive_failures = self.result.consecutive_failures.saturating_add(1);
+        self.result.last_failure = Some(now);
+        self.result.last_failure_cause = Some(cause);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{CheckPort, HealthKind};
+
+    const START: Timestamp = Timestamp(1_000_000);
+
+    fn check(grace_ms: u64, max_failures: u32) -> HealthCheck {
+        let kind = HealthKind::Tcp { port: CheckPort::Index(0) };
+        HealthCheck { kind, mesos: false, grace_ms, interval_ms: 10_000, timeout_ms: 2_000, max_failures, delay_ms: 0 }
+    }
+
+    fn fail() -> Outcome {
+        Outcome::Failure("refused".into())
+    }
+
+    /// Lets one check live through these answers, each at its milliseconds after the start; returns health and
+    /// whether it was news after each.
+    fn check_history(spec: HealthCheck, answers: &[(u64, Outcome)]) -> Vec<(Health, bool)> {
+        let mut checks = Checks::new(&[spec], START, &[], 0);
+        let after = |(ms, outcome): &(u64, Outcome)| {
+            let news = checks.answered(0, outcome.clone(), START.plus_ms(*ms));
+            (checks.health(), news)
+        };
+        answers.iter().map(after).collect()
+    }
+
+    #[test]
+    fn failures_count_after_the_grace_period_or_the_first_success() {
+        use Health::{Failed, Healthy, Unhealthy, Unknown};
+        for (spec, answers, expect) in [
+            (check(5_000, 3), vec![(0, fail()), (4_999, fail())], vec![(Unknown, false), (Unknown, false)]),
+            (check(5_000, 3), vec![(5_000, fail())], vec![(Unhealthy, true)]),
+            (check(5_000, 3), vec![(10, Outcome::Success), (20, fail())], vec![(Healthy, true), (Unhealthy, true)]),
+            (
+                check(0, 2),
+                vec![(0, fail()), (1, fail()), (2, Outcome::Success), (3, fail())],
+                vec![(Unhealthy, true), (Failed, true), (Healthy, true), (Unhealthy, true)],
+            ),
+            (check(0, 0), vec![(0, fail()), (1, fail()), (2, fail())], vec![(Unhealthy, true); 3]),
+            (
+                check(0, 1),
+                vec![(0, Outcome::Ignored), (1, Outcome::Success), (2, Outcome::Success), (3, Outcome::Ignored)],
+                vec![(Unknown, false), (Healthy, true), (Healthy, false), (Healthy, false)],
+            ),
+        ] {
+            assert_eq!(check_history(spec, &answers), expect, "{answers:?}");
+        }
+    }
+
+    #[test]
+    fn a_starting_instance_is_asked_at_once_and_then_at_growing_pauses() {
+        let mut checks = Checks::new(&[check(60_000, 3)], START, &[], 0);
+        let mut asked = Vec::new();
+        let mut now = START;
+        while now <= START.plus_ms(25_000) {
+            if !checks.due(now).is_empty() {
+                asked.push(now.since_ms(START));
+                checks.answered(0, fail(), now);
+            }
+            now = checks.wake_at().unwrap();
+        }
+        assert_eq!(asked, [0, 100, 300, 700, 1_500, 3_100, 6_300, 12_700, 22_700]);
+    }
+
+    #[test]
+    fn probes_keep_their_interval_once_answers_count() {
+        for (spec, first_ms) in [
+            (check(0, 3), 5_000),
+            (check(9_000, 3), 0),
+            (HealthCheck { mesos: true, delay_ms: 15_000, ..check(9_000, 3) }, 15_000),
+        ] {
+            let mut checks = Checks::new(&[spec], START, &[], 0);
+            assert_eq!(checks.wake_at(), Some(START.plus_ms(first_ms)));
+            let first = START.plus_ms(first_ms);
+            assert_eq!(checks.due(first), [0]);
+            assert_eq!(checks.due(first), [0; 0], "one probe at a time");
+            checks.answered(0, Outcome::Success, first.plus_ms(7));
+            assert_eq!(checks.wake_at(), Some(first.plus_ms(10_000)));
+        }
+    }
+
+    #[test]
+    fn a_probe_without_an_answer_is_asked_again_and_says_nothing() {
+        let mut checks = Checks::new(&[check(0, 1)], START, &[], 0);
+        let first = START.plus_ms(5_000);
+        assert_eq!(checks.due(first), [0]);
+        let again = checks.wake_at().unwrap();
+        assert!(again > first.plus_ms(2_000 + ANSWER_MARGIN_MS));
+        checks.due(again);
+        assert_eq!(checks.health(), Health::Unknown);
+    }
+
+    #[test]
+    fn results_outlive_the_agent_but_not_a_new_definition() {
+        let mut checks = Checks::new(&[check(0, 3), check(7, 3)], START, &[], 0);
+        checks.answered(0, Outcome::Success, START);
+        assert_eq!(checks.health(), Health::Unknown, "one check did not answer yet");
+        checks.answered(1, Outcome::Success, START);
+        assert_eq!(checks.health(), Health::Healthy);
+
+        let later = START.plus_ms(500_000);
+        let adopted = Checks::new(&[check(0, 3), check(7, 3)], later, &checks.results(), 12_345);
+        assert_eq!((adopted.health(), adopted.results()), (Health::Healthy, checks.results()));
+        assert!(adopted.wake_at().unwrap() < later.plus_ms(5_000));
+
+        let redefined = checks.redefined(&[check(7, 3)], later);
+        assert_eq!(redefined.health(), Health::Healthy);
+        let redefined = checks.redefined(&[check(8, 3)], later);
+        assert_eq!((redefined.health(), redefined.wake_at()), (Health::Unknown, Some(later)));
+    }
+}

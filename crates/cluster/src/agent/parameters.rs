@@ -1,0 +1,189 @@
+//! Which of Docker's own options an app may set (`container.docker.parameters`).
+//!
+//! Marathon passed every option of `docker run` on, `privileged` among them. Here each is on a list: what could leave
+//! the container (mounts, devices, namespaces of the host, capabilities, runtimes) is not, and what Ekiden sets itself
+//! (names, ports, memory, logs) is not either. The API refuses the others, and the agent once more.
+
+/// The options an app may set, with what their values mean; names as in `docker run --help`.
+pub const PARAMETERS: &[(&str, &str)] = &[
+    ("add-host", "one more line of /etc/hosts, name:address; may be repeated"),
+    ("cap-drop", "take a capability away; may be repeated"),
+    ("dns", "address of a name server; may be repeated"),
+    ("dns-option", "option of the resolver; may be repeated"),
+    ("dns-search", "search domain; may be repeated"),
+    ("entrypoint", "program in place of the image's entrypoint"),
+    ("group-add", "one more group of the process; may be repeated"),
+    ("hostname", "host name inside"),
+    ("init", "true: a small init process reaps children"),
+    ("label", "one more label of the container, key=value; may be repeated; not ekiden.*"),
+    ("memory-reservation", "soft limit of memory, such as 64m"),
+    ("memory-swap", "memory and swap together, such as 256m; -1 without limit"),
+    ("no-healthcheck", "true: the image's own HEALTHCHECK is off"),
+    ("oom-score-adj", "0 to 1000: who goes first when the machine has no memory left"),
+    ("pids-limit", "most processes and threads, 1 to 4096"),
+    ("read-only", "true: the root file system cannot be written"),
+    ("shm-size", "size of /dev/shm, such as 64m"),
+    ("stop-signal", "the polite signal, such as SIGINT"),
+    ("sysctl", "net.* of the container's own network, key=value; may be repeated"),
+    ("tmpfs", "a file system in memory, /path or /path:options; may be repeated"),
+    ("ulimit", "name=soft[:hard]; may be repeated"),
+    ("user", "the user the process runs as"),
+    ("workdir", "the working directory"),
+];
+
+/// Why an app may not set an option.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParameterError {
+    /// It is not on the list.
+    #[error("Docker parameter '{key}' is not supported; supported are: {}", supported())]
+    NotSupported {
+        /// The option.
+        key: String,
+    },
+    /// Its value has not the form it needs.
+    #[error("Docker parameter '{key}' must be {expected}")]
+    BadValue {
+        /// The option.
+        key: String,
+        /// Which form that is.
+        expected: &'static str,
+    },
+}
+
+/// Whether an app may set this option at all.
+pub fn parameter_allowed(key: &str) -> Result<(), ParameterError> {
+    if PARAMETERS.iter().any(|(name, _)| *name == key) {
+        Ok(())
+    } else {
+        Err(ParameterError::NotSupported { key: key.to_owned() })
+    }
+}
+
+/// Whether an app may set this option to this value.
+pub fn check_parameter(key: &str, value: &str) -> Result<(), ParameterError> {
+    parameter_allowed(key)?;
+    let expected = match key {
+        "init" | "read-only" | "no-healthcheck" => (!matches!(value, "true" | "false")).then_some("'true' or 'false'"),
+        "add-host" => (!value.contains(':')).then_some("of the form 'name:address'"),
+        "label" => match value.split_once('=') {
+            _ if value.starts_with("ekiden.") => Some("a label outside 'ekiden.', which Ekiden sets itself"),
+            Some((name, _)) if !name.is_empty() => None,
+            _ => Some("of the form 'key=value'"),
+        },
+        "sysctl" => match value.split_once('=') {
+            Some((name, _)) if name.starts_with("net.") => None,
+            _ => Some("of the form 'net.…=value'"),
+        },
+        "shm-size" | "memory-reservation" => bytes(value).is_none().then_some("a size such as '64m'"),
+        "memory-swap" => (value != "-1" && bytes(value).is_none()).then_some("a size such as '256m', or '-1'"),
+        "oom-score-adj" => (!matches!(value.parse::<i64>(), Ok(0..=1000))).then_some("a whole number from 0 to 1000"),
+        "pids-limit" => (!matches!(value.parse::<i64>(), Ok(1..=4096))).then_some("a whole number from 1 to 4096"),
+        "tmpfs" => (!value.starts_with('/')).then_some("an absolute path, with options after a colon"),
+        "ulimit" => ulimit(value).is_none().then_some("of the form 'name=soft[:hard]'"),
+        _ => value.is_empty().then_some("not empty"),
+    };
+    let expected = expected.or(value.contains('\0').then_some("without NUL characters"));
+    expected.map_or(Ok(()), |expected| Err(ParameterError::BadValue { key: key.to_owned(), expected }))
+}
+
+/// A size as Docker writes it, in bytes: a whole number, and `b`, `k`, `m` or `g` after it.
+pub fn bytes(text: &str) -> Option<i64> {
+    let text = text.to_ascii_lowercase();
+    let text = text.strip_suffix('b').unwrap_or(&text);
+    let (number, factor) = match text.as_bytes().last()? {
+        b'k' => (&text[..text.len() - 1], 1 << 10),
+        b'm' => (&text[..text.len() - 1], 1 << 20),
+        b'g' => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    number.parse::<u32>().ok().and_then(|it| i64::from(it).checked_mul(factor))
+}
+
+/// A limit as Docker writes it, `nofile=1024:2048`: name, soft and hard limit.
+pub fn ulimit(text: &str) -> Option<(&str, i64, i64)> {
+    let (name, limits) = text.split_once('=')?;
+    let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
+    if name.is_empty() {
+        return None;
+    }
+    Some((name, soft.parse().ok()?, hard.parse().ok()?))
+}
+
+fn supported() -> String {
+    PARAMETERS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_leave_the_container_is_refused() {
+        let hostile = [
+            "privileged",
+            "device",
+            "volume",
+            "v",
+            "mount",
+            "volumes-from",
+            "cap-add",
+            "security-opt",
+            "pid",
+            "ipc",
+            "uts",
+            "userns",
+            "network",
+            "net",
+            "cgroup-parent",
+            "runtime",
+            "gpus",
+            "publish",
+            "p",
+            "name",
+            "restart",
+            "rm",
+            "env",
+            "memory",
+            "cpus",
+            "log-driver",
+            "log-opt",
+            "storage-opt",
+            "cgroupns",
+            "link",
+            "oom-kill-disable",
+            "",
+        ];
+        for key in hostile {
+            assert_eq!(parameter_allowed(key), Err(ParameterError::NotSupported { key: key.into() }));
+        }
+    }
+
+    #[test]
+    fn values_have_the_form_their_option_needs() {
+        for (key, good, bad) in [
+            ("init", "true", "yes"),
+            ("add-host", "db:10.0.0.1", "db"),
+            ("label", "team=pay", "ekiden.node=x"),
+            ("sysctl", "net.core.somaxconn=1024", "kernel.msgmax=1"),
+            ("shm-size", "64m", "-1"),
+            ("memory-swap", "-1", "much"),
+            ("pids-limit", "100", "0"),
+            ("pids-limit", "4096", "-1"),
+            ("oom-score-adj", "500", "-500"),
+            ("tmpfs", "/run:size=64m", "run"),
+            ("ulimit", "nofile=1024:2048", "nofile"),
+            ("hostname", "web", ""),
+        ] {
+            assert_eq!(check_parameter(key, good), Ok(()), "{key}={good}");
+            assert!(matches!(check_parameter(key, bad), Err(ParameterError::BadValue { .. })), "{key}={bad}");
+        }
+        assert_eq!(
+            check_parameter("privileged", "true").unwrap_err().to_string().split(';').next().unwrap(),
+            "Docker parameter 'privileged' is not supported"
+        );
+        assert_eq!(
+            [bytes("64m"), bytes("1GB"), bytes("512"), bytes("x")],
+            [Some(64 << 20), Some(1 << 30), Some(512), None]
+        );
+    }
+}

@@ -1,0 +1,573 @@
+//! The agent's machine, as stories and under random days.
+
+use super::*;
+use crate::catalog::Wish;
+use crate::model::{
+    CheckPort, ClusterId, End, EndKind, Health, HealthCheck, HealthKind, InstanceId, NodeId, Timestamp,
+};
+use std::collections::BTreeMap;
+
+const CLUSTER: ClusterId = ClusterId(0xabc);
+
+fn instance(n: u32) -> InstanceId {
+    InstanceId::derive(CLUSTER, 1, n)
+}
+
+fn settings(consul: bool) -> Settings {
+    Settings { node: NodeId::new("n1"), address: "10.0.0.1".into(), consul, drain_ms: 250 }
+}
+
+fn order(n: u32) -> Assignment {
+    fixture::assignment(instance(n), fixture::spec("/web", 1))
+}
+
+fn stop(n: u32) -> Assignment {
+    Assignment { stop: true, spec: None, ..order(n) }
+}
+
+fn running() -> Container {
+    Container::Running { ip: Some("172.17.0.2".into()) }
+}
+
+fn exited(code: i64) -> Container {
+    Container::Exited(Exit { code: Some(code), ..Exit::default() })
+}
+
+/// An agent with a clock, and what it asked for.
+struct Desk {
+    agent: Agent,
+    now: Timestamp,
+    generation: u64,
+}
+
+impl Desk {
+    /// Connected, with Docker listed and empty.
+    fn new(consul: bool) -> Self {
+        let mut desk = Self::remembering(consul, Saved::default());
+        desk.give(Input::Connected { cluster: CLUSTER });
+        desk.list(&[]);
+        desk
+    }
+
+    fn remembering(consul: bool, saved: Saved) -> Self {
+        Self { agent: Agent::new(settings(consul), saved), now: Timestamp(1_000_000), generation: 10 }
+    }
+
+    /// Gives an input; returns what is to be done, without what is to be saved or published.
+    fn give(&mut self, input: Input) -> Vec<Output> {
+        self.agent.handle(input, self.now);
+        let dull =
+            |it: &Output| matches!(it, Output::Save | Output::Publish { .. } | Output::List { .. } | Output::Note(_));
+        self.agent.drain().into_iter().filter(|it| !dull(it)).collect()
+    }
+
+    fn pass(&mut self, ms: u64) -> Vec<Output> {
+        self.now = self.now.plus_ms(ms);
+        self.give(Input::Tick)
+    }
+
+    fn assign(&mut self, assignments: Vec<Assignment>) -> Vec<Output> {
+        self.generation += 1;
+        self.give(Input::Assigned { generation: self.generation, assignments, forget: vec![], complete: false })
+    }
+
+    fn assign_all(&mut self, assignments: Vec<Assignment>) -> Vec<Output> {
+        self.generation += 1;
+        self.give(Input::Assigned { generation: self.generation, assignments, forget: vec![], complete: true })
+    }
+
+    fn done(&mut self, n: u32, result: Done) -> Vec<Output> {
+        self.give(Input::Done { instance: instance(n), result })
+    }
+
+    fn list(&mut self, containers: &[(u32, Listing)]) -> Vec<Output> {
+        let listed = |(n, listing): &(u32, Listing)| Listed { instance: instance(*n), listing: listing.clone() };
+        self.give(Input::Listed { epoch: u64::MAX, containers: containers.iter().map(listed).collect() })
+    }
+
+    /// Answers every inspection with this.
+    fn look(&mut self, n: u32, container: Container) -> Vec<Output> {
+        self.give(Input::Inspected { instance: instance(n), epoch: u64::MAX, container: Ok(container) })
+    }
+
+    /// Acknowledges every report.
+    fn acknowledge(&mut self) -> Vec<Output> {
+        self.give(Input::Reported { sequence: u64::MAX })
+    }
+}
+
+fn report(sequence: u64, n: u32, seen: Seen) -> Output {
+    Output::Report { sequence, observations: vec![Observation { instance: instance(n), seen }] }
+}
+
+fn seen_running() -> Seen {
+    Seen::Running { ip: Some("172.17.0.2".into()), health: Health::Unknown, checks: vec![] }
+}
+
+fn ended(kind: EndKind, exit_code: Option<i64>, message: &str) -> Seen {
+    Seen::Ended(End { kind, exit_code, message: message.into() })
+}
+
+fn is_inspect(outputs: &[Output], n: u32) -> bool {
+    outputs.iter().any(|it| matches!(it, Output::Inspect { instance: it, .. } if *it == instance(n)))
+}
+
+#[test]
+fn an_instance_is_started_reported_stopped_removed_and_forgotten() {
+    let mut desk = Desk::new(false);
+    assert_eq!(desk.assign(vec![order(1)]), [Output::Start { assignment: order(1) }]);
+    assert_eq!(desk.done(1, Done::Now(running())), [report(1, 1, seen_running())]);
+    assert_eq!(desk.acknowledge(), []);
+    assert_eq!(desk.assign(vec![Assignment { started: true, ..order(1) }]), []);
+    assert_eq!(desk.assign(vec![stop(1)]), [Output::Stop { instance: instance(1), grace_ms: 3_000 }]);
+    let killed = ended(EndKind::Killed, Some(143), "stopped by Ekiden");
+    assert_eq!(desk.done(1, Done::Now(exited(143))), [Output::Remove { instance: instance(1) }, report(2, 1, killed)]);
+    desk.acknowledge();
+    assert_eq!(desk.done(1, Done::Now(Container::Absent)), [report(3, 1, Seen::Removed)]);
+    desk.acknowledge();
+    desk.generation += 1;
+    let (generation, forget) = (desk.generation, vec![instance(1)]);
+    desk.give(Input::Assigned { generation, assignments: vec![], forget, complete: false });
+    assert_eq!(desk.agent.counts(), Counts::default());
+}
+
+#[test]
+fn a_container_that_ends_is_reported_and_kept_until_its_removal_is_ordered() {
+    for (container, kind, message) in
+        [(exited(0), EndKind::Finished, "exited with code 0"), (exited(3), EndKind::Failed, "exited with code 3")]
+    {
+        let Container::Exited(Exit { code, .. }) = container else { unreachable!() };
+        let mut desk = Desk::new(false);
+        desk.assign(vec![order(1)]);
+        desk.done(1, Done::Now(running()));
+        desk.acknowledge();
+        assert!(is_inspect(&desk.give(Input::Hint { instance: instance(1) }), 1));
+        assert_eq!(desk.look(1, container.clone()), [report(2, 1, ended(kind, code, message))]);
+        desk.acknowledge();
+        assert_eq!(desk.pass(60_000), [], "it is neither started again nor removed");
+        assert_eq!(desk.assign(vec![stop(1)]), [Output::Remove { instance: instance(1) }]);
+        assert_eq!(desk.done(1, Done::Now(Container::Absent)), [report(3, 1, Seen::Removed)]);
+    }
+}
+
+#[test]
+fn what_docker_refuses_to_start_has_ended_and_leaves_nothing() {
+    let mut desk = Desk::new(false);
+    desk.assign(vec![order(1)]);
+    let message = "no such image: web:1".to_owned();
+    let refused = Done::Refused { message: message.clone(), container: Container::Created };
+    let report = report(1, 1, ended(EndKind::NotStarted, None, &message));
+    assert_eq!(desk.done(1, refused), [Output::Remove { instance: instance(1) }, report]);
+    assert_eq!(desk.done(1, Done::Now(Container::Absent)), []);
+    desk.acknowledge();
+    assert_eq!(desk.pass(60_000), []);
+}
+
+#[test]
+fn while_docker_is_away_starts_wait_and_nothing_ends() {
+    let mut desk = Desk::new(false);
+    desk.assign(vec![order(1)]);
+    desk.done(1, Done::Now(running()));
+    desk.acknowledge();
+    desk.assign(vec![order(2)]);
+    let away = || Done::Unavailable { message: "timed out".into() };
+    let staging = Seen::Staging { message: "waiting for Docker: timed out".into() };
+    assert_eq!(desk.done(2, away()), [report(2, 2, staging)]);
+    desk.acknowledge();
+    let mut told = Vec::new();
+    for _ in 0..20 {
+        told.extend(desk.give(Input::ListFailed { message: "timed out".into() }));
+        told.extend(desk.pass(5_000));
+    }
+    let reason = Some("Docker does not answer: timed out".to_owned());
+    assert_eq!(told, [Output::Degraded { reason }]);
+    let healed = desk.list(&[(1, Listing::Running { ip: Some("172.17.0.2".into()) })]);
+    assert_eq!(healed, [Output::Start { assignment: order(2) }, Output::Degraded { reason: None }]);
+}
+
+#[test]
+fn a_full_disk_refuses_the_start_and_the_node_for_a_while() {
+    let mut desk = Desk::new(false);
+    desk.assign(vec![order(1)]);
+    let full = Done::Full { message: "no space left on device".into(), container: Container::Absent };
+    let degraded = Output::Degraded { reason: Some("no space left on device".into()) };
+    assert!(desk.done(1, full).contains(&degraded));
+    desk.acknowledge();
+    assert_eq!(desk.pass(29_000), []);
+    assert_eq!(desk.pass(1_000), [Output::Degraded { reason: None }]);
+}
+
+#[test]
+fn a_container_that_was_started_and_is_gone_has_vanished_after_a_second_look() {
+    let vanished = ended(EndKind::Vanished, None, "its container is gone, and Ekiden did not remove it");
+    let mut desk = Desk::new(false);
+    desk.assign(vec![order(1)]);
+    desk.done(1, Done::Now(running()));
+    desk.acknowledge();
+    assert!(is_inspect(&desk.list(&[]), 1), "a list alone is not believed");
+    assert_eq!(desk.look(1, Container::Absent), [report(2, 1, vanished.clone())]);
+
+    let mut desk = Desk::new(false);
+    let before = Assignment { started: true, ..order(1) };
+    assert!(is_inspect(&desk.assign(vec![before]), 1), "another process started it");
+    assert_eq!(desk.look(1, Container::Absent), [report(1, 1, vanished)]);
+}
+
+#[test]
+fn a_restarted_agent_adopts_what_runs_and_starts_only_what_a_scheduler_confirms() {
+    let mut desk = Desk::new(true);
+    let mut spec = fixture::spec("/web", 1);
+    spec.policy.health_checks = vec![HealthCheck {
+        kind: HealthKind::Tcp { port: CheckPort::Index(0) },
+        mesos: false,
+        grace_ms: 60_000,
+        interval_ms: 10_000,
+        timeout_ms: 2_000,
+        max_failures: 3,
+        delay_ms: 0,
+    }];
+    desk.assign(vec![fixture::assignment(instance(1), spec), order(2), order(3)]);
+    desk.done(1, Done::Now(running()));
+    desk.give(Input::Probed { instance: instance(1), check: 0, outcome: Outcome::Success });
+    desk.done(2, Done::Refused { message: "bad".into(), container: Container::Absent });
+    let saved = desk.agent.saved();
+
+    let mut desk = Desk::remembering(true, saved);
+    assert_eq!(desk.agent.cluster(), Some(CLUSTER));
+    desk.agent.handle(Input::Tick, desk.now);
+    let first = desk.agent.drain();
+    assert!(matches!(first[..], [Output::List { .. }]), "Consul is not touched before Docker was asked: {first:?}");
+    let containers = vec![Listed { instance: instance(1), listing: Listing::Running { ip: None } }];
+    desk.agent.handle(Input::Listed { epoch: u64::MAX, containers }, desk.now);
+    let wish = published(&desk.agent.drain()).expect("a wish");
+    assert!(wish.services.contains_key(&instance(1).to_string()), "healthy before is healthy still");
+    let confirmed = desk.pass(60_000);
+    assert!(!confirmed.iter().any(|it| matches!(it, Output::Start { .. } | Output::Stop { .. })), "{confirmed:?}");
+    desk.give(Input::Connected { cluster: CLUSTER });
+    let mut all = vec![order(1), order(2), order(3)];
+    all[0].started = true;
+    let outputs = desk.assign_all(all);
+    let starts: Vec<_> = outputs.iter().filter(|it| matches!(it, Output::Start { .. })).collect();
+    assert_eq!(starts, [&Output::Start { assignment: order(3) }], "the second has ended and stays so");
+}
+
+#[test]
+fn an_unspoken_instance_or_container_is_left_alone() {
+    let mut desk = Desk::new(true);
+    desk.assign(vec![order(1)]);
+    desk.done(1, Done::Now(running()));
+    desk.give(Input::Disconnected);
+    desk.give(Input::Connected { cluster: CLUSTER });
+    desk.assign_all(vec![]);
+    let stranger = [
+        (1, Listing::Running { ip: Some("172.17.0.2".into()) }),
+        (9, Listing::Running { ip: None }),
+        (8, Listing::Created),
+    ];
+    for _ in 0..3 {
+        assert_eq!(desk.list(&stranger), []);
+        desk.pass(10_000);
+    }
+    assert_eq!(desk.agent.counts().quarantined, 3);
+    assert_eq!(desk.agent.counts().serving, 1, "and requests still reach it");
+    let adopted = desk.assign(vec![stop(9)]);
+    assert!(is_inspect(&adopted, 9), "an order ends it after all: {adopted:?}");
+    assert_eq!(desk.look(9, running()).len(), 1);
+}
+
+#[test]
+fn an_older_control_plane_is_not_obeyed() {
+    let mut desk = Desk::new(false);
+    desk.assign(vec![order(1)]);
+    desk.done(1, Done::Now(running()));
+    desk.acknowledge();
+    let old = Input::Assigned { generation: 3, assignments: vec![stop(1)], forget: vec![instance(1)], complete: true };
+    let reason = "its assignments are of generation 3, and 11 was seen before".to_owned();
+    assert_eq!(desk.give(old), [Output::Reconnect { reason }]);
+    assert_eq!(desk.pass(60_000), []);
+}
+
+#[test]
+fn a_stop_calls_off_a_start_that_waits_for_its_image() {
+    let mut desk = Desk::new(false);
+    desk.assign(vec![order(1)]);
+    let pulling = Input::Progress { instance: instance(1), message: "pulling image web:1".into() };
+    assert_eq!(desk.give(pulling), [report(1, 1, Seen::Staging { message: "pulling image web:1".into() })]);
+    desk.acknowledge();
+    assert_eq!(desk.assign(vec![stop(1)]), [Output::Abandon { instance: instance(1) }]);
+    assert_eq!(desk.assign(vec![stop(1)]), []);
+    assert_eq!(desk.done(1, Done::Abandoned), [report(2, 1, Seen::Removed)]);
+}
+
+#[test]
+fn an_instance_leaves_consul_before_it_is_stopped() {
+    let deployed = || {
+        let mut desk = Desk::new(true);
+        desk.assign(vec![order(1)]);
+        desk.agent.handle(Input::Done { instance: instance(1), result: Done::Now(running()) }, desk.now);
+        let wish = published(&desk.agent.drain()).expect("a wish");
+        assert_eq!(wish.services.len(), 1);
+        desk.agent.handle(
+            Input::Assigned { generation: 20, assignments: vec![stop(1)], forget: vec![], complete: false },
+            desk.now,
+        );
+        let outputs = desk.agent.drain();
+        assert_eq!(published(&outputs), Some(Wish::default()));
+        assert!(!outputs.iter().any(|it| matches!(it, Output::Stop { .. })));
+        desk.acknowledge();
+        desk
+    };
+    let stop = [Output::Stop { instance: instance(1), grace_ms: 3_000 }];
+    let mut desk = deployed();
+    assert_eq!(desk.give(Input::Published { revision: 3 }), []);
+    assert_eq!(desk.pass(249), []);
+    assert_eq!(desk.pass(1), stop, "after the drain");
+    let mut desk = deployed();
+    assert_eq!(desk.pass(999), []);
+    assert_eq!(desk.pass(1), stop, "a silent Consul delays it for a second");
+    assert_eq!(deployed().give(Input::PublishFailed), stop, "a dead Consul does not delay it at all");
+}
+
+#[test]
+fn a_stuck_container_is_tried_again_with_growing_pauses() {
+    let mut desk = Desk::new(false);
+    desk.assign(vec![order(1)]);
+    desk.done(1, Done::Now(running()));
+    desk.assign(vec![stop(1)]);
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        desk.done(1, Done::Refused { message: "did not receive an exit event".into(), container: running() });
+        desk.acknowledge();
+        let since = desk.now;
+        while !desk.pass(100).iter().any(|it| matches!(it, Output::Stop { .. })) {}
+        pauses.push(desk.now.since_ms(since));
+    }
+    assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+}
+
+#[test]
+fn a_removed_container_that_turns_up_after_all_is_removed_again() {
+    let mut desk = Desk::new(false);
+    desk.assign(vec![stop(1)]);
+    desk.acknowledge();
+    desk.give(Input::Disconnected);
+    desk.give(Input::Connected { cluster: CLUSTER });
+    desk.assign_all(vec![]);
+    assert_eq!(desk.agent.counts(), Counts::default());
+    assert_eq!(desk.list(&[(1, Listing::Created)]), [Output::Remove { instance: instance(1) }]);
+}
+
+#[test]
+fn an_old_look_does_not_hide_a_newer_operation() {
+    let mut desk = Desk::new(false);
+    desk.assign(vec![order(1)]);
+    desk.done(1, Done::Now(running()));
+    desk.acknowledge();
+    assert_eq!(desk.give(Input::Listed { epoch: 1, containers: vec![] }), []);
+    let look = Input::Inspected { instance: instance(1), epoch: 1, container: Ok(Container::Absent) };
+    assert_eq!(desk.give(look), []);
+}
+
+fn published(outputs: &[Output]) -> Option<Wish> {
+    outputs.iter().rev().find_map(|it| if let Output::Publish { wish, .. } = it { Some(wish.clone()) } else { None })
+}
+
+/// A small generator, so that a number names a whole random day (D. Lehmer; modulus 2^64).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+}
+
+/// A Docker engine that answers when it likes, and ends containers by itself.
+#[derive(Default)]
+struct World {
+    containers: BTreeMap<InstanceId, Container>,
+    orders: BTreeMap<InstanceId, Assignment>,
+    asked: Vec<Output>,
+    removed: Vec<InstanceId>,
+}
+
+impl World {
+    fn perform(&mut self, output: Output, dice: &mut Dice, seed: u64) -> Option<Input> {
+        let away = dice.roll(6) == 0;
+        let message = || "away".to_owned();
+        Some(match output {
+            Output::List { epoch: _ } if away => Input::ListFailed { message: message() },
+            Output::List { epoch } => {
+                let listed = |(instance, it): (&InstanceId, &Container)| {
+                    let listing = match it {
+                        Container::Running { ip } => Listing::Running { ip: ip.clone() },
+                        Container::Exited(_) => Listing::Ended,
+                        _ => Listing::Created,
+                    };
+                    Listed { instance: *instance, listing }
+                };
+                Input::Listed { epoch, containers: self.containers.iter().map(listed).collect() }
+            }
+            Output::Inspect { instance, epoch } if away => {
+                Input::Inspected { instance, epoch, container: Err(message()) }
+            }
+            Output::Inspect { instance, epoch } => {
+                Input::Inspected { instance, epoch, container: Ok(self.at(instance)) }
+            }
+            Output::Start { assignment } => {
+                let instance = assignment.instance;
+                let done = match (away, dice.roll(8)) {
+                    (true, 0..=3) => Done::Unavailable { message: message() },
+                    (false, 0) => Done::Refused { message: "no".into(), container: self.at(instance) },
+                    (away, _) => {
+                        if matches!(self.at(instance), Container::Absent | Container::Created) {
+                            assert!(!self.orders[&instance].started, "started again, seed {seed}");
+                            self.containers.insert(instance, running());
+                        }
+                        if away { Done::Unavailable { message: message() } } else { Done::Now(self.at(instance)) }
+                    }
+                };
+                Input::Done { instance, result: done }
+            }
+            Output::Stop { instance, .. } => {
+                assert!(self.orders[&instance].stop, "stopped without an order, seed {seed}");
+                if !away && self.at(instance) == running() {
+                    self.containers.insert(instance, exited(143));
+                }
+                let result = if away { Done::Unavailable { message: message() } } else { Done::Now(self.at(instance)) };
+                Input::Done { instance, result }
+            }
+            Output::Remove { instance } => {
+                assert_ne!(self.at(instance), running(), "removed while it ran, seed {seed}");
+                if away {
+                    return Some(Input::Done { instance, result: Done::Unavailable { message: message() } });
+                }
+                self.containers.remove(&instance);
+                Input::Done { instance, result: Done::Now(Container::Absent) }
+            }
+            Output::Report { sequence, observations } => {
+                for Observation { instance, seen } in observations {
+                    match seen {
+                        Seen::Removed => {
+                            assert!(self.orders[&instance].stop, "reported removed without an order, seed {seed}");
+                            assert_eq!(self.at(instance), Container::Absent, "reported removed too early, seed {seed}");
+                            self.removed.push(instance);
+                        }
+                        Seen::Running { .. } => {
+                            self.orders.get_mut(&instance).expect("ordered").started = true;
+                        }
+                        Seen::Ended(_) | Seen::Staging { .. } => {}
+                    }
+                }
+                Input::Reported { sequence }
+            }
+            Output::Publish { revision, .. } if dice.roll(2) == 0 => Input::Published { revision },
+            Output::Publish { .. } => Input::PublishFailed,
+            Output::Reconnect { .. } => Input::Connected { cluster: CLUSTER },
+            _ => return None,
+        })
+    }
+
+    fn at(&self, instance: InstanceId) -> Container {
+        self.containers.get(&instance).cloned().unwrap_or(Container::Absent)
+    }
+}
+
+/// Answers come late and in any order, containers die, agents restart, connections break; then all is well again.
+fn check_day(seed: u64) {
+    let mut dice = Dice(seed);
+    let mut world = World::default();
+    let mut now = Timestamp(1_000_000);
+    let mut agent = Agent::new(settings(true), Saved::default());
+    let mut generation = 1;
+    agent.handle(Input::Connected { cluster: CLUSTER }, now);
+    for step in 0..600 {
+        let calm = step > 400;
+        now = now.plus_ms(dice.roll(2_000));
+        let input = match dice.roll(if calm { 3 } else { 12 }) {
+            1 | 2 if world.asked.is_empty() => Input::Tick,
+            1..=6 if !world.asked.is_empty() => {
+                let n = dice.roll(world.asked.len() as u64) as usize;
+                let output = world.asked.swap_remove(n);
+                let mut fair = Dice(1);
+                let dice = if calm { &mut fair } else { &mut dice };
+                let Some(input) = world.perform(output, dice, seed) else { continue };
+                input
+            }
+            7 if !calm => {
+                let n = world.orders.len() as u32;
+                world.orders.insert(instance(n), order(n));
+                generation += 1;
+                Input::Assigned { generation, assignments: vec![order(n)], forget: vec![], complete: false }
+            }
+            8 if !world.orders.is_empty() => {
+                let n = dice.roll(world.orders.len() as u64) as u32;
+                world.orders.insert(instance(n), stop(n));
+                generation += 1;
+                Input::Assigned { generation, assignments: vec![stop(n)], forget: vec![], complete: false }
+            }
+            9 if !world.containers.is_empty() => {
+                let n = dice.roll(world.containers.len() as u64) as usize;
+                let instance = *world.containers.keys().nth(n).expect("there is one");
+                if dice.roll(3) == 0 {
+                    world.containers.remove(&instance);
+                } else {
+                    world.containers.insert(instance, exited(1));
+                }
+                Input::Hint { instance }
+            }
+            10 => {
+                let unheard = matches!(dice.roll(2), 0);
+                if unheard {
+                    agent =
+                        Agent::new(settings(true), if dice.roll(2) == 0 { agent.saved() } else { Saved::default() });
+                }
+                world.asked.clear();
+                if !unheard {
+                    // The shell is still there: what is under way is answered, somehow.
+                    for output in agent.drain() {
+                        world.asked.push(output);
+                    }
+                    continue;
+                }
+                agent.handle(Input::Connected { cluster: CLUSTER }, now);
+                let assignments = world.orders.values().cloned().collect();
+                Input::Assigned { generation, assignments, forget: vec![], complete: true }
+            }
+            _ => Input::Tick,
+        };
+        agent.handle(input, now);
+        world.asked.extend(agent.drain());
+    }
+    let mut fair = Dice(1);
+    // What a lost shell was asked for is asked for again by the next one.
+    let mut agent = Agent::new(settings(true), agent.saved());
+    agent.handle(Input::Connected { cluster: CLUSTER }, now);
+    let assignments = world.orders.values().cloned().collect();
+    agent.handle(Input::Assigned { generation, assignments, forget: vec![], complete: true }, now);
+    world.asked = agent.drain();
+    for _ in 0..2_000 {
+        now = now.plus_ms(1_000);
+        let input = match world.asked.pop() {
+            Some(output) => world.perform(output, &mut fair, seed),
+            None => Some(Input::Tick),
+        };
+        if let Some(input) = input {
+            agent.handle(input, now);
+        }
+        world.asked.splice(0..0, agent.drain());
+    }
+    for (instance, order) in &world.orders {
+        if order.stop {
+            assert_eq!(world.at(*instance), Container::Absent, "a stop that never ended, seed {seed}");
+            assert!(world.removed.contains(instance), "a removal that nobody heard of, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn every_random_day_ends_as_ordered_and_nothing_is_stopped_without_an_order() {
+    for seed in 0..500 {
+        check_day(seed);
+    }
+}
