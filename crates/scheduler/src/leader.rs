@@ -66,21 +66,39 @@ impl Leader {
         self.liveness.breaker_open()
     }
 
-    /// What the leader wants in the log now. `state` has everything that was noted and the last answered plan; `now` is
-    /// the wall clock's time, `clock` the monotonic one's.
-    pub fn asks(&mut self, state: &State, now: Timestamp, clock: Timestamp) -> Vec<Ask> {
-        let mut asks = Vec::new();
-        let lost = self.liveness.lost(state, clock);
-        if !self.asked {
-            if state.cluster() == ClusterId::default() {
-                asks.push(Ask::Other(Command::Found { cluster: self.cluster }));
-            } else if let Some(node) = lost.into_iter().next() {
-                asks.push(Ask::Other(Command::Lose { node }));
-            }
-            self.asked = !asks.is_empty();
+    /// What the leader wants in the log because time passed; to be asked several times a second. `clock` is the
+    /// monotonic clock's time. One command at a time.
+    pub fn tick(&mut self, state: &State, clock: Timestamp) -> Option<Ask> {
+        let lost = self.liveness.lost(state, clock).into_iter().next();
+        if self.asked {
+            return None;
         }
-        asks.extend(self.plan(state, now).map(Ask::Plan));
-        asks
+        let command = match lost {
+            _ if state.cluster() == ClusterId::default() => Command::Found { cluster: self.cluster },
+            lost => Command::Lose { node: lost? },
+        };
+        self.asked = true;
+        Some(Ask::Other(command))
+    }
+
+    /// Whether [`plan`](Self::plan) has something to think about at `now`.
+    pub fn is_due(&self, state: &State, now: Timestamp) -> bool {
+        let founded = state.cluster() != ClusterId::default();
+        founded && self.under_way.is_none() && self.agenda.is_due(now.max(state.time()))
+    }
+
+    /// The next steps, if there are any and no plan is under way. `state` has everything that was noted and the last
+    /// answered plan; `now` is the wall clock's time. May take long when much is to be placed.
+    pub fn plan(&mut self, state: &State, now: Timestamp) -> Option<Ask> {
+        if !self.is_due(state, now) {
+            return None;
+        }
+        let plan = plan(state, &mut self.agenda, now.max(state.time()));
+        if plan.steps.is_empty() {
+            return None;
+        }
+        self.under_way = Some(plan.apps);
+        Some(Ask::Plan(Command::Execute { steps: plan.steps }))
     }
 
     /// Takes note that a command was answered, whatever the answer.
@@ -93,18 +111,5 @@ impl Leader {
                 }
             }
         }
-    }
-
-    fn plan(&mut self, state: &State, now: Timestamp) -> Option<Command> {
-        let now = now.max(state.time());
-        if self.under_way.is_some() || state.cluster() == ClusterId::default() || !self.agenda.is_due(now) {
-            return None;
-        }
-        let plan = plan(state, &mut self.agenda, now);
-        if plan.steps.is_empty() {
-            return None;
-        }
-        self.under_way = Some(plan.apps);
-        Some(Command::Execute { steps: plan.steps })
     }
 }

@@ -537,7 +537,7 @@ impl<M: Machine> Member<M> {
         let wanted = self.raw.store().take_wanted();
         let tail = self.raw.store();
         if tail.conf_state().voters_outgoing.is_empty()
-            && self.snapshots.is_due(self.applied, tail, wanted, &self.config)
+            && self.snapshots.is_due(self.applied, tail, wanted, self.ticks, &self.config)
         {
             let conf_state = tail.conf_state().clone();
             let view = self.machine.view();
@@ -547,7 +547,8 @@ impl<M: Machine> Member<M> {
 
     fn snapshotted(&mut self, file: Option<SnapshotFile>) {
         let tail = self.raw.mut_store();
-        if let Some(index) = self.snapshots.finished(file, tail, self.config.keep_entries) {
+        let keep = self.config.keep_entries;
+        if let Some(index) = self.snapshots.finished(file, tail, keep, self.ticks) {
             self.output.compact = Some(index);
         }
     }

@@ -13,6 +13,9 @@ use crate::machine::Machine;
 /// Ticks for which a snapshot made for a member that is too far behind is kept for the next such member.
 const OFFERED_TICKS: u64 = 600;
 
+/// After a snapshot that could not be written, the next one is tried so many ticks later.
+const PAUSE_TICKS: u64 = 100;
+
 /// A snapshot to be made: encoding takes long, so it is done elsewhere.
 pub struct Chore<M: Machine> {
     view: M::View,
@@ -36,6 +39,8 @@ pub(super) struct Snapshots {
     /// The newest one that is durable.
     newest: Mark,
     in_progress: bool,
+    /// Not to be tried before this tick.
+    pause_until: u64,
     /// Somebody is too far behind for the log.
     wanted: bool,
     /// Until when it is kept at hand, in ticks.
@@ -49,15 +54,16 @@ impl Snapshots {
         Self {
             newest,
             in_progress: false,
+            pause_until: 0,
             wanted: false,
             offered_until: 0,
             sending: BTreeMap::new(),
         }
     }
 
-    pub(super) fn is_due(&mut self, applied: Mark, tail: &Tail, wanted: bool, config: &Config) -> bool {
+    pub(super) fn is_due(&mut self, applied: Mark, tail: &Tail, wanted: bool, tick: u64, config: &Config) -> bool {
         self.wanted |= wanted;
-        if self.in_progress || applied.index == 0 {
+        if self.in_progress || applied.index == 0 || tick < self.pause_until {
             return false;
         }
         let n_new = applied.index - self.newest.index;
@@ -80,8 +86,17 @@ impl Snapshots {
     }
 
     /// Takes the result of a chore. Returns up to where the log is no longer needed.
-    pub(super) fn finished(&mut self, file: Option<SnapshotFile>, tail: &mut Tail, keep: u64) -> Option<u64> {
+    pub(super) fn finished(
+        &mut self,
+        file: Option<SnapshotFile>,
+        tail: &mut Tail,
+        keep: u64,
+        tick: u64,
+    ) -> Option<u64> {
         self.in_progress = false;
+        if file.is_none() {
+            self.pause_until = tick + PAUSE_TICKS;
+        }
         // One from the leader may have overtaken it.
         let file = file.filter(|it| it.mark.index >= self.newest.index)?;
         self.newest = file.mark;

@@ -1,0 +1,323 @@
+//! The control plane of one member: what the REST surface may ask, and the leader's office.
+//!
+//! The office is the shell around [`Leader`]: while this member leads, it feeds events, signs of life and time to the
+//! pure core and proposes what that asks for. It also tells the agents' sessions which of them have news.
+
+use crate::leader::{Ask, Leader};
+use crate::link::Sessions;
+use crate::member::Refused;
+use crate::replica::{self, Handle, Next};
+use crate::state_machine::{Happening, payload};
+use api::control::{ControlPlane, EventItem, Freshness, Leadership, SubmitError};
+use cluster::{Applied, ClusterId, Command, Event, NodeId, Principal, State, Timestamp};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::mpsc;
+
+/// How often the leader judges its nodes and looks at its timers.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Where a member is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its port for members and agents, `host:port`.
+    pub link: String,
+    /// Its API, `host:port`.
+    pub http: String,
+}
+
+/// A handle to one member's control plane. A clone is the same one.
+#[derive(Clone)]
+pub struct Control {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    replica: Handle<State>,
+    id: u64,
+    members: BTreeMap<u64, Member>,
+    /// Signs of life since the leader last looked.
+    heard: Mutex<BTreeMap<NodeId, Timestamp>>,
+    started: Instant,
+    sessions: Sessions,
+    metrics: Metrics,
+}
+
+impl Control {
+    /// A control plane on a running replica; its office opens as soon as the replica leads.
+    pub fn new(replica: Handle<State>, id: u64, members: BTreeMap<u64, Member>, registry: &Registry) -> Self {
+        let inner = Inner {
+            replica,
+            id,
+            members,
+            heard: Mutex::default(),
+            started: Instant::now(),
+            sessions: Sessions::default(),
+            metrics: Metrics::new(registry),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Serves as the leader's office whenever this member leads; until the replica stops.
+    pub async fn run(self, loss_after_ms: u64) {
+        let mut seen = self.inner.replica.watch();
+        while seen.wait_for(|it| it.status.leading).await.is_ok() {
+            tracing::info!("this member leads");
+            self.lead(loss_after_ms).await;
+            self.inner.sessions.close_all();
+            tracing::info!("this member does not lead any more");
+        }
+    }
+
+    /// Where agents find the leader, if it is known.
+    pub fn leader_link(&self) -> Option<String> {
+        let leader = self.inner.replica.status().leader?;
+        Some(self.inner.members.get(&leader)?.link.clone())
+    }
+
+    /// Whether this member leads.
+    pub fn is_leading(&self) -> bool {
+        self.inner.replica.status().leading
+    }
+
+    /// The agents' sessions.
+    pub fn sessions(&self) -> &Sessions {
+        &self.inner.sessions
+    }
+
+    /// Takes note of a node's sign of life.
+    pub fn hear(&self, node: NodeId) {
+        let clock = self.clock();
+        lock(&self.inner.heard).insert(node, clock);
+    }
+
+    /// The state as this member has it.
+    pub fn local(&self) -> Arc<State> {
+        self.inner.replica.local()
+    }
+
+    /// The replica underneath.
+    pub fn replica(&self) -> &Handle<State> {
+        &self.inner.replica
+    }
+
+    /// Milliseconds of a clock that never jumps.
+    fn clock(&self) -> Timestamp {
+        Timestamp(self.inner.started.elapsed().as_millis() as u64)
+    }
+
+    /// One term of office.
+    async fn lead(&self, loss_after_ms: u64) {
+        let mut watch = self.inner.replica.watch();
+        let (term, applied, view) = {
+            let seen = watch.borrow_and_update();
+            (seen.status.term, seen.applied, Arc::clone(&seen.view))
+        };
+        let mut events = self.inner.replica.events(Some(applied));
+        let mut leader = Leader::new(&view, random_cluster(), loss_after_ms, self.clock());
+        let (answered, mut answers) = mpsc::unbounded_channel();
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            let mut ticked = false;
+            tokio::select! {
+                next = events.next() => match next {
+                    Next::Events(happened) => self.note(&mut leader, &mut watch, &happened).await,
+                    Next::Gap(through) => {
+                        let _ = watch.wait_for(|it| it.applied >= through).await;
+                        leader.note_gap(&watch.borrow().view);
+                        self.inner.sessions.wake_all();
+                    }
+                    Next::End => return,
+                },
+                Some(ask) = answers.recv() => leader.answered(&ask, self.now()),
+                _ = tick.tick() => ticked = true,
+            }
+            let (status, view) = {
+                let seen = watch.borrow();
+                (seen.status, Arc::clone(&seen.view))
+            };
+            if !status.leading || status.term != term {
+                return;
+            }
+            if ticked {
+                for (node, at) in std::mem::take(&mut *lock(&self.inner.heard)) {
+                    leader.hear(node, at);
+                }
+                self.propose(leader.tick(&view, self.clock()), &answered);
+                self.inner.metrics.breaker.set(leader.breaker_open().into());
+            }
+            if leader.is_due(&view, self.now()) {
+                let began = Instant::now();
+                // Placing thousands of instances takes a while; the other tasks of this thread shall not wait for it.
+                let ask = tokio::task::block_in_place(|| leader.plan(&view, self.now()));
+                self.inner.metrics.plan.observe(began.elapsed().as_secs_f64());
+                self.propose(ask, &answered);
+            }
+        }
+    }
+
+    async fn note(
+        &self,
+        leader: &mut Leader,
+        watch: &mut tokio::sync::watch::Receiver<replica::Seen<Arc<State>>>,
+        happened: &[(u64, Happening)],
+    ) {
+        let Some((through, _)) = happened.last() else { return };
+        // Events are told before the state that has them is shown.
+        let _ = watch.wait_for(|it| it.applied >= *through).await;
+        let view = Arc::clone(&watch.borrow().view);
+        leader.note(&view, happened.iter().map(|(_, it)| &*it.event));
+        for (_, it) in happened {
+            self.inner.metrics.count(&it.event);
+            self.inner.sessions.note(&view, &it.event);
+        }
+    }
+
+    /// Proposes what the leader asks for, without waiting.
+    fn propose(&self, ask: Option<Ask>, answered: &mpsc::UnboundedSender<Ask>) {
+        let Some(ask) = ask else { return };
+        let (control, answered) = (self.clone(), answered.clone());
+        tokio::spawn(async move {
+            let (Ask::Plan(command) | Ask::Other(command)) = &ask;
+            if let Command::Lose { node } = command {
+                tracing::warn!(%node, "node lost: its agent was not heard of");
+            }
+            if let Err(error) = control.submit(Principal::Leader, command.clone()).await {
+                tracing::debug!(%error, "the leader's own command was not taken");
+            }
+            // The term may have ended meanwhile.
+            let _ = answered.send(ask);
+        });
+    }
+}
+
+impl ControlPlane for Control {
+    async fn submit(&self, principal: Principal, command: Command) -> Result<Applied, SubmitError> {
+        let payload = payload(&principal, &command);
+        match self.inner.replica.submit(payload).await {
+            Ok(answer) => Ok(answer.reply?),
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    async fn view(&self, freshness: Freshness) -> Result<Arc<State>, SubmitError> {
+        match freshness {
+            Freshness::Local => Ok(self.inner.replica.local()),
+            Freshness::Linearizable => self.inner.replica.read().await.map_err(|it| self.explain(it)),
+        }
+    }
+
+    fn events(&self, after: Option<u64>) -> BoxStream<'static, EventItem> {
+        let events = self.inner.replica.events(after);
+        let items = stream::unfold(events, |mut events| async move {
+            let items = match events.next().await {
+                Next::Events(happened) => happened.into_iter().map(item).collect(),
+                Next::Gap(through) => vec![EventItem::Gap { through }],
+                Next::End => return None,
+            };
+            Some((stream::iter(items), events))
+        });
+        let mut watch = self.inner.replica.watch();
+        let stopped_leading = async move {
+            // Who does not lead now may be about to; only the end of an office ends the stream.
+            let _ = watch.wait_for(|it| it.status.leading).await;
+            let _ = watch.wait_for(|it| !it.status.leading).await;
+        };
+        items.flatten().take_until(Box::pin(stopped_leading)).boxed()
+    }
+
+    fn leadership(&self) -> Leadership {
+        let status = self.inner.replica.status();
+        let http = |id: u64| self.inner.members.get(&id).map(|it| it.http.clone());
+        Leadership {
+            leading: status.leading,
+            leader_http: status.leader.and_then(http),
+            this_http: http(self.inner.id).unwrap_or_default(),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Timestamp(since_epoch.as_millis() as u64)
+    }
+}
+
+impl Control {
+    fn explain(&self, error: replica::SubmitError) -> SubmitError {
+        match error {
+            replica::SubmitError::Refused(Refused::NoLeader) => {
+                SubmitError::NotLeader { leader: self.leadership().leader_http }
+            }
+            replica::SubmitError::Refused(Refused::Unknown) => SubmitError::Unknown { why: error.to_string() },
+            replica::SubmitError::Refused(Refused::Overloaded | Refused::TooLarge) => {
+                SubmitError::Unavailable { why: error.to_string() }
+            }
+            replica::SubmitError::Stopped => SubmitError::Unknown { why: error.to_string() },
+        }
+    }
+}
+
+fn item((index, happening): (u64, Happening)) -> EventItem {
+    let Happening { sequence, time, principal, event } = happening;
+    EventItem::Event { index, sequence, time, principal, event }
+}
+
+/// 48 bits that no other cluster has.
+fn random_cluster() -> ClusterId {
+    // The standard library seeds these from the system's random numbers.
+    let random = RandomState::new().build_hasher().finish();
+    ClusterId((random & 0xffff_ffff_ffff).max(1))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the leader's office measures.
+struct Metrics {
+    plan: Histogram,
+    launches: IntCounter,
+    stops: IntCounter,
+    lost: IntCounter,
+    breaker: IntGauge,
+}
+
+impl Metrics {
+    fn new(registry: &Registry) -> Self {
+        let buckets = prometheus::exponential_buckets(0.000_05, 4.0, 10).expect("constants in range");
+        let options = HistogramOpts::new("ekiden_plan_seconds", "Time to plan: compare wanted with seen, and place.");
+        let counter = |name: &str, help: &str| {
+            let it = IntCounter::with_opts(Opts::new(name, help)).expect("the name is valid");
+            registry.register(Box::new(it.clone())).expect("registered once");
+            it
+        };
+        let it = Self {
+            plan: Histogram::with_opts(options.buckets(buckets)).expect("the name is valid"),
+            launches: counter("ekiden_launches_total", "Instances placed, while this member led."),
+            stops: counter("ekiden_stops_total", "Instances told to end, while this member led."),
+            lost: counter("ekiden_nodes_lost_total", "Nodes given up, while this member led."),
+            breaker: IntGauge::new(
+                "ekiden_breaker_open",
+                "1 while so many nodes are silent at once that none is given up.",
+            )
+            .expect("the name is valid"),
+        };
+        registry.register(Box::new(it.plan.clone())).expect("registered once");
+        registry.register(Box::new(it.breaker.clone())).expect("registered once");
+        it
+    }
+
+    fn count(&self, event: &Event) {
+        match event {
+            Event::InstanceLaunched { .. } => self.launches.inc(),
+            Event::InstanceStopping { .. } => self.stops.inc(),
+            Event::NodeChanged { node } if node.is_lost() => self.lost.inc(),
+            _ => {}
+        }
+    }
+}

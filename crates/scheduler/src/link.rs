@@ -1,0 +1,273 @@
+//! The scheduler's half of the link to agents: one session per connected node, on the leader only.
+//!
+//! A session registers the node, sends it every assignment once and then only what changed, and puts its reports into
+//! the log. It ends with the connection, with this member's leadership, and when the node is given up; the agent
+//! then dials again. Nothing on the node depends on it.
+
+use crate::control::Control;
+use api::control::{ControlPlane, Freshness, SubmitError};
+use api::link::{Error, Link, Receiver, Sender};
+use cluster::agent::{FromAgent, PROTOCOL, ToAgent};
+use cluster::{ClusterId, Command, Event, Goal, InstanceId, NodeDescription, NodeId, Principal, Rejected, State, Version};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// How often an agent must give a sign of life.
+const ALIVE_EVERY_MS: u64 = 1_000;
+
+/// An agent that says nothing for so long after it dialled is hung up on.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection over which nothing came for so long is dead, whatever TCP says.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// The connected agents, by node.
+#[derive(Default)]
+pub struct Sessions {
+    open: Mutex<BTreeMap<NodeId, Arc<Session>>>,
+}
+
+/// One connected agent.
+struct Session {
+    /// There may be news for it.
+    news: Notify,
+    /// It is to end.
+    end: CancellationToken,
+}
+
+impl Sessions {
+    /// How many agents are connected.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether no agent is connected.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// Ends all sessions.
+    pub fn close_all(&self) {
+        for session in std::mem::take(&mut *self.lock()).into_values() {
+            session.end.cancel();
+        }
+    }
+
+    /// Lets every session look for news.
+    pub fn wake_all(&self) {
+        self.lock().values().for_each(|it| it.news.notify_one());
+    }
+
+    /// Tells the sessions that an event concerns. `state` is the state after it.
+    pub fn note(&self, state: &State, event: &Event) {
+        match event {
+            Event::InstanceLaunched { instance }
+            | Event::InstanceStopping { instance }
+            | Event::InstanceRemoved { instance } => self.wake(&instance.node),
+            // Running instances' health checks and labels follow the wanted version.
+            Event::AppPut { version, created: false } => {
+                if let Some(app) = state.app(&version.spec.id) {
+                    let nodes: BTreeSet<_> = state.instances_of(app).map(|it| &it.node).collect();
+                    nodes.into_iter().for_each(|it| self.wake(it));
+                }
+            }
+            Event::NodeChanged { node } if node.is_lost() => self.end(node.id()),
+            Event::NodeRemoved { node } => self.end(node),
+            _ => {}
+        }
+    }
+
+    fn wake(&self, node: &NodeId) {
+        if let Some(session) = self.lock().get(node) {
+            session.news.notify_one();
+        }
+    }
+
+    fn end(&self, node: &NodeId) {
+        if let Some(session) = self.lock().remove(node) {
+            session.end.cancel();
+        }
+    }
+
+    /// Opens a session; an earlier one of the node ends.
+    fn open(&self, node: &NodeId) -> Arc<Session> {
+        let session = Arc::new(Session { news: Notify::new(), end: CancellationToken::new() });
+        if let Some(old) = self.lock().insert(node.clone(), Arc::clone(&session)) {
+            old.end.cancel();
+        }
+        session
+    }
+
+    fn close(&self, node: &NodeId, session: &Arc<Session>) {
+        let mut open = self.lock();
+        if open.get(node).is_some_and(|it| Arc::ptr_eq(it, session)) {
+            open.remove(node);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Arc<Session>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Serves one agent's connection until it ends.
+pub async fn serve(control: Control, stream: TcpStream, protocol: u32) {
+    let from = stream.peer_addr().ok();
+    let _ = stream.set_nodelay(true);
+    let mut link = Link::new(stream);
+    let node = match tokio::time::timeout(HELLO_TIMEOUT, admit(&control, &mut link, protocol)).await {
+        Ok(Ok(Some(node))) => node,
+        Ok(Ok(None)) => return,
+        Ok(Err(error)) => return tracing::debug!(?from, %error, "an agent's connection ended early"),
+        Err(_) => return tracing::debug!(?from, "an agent did not introduce itself in time"),
+    };
+    let session = control.sessions().open(&node);
+    control.hear(node.clone());
+    tracing::info!(%node, ?from, "agent connected");
+    let res = converse(&control, link, &node, &session).await;
+    control.sessions().close(&node, &session);
+    tracing::info!(%node, ended = %res.err().map_or_else(|| "by us".to_owned(), |it| it.to_string()), "agent disconnected");
+}
+
+/// Learns who dials, and registers it. None: it was told why not.
+async fn admit(control: &Control, link: &mut Link<TcpStream>, protocol: u32) -> Result<Option<NodeId>, Error> {
+    let FromAgent::Hello { protocol: spoken, cluster, node } = link.receive().await? else {
+        return Err(Error::Closed);
+    };
+    if protocol != PROTOCOL || spoken != PROTOCOL {
+        let reason = format!("the agent speaks protocol {spoken}, this member {PROTOCOL}: run the same version of both");
+        link.send(&ToAgent::Refused { reason }).await?;
+        return Ok(None);
+    }
+    let founded = control.local().cluster();
+    if !control.is_leading() || founded == ClusterId::default() {
+        let leader = control.leader_link().filter(|_| !control.is_leading());
+        link.send(&ToAgent::Elsewhere { leader }).await?;
+        return Ok(None);
+    }
+    if let Some(reason) = objection(founded, cluster, &node) {
+        tracing::warn!(node = %node.id, %reason, "agent refused");
+        link.send(&ToAgent::Refused { reason }).await?;
+        return Ok(None);
+    }
+    let id = node.id.clone();
+    match control.submit(Principal::Agent(id.clone()), Command::Register { node }).await {
+        Ok(_) | Err(SubmitError::Rejected(Rejected::Nothing)) => {
+            let welcome = ToAgent::Welcome { cluster: founded, node: id.clone(), alive_every_ms: ALIVE_EVERY_MS };
+            link.send(&welcome).await?;
+            Ok(Some(id))
+        }
+        Err(SubmitError::Rejected(rejected)) => {
+            tracing::warn!(node = %id, reason = %rejected, "agent refused");
+            link.send(&ToAgent::Refused { reason: rejected.to_string() }).await?;
+            Ok(None)
+        }
+        Err(_) => {
+            link.send(&ToAgent::Elsewhere { leader: control.leader_link() }).await?;
+            Ok(None)
+        }
+    }
+}
+
+/// Why an agent cannot serve this cluster.
+fn objection(founded: ClusterId, served: Option<ClusterId>, node: &NodeDescription) -> Option<String> {
+    if let Some(served) = served.filter(|it| *it != founded) {
+        return Some(format!(
+            "the agent's data directory belongs to cluster {served}, this is cluster {founded}: give the agent an \
+             empty data directory to move it here (containers of the other cluster stay as they are)"
+        ));
+    }
+    if !NodeId::is_valid(node.id.as_str()) {
+        return Some("the node's name must be 1 to 253 letters, digits, '-', '.' or '_'".to_owned());
+    }
+    (node.ports.first > node.ports.last).then(|| "the node's port range is empty".to_owned())
+}
+
+/// What a session has sent: for each instance whether it shall stop, and the app's version whose policy it knows.
+type Sent = BTreeMap<InstanceId, (bool, Version)>;
+
+async fn converse(control: &Control, link: Link<TcpStream>, node: &NodeId, session: &Session) -> Result<(), Error> {
+    let (mut sender, mut receiver) = link.split();
+    let mut sent = Sent::new();
+    // The first message has all assignments, also when there are none.
+    let mut first = true;
+    let Ok(mut state) = control.view(Freshness::Linearizable).await else { return Ok(()) };
+    loop {
+        if let Some(news) = news(&state, node, &mut sent, first) {
+            sender.send(&news).await?;
+        }
+        first = false;
+        tokio::select! {
+            () = session.end.cancelled() => return Ok(()),
+            () = session.news.notified() => {}
+            message = tokio::time::timeout(SILENCE_MAX, receive(&mut receiver)) => {
+                let Ok(message) = message else { return Err(Error::Closed) };
+                control.hear(node.clone());
+                if !answer(control, &mut sender, node, message?).await? {
+                    return Ok(());
+                }
+            }
+        }
+        state = control.local();
+    }
+}
+
+async fn receive(receiver: &mut Receiver<TcpStream>) -> Result<FromAgent, Error> {
+    receiver.receive().await
+}
+
+/// Does what an agent's message asks for; false if the session is to end.
+async fn answer(
+    control: &Control,
+    sender: &mut Sender<TcpStream>,
+    node: &NodeId,
+    message: FromAgent,
+) -> Result<bool, Error> {
+    let principal = Principal::Agent(node.clone());
+    match message {
+        FromAgent::Alive => sender.send(&ToAgent::Alive).await?,
+        FromAgent::Report { sequence, observations } => {
+            let report = Command::Report { node: node.clone(), observations };
+            match control.submit(principal, report).await {
+                Ok(_) | Err(SubmitError::Rejected(Rejected::Nothing)) => {
+                    sender.send(&ToAgent::Reported { sequence }).await?;
+                }
+                Err(_) => return Ok(false),
+            }
+        }
+        FromAgent::Degraded { reason } => {
+            let degrade = Command::Degrade { node: node.clone(), reason };
+            match control.submit(principal, degrade).await {
+                Ok(_) | Err(SubmitError::Rejected(Rejected::Nothing)) => {}
+                Err(_) => return Ok(false),
+            }
+        }
+        FromAgent::Hello { .. } => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// What the agent does not know yet. `all`: also if that is nothing.
+fn news(state: &State, node: &NodeId, sent: &mut Sent, all: bool) -> Option<ToAgent> {
+    let record = state.node(node)?;
+    let mut assignments = Vec::new();
+    for instance in state.instances_on(record) {
+        let policy = state.app(&instance.app).map_or(Version::default(), |it| it.current.version);
+        let known = (instance.goal != Goal::Run, policy);
+        if sent.insert(instance.id, known) != Some(known) {
+            assignments.push(state.assignment(instance));
+        }
+    }
+    let gone = |it: &&InstanceId| !record.instances.contains(*it);
+    let forget: Vec<InstanceId> =
+        if sent.len() > record.instances.len() { sent.keys().filter(gone).copied().collect() } else { Vec::new() };
+    for instance in &forget {
+        sent.remove(instance);
+    }
+    let nothing = assignments.is_empty() && forget.is_empty() && !all;
+    (!nothing).then(|| ToAgent::Assign { generation: state.index(), time: state.time(), assignments, forget })
+}

@@ -1,0 +1,459 @@
+//! The thread that owns a member and its disk, and the handle to it.
+//!
+//! One round: take everything that waits in the inbox, then let the member say what to send, write and answer, until
+//! it has nothing more. What comes in during one sync is written by the next, so the number of commands per sync
+//! grows with the load by itself.
+//!
+//! - `events`: what happened, kept for those who come back for it.
+//! - `metrics`: what is measured.
+//! - `side`: work that would hold the thread up.
+
+mod events;
+mod metrics;
+mod side;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{oneshot, watch};
+
+pub use events::{Events, Next};
+pub use metrics::Metrics;
+
+use crate::log::{self, Disk, Log, Recovered, SnapshotFile, Spare, write_snapshot};
+use crate::machine::{Machine, Payload, Unreadable};
+use crate::member::{self, Answer, Input, Member, Output, Refused, Status, Ticket};
+use crate::peers::{Inbox, News, Peers};
+use events::Ring;
+use side::Side;
+
+/// Inputs that may wait for the thread. Who brings more waits, or is refused.
+const INBOX_MAX: usize = 16_384;
+/// Inputs taken in one round; then the member's turn comes, so that a flood cannot starve it.
+const ROUND_MAX: usize = 4_096;
+
+/// How a replica runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The member.
+    pub member: member::Config,
+    /// The log.
+    pub log: log::Options,
+    /// The length of a tick.
+    pub tick: Duration,
+    /// Events kept for readers who come back.
+    pub events_max: usize,
+}
+
+impl Config {
+    /// Returns the settings of member `id` among `voters`.
+    pub fn new(id: u64, voters: Vec<u64>) -> Self {
+        let mut member = member::Config::new(id, voters);
+        // The time of the start: no two starts of one member share it.
+        member.incarnation = since_epoch().as_nanos() as u64;
+        Self {
+            member,
+            log: log::Options::default(),
+            tick: Duration::from_millis(100),
+            events_max: 20_000,
+        }
+    }
+}
+
+/// Why a replica cannot start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// An entry or a snapshot of a newer version.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+/// Why a command was not done, or may not have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The member's answer.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The replica has stopped. A command may have been done.
+    #[error("this member has stopped")]
+    Stopped,
+}
+
+/// What a replica shows of itself at any time.
+#[derive(Clone, Debug)]
+pub struct Seen<V> {
+    /// Who leads.
+    pub status: Status,
+    /// The last entry that `view` contains.
+    pub applied: u64,
+    /// The state.
+    pub view: V,
+}
+
+/// A handle to a running replica. The replica stops when the last one is dropped, or by [`stop`](Handle::stop).
+pub struct Handle<M: Machine> {
+    inbox: SyncSender<Event<M>>,
+    seen: watch::Receiver<Seen<M::View>>,
+    ring: Arc<Ring<M::Event>>,
+}
+
+impl<M: Machine> Clone for Handle<M> {
+    fn clone(&self) -> Self {
+        Self {
+            inbox: self.inbox.clone(),
+            seen: self.seen.clone(),
+            ring: Arc::clone(&self.ring),
+        }
+    }
+}
+
+/// Everything that can reach the thread.
+enum Event<M: Machine> {
+    Submit(Payload, oneshot::Sender<Result<Answer<M::Reply>, Refused>>),
+    Read(oneshot::Sender<Result<(), Refused>>),
+    News(News),
+    Transfer(u64),
+    Snapshotted(Option<SnapshotFile>),
+    Prepared(Option<Spare>),
+    Stop,
+}
+
+/// A replica that is about to start: its inbox exists, its thread does not.
+pub struct Starting<M: Machine> {
+    inbox: SyncSender<Event<M>>,
+    events: Receiver<Event<M>>,
+}
+
+impl<M: Machine> Starting<M> {
+    /// Makes the inbox, which the transport needs before the replica can use the transport.
+    #[expect(clippy::new_without_default, reason = "it does something: it opens a channel")]
+    pub fn new() -> Self {
+        let (inbox, events) = mpsc::sync_channel(INBOX_MAX);
+        Self { inbox, events }
+    }
+
+    /// Returns where the transport puts its news.
+    pub fn inbox(&self) -> Inbox {
+        let inbox = self.inbox.clone();
+        // A replica that has stopped wants no news.
+        Arc::new(move |news| drop(inbox.send(Event::News(news))))
+    }
+
+    /// Opens the log and starts the thread.
+    ///
+    /// `fatal` is called on that thread when the replica must not go on: a disk that failed, an entry that cannot be
+    /// read. Nobody has been answered then who should not have been; the process should end.
+    ///
+    /// # Errors
+    /// [`Error`]: nothing was started.
+    pub fn run(
+        self,
+        config: Config,
+        disk: Arc<dyn Disk>,
+        empty: impl FnOnce() -> M,
+        peers: Peers,
+        metrics: Metrics,
+        fatal: impl FnOnce(Error) + Send + 'static,
+    ) -> Result<Handle<M>, Error> {
+        let (log, recovered) = Log::open(Arc::clone(&disk), config.log)?;
+        let Recovered {
+            snapshot, entries, ..
+        } = &recovered;
+        let through = snapshot.as_ref().map_or(0, |it| it.mark.index);
+        tracing::info!(
+            member = config.member.id,
+            snapshot = through,
+            entries = entries.len(),
+            term = recovered.hard_state.term,
+            "log opened"
+        );
+        let member = Member::new(config.member.clone(), recovered, empty)?;
+        let ring = Arc::new(Ring::new(config.events_max, through));
+        let (seen, receiver) = watch::channel(Seen {
+            status: member.status(),
+            applied: through,
+            view: member.machine().view(),
+        });
+        let handle = Handle {
+            inbox: self.inbox.clone(),
+            seen: receiver,
+            ring: Arc::clone(&ring),
+        };
+        let replica = Replica {
+            side: Side::start(Arc::clone(&disk), &self.inbox),
+            member,
+            log,
+            disk,
+            peers,
+            metrics,
+            seen,
+            ring,
+            answers: HashMap::new(),
+            readers: HashMap::new(),
+            next_ticket: 0,
+            spare_asked: false,
+            tick: config.tick,
+        };
+        thread::Builder::new()
+            .name("replica".to_owned())
+            .spawn(move || {
+                // Not kept alive by the transport's clones of the inbox: a Stop ends it.
+                if let Err(error) = replica.run(&self.events) {
+                    fatal(error);
+                }
+            })
+            .expect("the system lets us have threads");
+        Ok(handle)
+    }
+}
+
+impl<M: Machine> Handle<M> {
+    /// Asks for a change, and waits until it is applied here.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; only [`Refused::Unknown`] and [`SubmitError::Stopped`] leave open whether it was done.
+    pub async fn submit(&self, payload: Payload) -> Result<Answer<M::Reply>, SubmitError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Event::Submit(payload, answer))?;
+        Ok(answered.await.map_err(|_| SubmitError::Stopped)??)
+    }
+
+    /// Waits until this member has applied everything that was acknowledged before the call, and returns the state.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub async fn read(&self) -> Result<M::View, SubmitError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Event::Read(answer))?;
+        answered.await.map_err(|_| SubmitError::Stopped)??;
+        Ok(self.local())
+    }
+
+    /// Returns the state as this member has it, at once and perhaps outdated.
+    pub fn local(&self) -> M::View {
+        self.seen.borrow().view.clone()
+    }
+
+    /// Returns who leads, as this member sees it.
+    pub fn status(&self) -> Status {
+        self.seen.borrow().status
+    }
+
+    /// Returns a receiver that is told of every change of state and status.
+    pub fn watch(&self) -> watch::Receiver<Seen<M::View>> {
+        self.seen.clone()
+    }
+
+    /// Returns what happens from the entry behind `after` on, or from now on.
+    pub fn events(&self, after: Option<u64>) -> Events<M::Event> {
+        Events::new(Arc::clone(&self.ring), after)
+    }
+
+    /// Hands leadership over, if this member leads.
+    pub fn transfer(&self, to: u64) {
+        let _ = self.send(Event::Transfer(to));
+    }
+
+    /// Stops the replica. Everybody who waits is told.
+    pub fn stop(&self) {
+        let inbox = self.inbox.clone();
+        if inbox.try_send(Event::Stop).is_err() {
+            // Full, or gone. Waiting is not for a caller who may be a task.
+            thread::spawn(move || inbox.send(Event::Stop));
+        }
+    }
+
+    fn send(&self, event: Event<M>) -> Result<(), SubmitError> {
+        self.inbox.try_send(event).map_err(|error| match error {
+            TrySendError::Full(_) => Refused::Overloaded.into(),
+            TrySendError::Disconnected(_) => SubmitError::Stopped,
+        })
+    }
+}
+
+struct Replica<M: Machine> {
+    member: Member<M>,
+    log: Log,
+    disk: Arc<dyn Disk>,
+    side: Side<M>,
+    peers: Peers,
+    metrics: Metrics,
+    seen: watch::Sender<Seen<M::View>>,
+    ring: Arc<Ring<M::Event>>,
+    answers: HashMap<Ticket, (Instant, oneshot::Sender<Result<Answer<M::Reply>, Refused>>)>,
+    readers: HashMap<Ticket, oneshot::Sender<Result<(), Refused>>>,
+    next_ticket: u64,
+    spare_asked: bool,
+    tick: Duration,
+}
+
+/// Whether to go on.
+enum Round {
+    Next,
+    Last,
+}
+
+impl<M: Machine> Replica<M> {
+    fn run(mut self, events: &Receiver<Event<M>>) -> Result<(), Error> {
+        let mut next_tick = Instant::now() + self.tick;
+        loop {
+            self.perform()?;
+            let wait = next_tick.saturating_duration_since(Instant::now());
+            let round = match events.recv_timeout(wait) {
+                Ok(event) => self.take_all(event, events),
+                Err(RecvTimeoutError::Timeout) => Round::Next,
+                Err(RecvTimeoutError::Disconnected) => Round::Last,
+            };
+            if Instant::now() >= next_tick {
+                self.handle(Input::Tick);
+                // One tick for a pause of any length: a member that was asleep has heard nobody meanwhile, and
+                // must listen before it stands for election.
+                next_tick = Instant::now() + self.tick;
+            }
+            if matches!(round, Round::Last) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_all(&mut self, first: Event<M>, events: &Receiver<Event<M>>) -> Round {
+        for event in std::iter::once(first).chain(events.try_iter()).take(ROUND_MAX) {
+            if let Event::Stop = event {
+                return Round::Last;
+            }
+            self.take(event);
+        }
+        Round::Next
+    }
+
+    fn take(&mut self, event: Event<M>) {
+        match event {
+            Event::Submit(payload, answer) => {
+                let ticket = self.ticket();
+                self.answers.insert(ticket, (Instant::now(), answer));
+                self.handle(Input::Submit(ticket, payload));
+            }
+            Event::Read(answer) => {
+                let ticket = self.ticket();
+                self.readers.insert(ticket, answer);
+                self.handle(Input::Read(ticket));
+            }
+            Event::News(News::Messages(messages)) => {
+                for message in messages {
+                    self.handle(Input::Peer(message));
+                }
+            }
+            Event::News(News::Unreachable(peer)) => self.handle(Input::Unreachable(peer)),
+            Event::News(News::SnapshotSent(peer, arrived)) => {
+                self.handle(Input::SnapshotSent(peer, arrived));
+            }
+            Event::Transfer(to) => self.handle(Input::Transfer(to)),
+            Event::Snapshotted(file) => self.handle(Input::Snapshotted(file)),
+            Event::Prepared(spare) => {
+                self.spare_asked = false;
+                if let Some(spare) = spare {
+                    self.log.prepared(spare);
+                }
+            }
+            Event::Stop => {}
+        }
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket(self.next_ticket)
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.member.handle(input, since_epoch().as_millis() as u64);
+    }
+
+    /// Does what the member says, until it has nothing more to say.
+    fn perform(&mut self) -> Result<(), Error> {
+        loop {
+            let ready = self.member.ready();
+            let idle = ready.is_none();
+            if let Some(ready) = ready {
+                self.peers.send(ready.send);
+                if let Some(file) = ready.install {
+                    tracing::info!(index = file.mark.index, bytes = file.data.len(), "installing a snapshot");
+                    let next_frame = self.log.next_number();
+                    write_snapshot(&*self.disk, &SnapshotFile { next_frame, ..file })?;
+                }
+                if !ready.frame.is_empty() {
+                    let began = Instant::now();
+                    self.log.append(&ready.frame)?;
+                    self.metrics.wrote(ready.frame.entries.len(), began.elapsed());
+                }
+                let promises = self.member.persisted(ready.number);
+                self.peers.send(promises);
+            }
+            let began = Instant::now();
+            let output = self.member.apply()?;
+            if output.n_applied > 0 {
+                self.metrics.applied(output.n_applied, began.elapsed());
+            }
+            self.tell(output)?;
+            if idle {
+                break;
+            }
+        }
+        if !self.spare_asked && let Some(preparation) = self.log.wants_spare() {
+            self.spare_asked = true;
+            self.side.prepare(preparation);
+        }
+        Ok(())
+    }
+
+    /// Tells everybody what there is to tell: first those who watch, so that who is answered finds the state that
+    /// his answer is about.
+    fn tell(&mut self, output: Output<M>) -> Result<(), Error> {
+        let applied = self.member.applied().index;
+        self.ring.push(output.replaced, output.events, applied);
+        if output.view.is_some() || output.status.is_some() {
+            if let Some(status) = output.status {
+                tracing::info!(leader = ?status.leader, term = status.term, leading = status.leading, "leadership");
+                self.metrics.status(status);
+            }
+            self.metrics.position(applied);
+            self.seen.send_modify(|seen| {
+                seen.applied = applied;
+                seen.status = output.status.unwrap_or(seen.status);
+                if let Some(view) = output.view {
+                    seen.view = view;
+                }
+            });
+        }
+        for (ticket, answer) in output.answers {
+            if let Some((asked, sender)) = self.answers.remove(&ticket) {
+                self.metrics.answered(answer.is_ok(), asked.elapsed());
+                // Who asked may have gone.
+                let _ = sender.send(answer);
+            }
+        }
+        for (ticket, res) in output.reads {
+            if let Some(sender) = self.readers.remove(&ticket) {
+                let _ = sender.send(res);
+            }
+        }
+        if let Some(index) = output.compact {
+            self.log.compact(index)?;
+        }
+        if let Some(chore) = output.chore {
+            self.side.snapshot(chore, self.log.next_number());
+        }
+        Ok(())
+    }
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
