@@ -1,3 +1,36 @@
-//! api
+//! The wires.
+//!
+//! Users speak HTTP and JSON: Marathon's `/v2`, Ekiden's own `/v3`. Members and agents speak MessagePack in frames.
+//! This crate knows both forms and how they map to [`cluster`]'s types; it decides nothing.
+//!
+//! | read | to learn |
+//! |---|---|
+//! | [`control`] | what the API may ask of the control plane |
+//! | [`routes`] | every route, and the function behind it |
+//! | [`from_wire`], [`to_wire`] | JSON to the cluster's types and back |
+//! | [`v2`], [`v3`] | the JSON types |
+//! | [`server`], [`proxy`] | how requests arrive, and how a stand-by passes them on |
+//! | [`client`] | the typed client that the command line uses |
+//! | [`link`] | the wire between the parts |
+
+pub mod control;
+pub mod routes;
+pub mod service;
+
+pub mod v2;
+pub mod v3;
+
+pub mod error;
+pub mod from_wire;
+mod handlers;
+mod json;
+mod request;
+pub mod time;
+pub mod to_wire;
 
 pub mod link;
+pub mod metrics;
+mod proxy;
+pub mod server;
+
+pub use service::{Api, Config};

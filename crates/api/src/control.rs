@@ -1,0 +1,104 @@
+//! What the REST surface may ask of the control plane: the seam between `api` and `scheduler`.
+
+use cluster::{Applied, Command, Event, Principal, Rejected, State, Timestamp};
+use futures::stream::BoxStream;
+use std::future::Future;
+use std::sync::Arc;
+
+/// The control plane, as seen from its HTTP API. A clone is a handle to the same one.
+pub trait ControlPlane: Clone + Send + Sync + 'static {
+    /// Proposes a change and returns what it did, once it is committed and applied.
+    fn submit(
+        &self,
+        principal: Principal,
+        command: Command,
+    ) -> impl Future<Output = Result<Applied, SubmitError>> + Send;
+
+    /// Returns a snapshot of the cluster.
+    fn view(
+        &self,
+        freshness: Freshness,
+    ) -> impl Future<Output = Result<Arc<State>, SubmitError>> + Send;
+
+    /// What happens, in the order of the log, from the entry behind `after` on; from now on where it is absent.
+    ///
+    /// The stream ends when this member stops to lead, and after [`EventItem::Lagged`].
+    fn events(&self, after: Option<u64>) -> BoxStream<'static, EventItem>;
+
+    /// Who leads, as far as this member knows.
+    fn leadership(&self) -> Leadership;
+
+    /// The clock's time. Not the log's: that is [`State::time`].
+    fn now(&self) -> Timestamp;
+}
+
+/// How new a snapshot must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// It has every change that was acknowledged before it was asked for.
+    Linearizable,
+    /// It is what this member has, at once; a member that was cut off has an old one.
+    Local,
+}
+
+/// Why the control plane did not do as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The cluster's answer is no; nothing was changed.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// This member does not lead; nothing was proposed.
+    #[error("this member does not lead")]
+    NotLeader {
+        /// The leader's API, `host:port`, if known.
+        leader: Option<String>,
+    },
+    /// The control plane cannot answer now; nothing was proposed.
+    #[error("the control plane cannot answer now: {why}")]
+    Unavailable {
+        /// Why, for people.
+        why: String,
+    },
+    /// The change was proposed, and whether it was accepted is not known: look before repeating it.
+    #[error("the change was proposed, but its outcome is not known yet ({why}): look before repeating it")]
+    Unknown {
+        /// Why, for people.
+        why: String,
+    },
+}
+
+/// One element of the stream of events.
+#[derive(Clone, Debug)]
+pub enum EventItem {
+    /// Something happened.
+    Event {
+        /// The log entry that did it.
+        index: u64,
+        /// Which one of the entry's events it is, from 0.
+        sequence: u32,
+        /// When, by the log.
+        time: Timestamp,
+        /// Who asked for it.
+        principal: Principal,
+        /// What.
+        event: Arc<Event>,
+    },
+    /// The events asked for are no longer kept: those of entries up to and with `through` are missing.
+    Gap {
+        /// The last entry whose events are missing.
+        through: u64,
+    },
+    /// The reader was too slow, events were dropped, and the stream ends here.
+    Lagged,
+}
+
+/// Who leads the control plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leadership {
+    /// Whether this member does.
+    pub leading: bool,
+    /// The leader's API, `host:port`, if known.
+    pub leader_http: Option<String>,
+    /// This member's API, `host:port`, as others reach it.
+    pub this_http: String,
+}

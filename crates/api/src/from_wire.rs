@@ -1,0 +1,112 @@
+//! From users' JSON to the cluster's types: reads both of Marathon's dialects, fills defaults in, and collects *all*
+//! that is wrong, each with its place.
+//!
+//! [`app`] is the table of contents. What Ekiden does not do is refused with words that say what to use instead,
+//! never dropped in silence; what nobody knows is named in [`Problems::warnings`].
+
+mod container;
+mod health;
+mod limits;
+mod policy;
+mod ports;
+mod problems;
+mod read;
+mod refused;
+mod update;
+
+pub use problems::{Problems, Warning};
+pub use update::{Merge, Update, merge, one_update, updates};
+
+use cluster::{AppId, AppSpec, RunSpec};
+use read::Object;
+use serde_json::{Map, Value};
+
+/// Reads an app's definition (RAML `App`) for the app of this id; an id in the definition must agree.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn app(id: &AppId, definition: &Map<String, Value>) -> Result<(AppSpec, Vec<Warning>), Problems> {
+    let mut problems = Problems::default();
+    let object = Object::root(definition);
+    problems.nuls(definition);
+    object.check_known(&mut problems, refused::KNOWN);
+    refused::check(&mut problems, &object);
+    check_id(&mut problems, &object, id);
+
+    let (cmd, args) = command(&mut problems, &object);
+    let container = container::read(&mut problems, &object);
+    let ports = ports::read(&mut problems, &object);
+    let policy = policy::read(&mut problems, &object, &ports.ports);
+    let instances = object.int(&mut problems, "instances", 0, limits::INSTANCES_MAX).unwrap_or(1) as u32;
+    policy::check_single_instance(&mut problems, &policy, instances);
+    let run = RunSpec {
+        cmd,
+        args,
+        user: object.text(&mut problems, "user").filter(|it| !it.is_empty()).map(str::to_owned),
+        env: limits::environment(&mut problems, &object),
+        resources: limits::resources(&mut problems, &object),
+        image: container.image,
+        force_pull: container.force_pull,
+        parameters: container.parameters,
+        volumes: container.volumes,
+        network: ports.network,
+        ports: ports.ports,
+        require_ports: ports.require_ports,
+    };
+    problems.into_result(AppSpec { id: id.clone(), instances, run, policy })
+}
+
+/// Reads the id of a definition that must have one.
+pub fn app_id(definition: &Map<String, Value>) -> Result<AppId, Problems> {
+    let mut problems = Problems::default();
+    let object = Object::root(definition);
+    let text = match object.text(&mut problems, "id") {
+        Some(text) => text,
+        None => {
+            if problems.is_empty() {
+                problems.shape("/id", "error.path.missing");
+            }
+            return Err(problems);
+        }
+    };
+    AppId::parse(text).map_err(|error| {
+        problems.invalid("/id", error.to_string());
+        problems
+    })
+}
+
+fn check_id(problems: &mut Problems, object: &Object, id: &AppId) {
+    let Some(text) = object.text(problems, "id") else { return };
+    match AppId::parse(text) {
+        Ok(given) if given == *id => {}
+        Ok(given) => problems.invalid("/id", format!("must be '{id}', the app of this request, or absent; it is '{given}'")),
+        Err(error) => problems.invalid("/id", error.to_string()),
+    }
+}
+
+/// `cmd` and `args`: at most one of them.
+fn command(problems: &mut Problems, object: &Object) -> (Option<String>, Vec<String>) {
+    let cmd = object.text(problems, "cmd").map(str::to_owned);
+    let args = object.texts(problems, "args").unwrap_or_default();
+    if cmd.as_deref() == Some("") {
+        problems.invalid("/cmd", "must not be empty: leave it out to run the image's own command");
+    }
+    if cmd.is_some() && !args.is_empty() {
+        problems.invalid("/", "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'.");
+    }
+    (cmd, args)
+}
+
+/// Reads the body of `POST /v2/tasks/delete` (RAML `DeleteTasks`).
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn task_ids(body: &Map<String, Value>) -> Result<Vec<String>, Problems> {
+    let mut problems = Problems::default();
+    let object = Object::root(body);
+    if object.get("ids").is_none() {
+        problems.shape("/ids", "error.path.missing");
+    }
+    let ids = object.texts(&mut problems, "ids").unwrap_or_default();
+    if problems.is_empty() { Ok(ids) } else { Err(problems) }
+}

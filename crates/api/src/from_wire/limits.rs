@@ -1,0 +1,84 @@
+//! Amounts and texts with bounds: resources, environment, labels.
+
+use super::Problems;
+use super::read::Object;
+use cluster::Resources;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// An app has no more instances: a slip of the finger must not take the cluster.
+pub(super) const INSTANCES_MAX: u64 = 50_000;
+/// No time span is longer: one year, seconds.
+pub(super) const SECONDS_MAX: u64 = 31_536_000;
+
+/// Marathon's own minimum is 0.001.
+const CPUS_MAX: f64 = 4096.0;
+/// Docker starts no container with less memory.
+const MEM_MIN_MIB: f64 = 6.0;
+/// One PiB: larger than any node.
+const MIB_MAX: f64 = 1_073_741_824.0;
+const BYTES_PER_MIB: f64 = 1_048_576.0;
+/// Linux takes no longer one (`MAX_ARG_STRLEN`).
+const TEXT_BYTES_MAX: usize = 128 * 1024;
+/// All together: what every agent is sent for every instance.
+const MAP_BYTES_MAX: usize = 256 * 1024;
+
+/// `cpus`, `mem` and `disk`; Marathon's defaults are 1 core, 128 MiB and no disk.
+pub(super) fn resources(problems: &mut Problems, object: &Object) -> Resources {
+    let cpus = object.number(problems, "cpus", 0.001, CPUS_MAX).unwrap_or(1.0);
+    let mem = object.number(problems, "mem", 0.0, MIB_MAX).unwrap_or(128.0);
+    let disk = object.number(problems, "disk", 0.0, MIB_MAX).unwrap_or(0.0);
+    if mem < MEM_MIN_MIB {
+        problems.invalid(
+            &object.at("mem"),
+            format!("must be {MEM_MIN_MIB} (MiB) or more: Docker starts no container with less"),
+        );
+    }
+    Resources {
+        cpu_milli: ((cpus * 1000.0).round() as u64).max(1),
+        memory_bytes: (mem * BYTES_PER_MIB).round() as u64,
+        disk_bytes: (disk * BYTES_PER_MIB).round() as u64,
+    }
+}
+
+/// `env`: names and values that a process can be given.
+pub(super) fn environment(problems: &mut Problems, object: &Object) -> BTreeMap<String, String> {
+    let Some(fields) = object.object(problems, "env") else { return BTreeMap::new() };
+    let mut env = BTreeMap::new();
+    for (name, value) in fields.fields() {
+        let path = fields.at(name);
+        match value {
+            Value::String(value) => {
+                env.insert(name.clone(), value.clone());
+            }
+            Value::Object(secret) if secret.contains_key("secret") => {
+                problems.invalid(&path, "secrets are not supported yet: give the value itself, or mount a file with it as a host volume");
+            }
+            _ => problems.shape(&path, "error.expected.jsstring"),
+        }
+        if name.is_empty() || name.contains('=') {
+            problems.invalid(&path, "an environment variable's name must not be empty or contain '='");
+        }
+    }
+    check_sizes(problems, &object.at("env"), &env);
+    env
+}
+
+/// A map of labels under this name.
+pub(super) fn labels(problems: &mut Problems, object: &Object, name: &str) -> BTreeMap<String, String> {
+    let labels = object.text_map(problems, name).unwrap_or_default();
+    check_sizes(problems, &object.at(name), &labels);
+    labels
+}
+
+fn check_sizes(problems: &mut Problems, path: &str, map: &BTreeMap<String, String>) {
+    for (key, value) in map.iter().filter(|(key, value)| key.len() + value.len() > TEXT_BYTES_MAX) {
+        let bytes = key.len() + value.len();
+        let short: String = key.chars().take(64).collect();
+        problems.invalid(&format!("{path}/{short}"), format!("is too long: {bytes} bytes, at most {TEXT_BYTES_MAX}"));
+    }
+    let bytes: usize = map.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if bytes > MAP_BYTES_MAX {
+        problems.invalid(path, format!("is too long: {bytes} bytes in all, at most {MAP_BYTES_MAX}"));
+    }
+}

@@ -1,0 +1,174 @@
+//! How instances are placed, checked and replaced.
+
+use super::limits::{SECONDS_MAX, labels};
+use super::read::Object;
+use super::{Problems, health};
+use cluster::{Constraint, KillSelection, Operator, Policy, PortSpec, Unreachable, UpgradeStrategy};
+use serde_json::Value;
+
+/// An app with this label never has two instances at once.
+const SINGLE_INSTANCE: &str = "MARATHON_SINGLE_INSTANCE_APP";
+/// Longer expressions are not meant.
+const REGEX_BYTES_MAX: usize = 1 << 20;
+
+/// Reads what running containers need not know.
+pub(super) fn read(problems: &mut Problems, app: &Object, ports: &[PortSpec]) -> Policy {
+    let seconds = |problems: &mut Problems, name| app.int(problems, name, 0, SECONDS_MAX).map(|it| it * 1000);
+    let factor = app.number(problems, "backoffFactor", 1.0, 1000.0).unwrap_or(1.15);
+    Policy {
+        labels: labels(problems, app, "labels"),
+        constraints: constraints(problems, app),
+        health_checks: health::read(problems, app, ports),
+        upgrade: upgrade(problems, app),
+        backoff_ms: seconds(problems, "backoffSeconds").unwrap_or(1000),
+        backoff_factor_ppm: (factor * 1e6).round() as u64,
+        backoff_max_ms: seconds(problems, "maxLaunchDelaySeconds").unwrap_or(300_000),
+        kill_grace_ms: seconds(problems, "taskKillGracePeriodSeconds"),
+        kill_selection: match app.word(problems, "killSelection", &["YOUNGEST_FIRST", "OLDEST_FIRST"]) {
+            Some("OLDEST_FIRST") => KillSelection::OldestFirst,
+            _ => KillSelection::YoungestFirst,
+        },
+        unreachable: unreachable(problems, app),
+        accepted_roles: roles(problems, app),
+    }
+}
+
+/// Refuses what would break the promise of the single-instance label.
+pub(super) fn check_single_instance(problems: &mut Problems, policy: &Policy, instances: u32) {
+    if policy.labels.get(SINGLE_INSTANCE).is_none_or(|it| it != "true") {
+        return;
+    }
+    if instances > 1 {
+        problems.invalid("/instances", format!("must be 0 or 1 for an app with the label {SINGLE_INSTANCE}=true"));
+    }
+    if policy.upgrade.min_health_ppm != 0 || policy.upgrade.max_over_ppm != 0 {
+        problems.invalid(
+            "/upgradeStrategy",
+            format!("must have minimumHealthCapacity 0 and maximumOverCapacity 0 for an app with the label {SINGLE_INSTANCE}=true"),
+        );
+    }
+}
+
+fn upgrade(problems: &mut Problems, app: &Object) -> UpgradeStrategy {
+    let object = app.object(problems, "upgradeStrategy");
+    let mut part = |name| {
+        let object = object.as_ref()?;
+        Some((object.number(problems, name, 0.0, 1.0)? * 1e6).round() as u32)
+    };
+    let strategy = UpgradeStrategy {
+        min_health_ppm: part("minimumHealthCapacity").unwrap_or(1_000_000),
+        max_over_ppm: part("maximumOverCapacity").unwrap_or(1_000_000),
+    };
+    if let Some(object) = object {
+        object.check_known(problems, &["minimumHealthCapacity", "maximumOverCapacity"]);
+    }
+    strategy
+}
+
+fn unreachable(problems: &mut Problems, app: &Object) -> Unreachable {
+    match app.get("unreachableStrategy") {
+        None => return Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
+        Some(Value::String(word)) if word == "disabled" => return Unreachable::Disabled,
+        Some(Value::String(_)) => {
+            problems.invalid(&app.at("unreachableStrategy"), "must be 'disabled', or an object with inactiveAfterSeconds and expungeAfterSeconds");
+            return Unreachable::Disabled;
+        }
+        Some(_) => {}
+    }
+    let Some(object) = app.object(problems, "unreachableStrategy") else { return Unreachable::Disabled };
+    object.check_known(problems, &["inactiveAfterSeconds", "expungeAfterSeconds"]);
+    let inactive = object.int(problems, "inactiveAfterSeconds", 0, SECONDS_MAX).unwrap_or(0);
+    let expunge = object.int(problems, "expungeAfterSeconds", 0, SECONDS_MAX).unwrap_or(0);
+    if inactive > expunge {
+        problems.invalid(&object.at("inactiveAfterSeconds"), "must be less than or equal to expungeAfterSeconds");
+    }
+    Unreachable::After { inactive_ms: inactive * 1000, expunge_ms: expunge * 1000 }
+}
+
+fn roles(problems: &mut Problems, app: &Object) -> Vec<String> {
+    let roles = app.texts(problems, "acceptedResourceRoles").unwrap_or_default();
+    if roles.iter().any(|it| it != "*") {
+        problems.invalid(&app.at("acceptedResourceRoles"), "acceptedResourceRoles can only contain *");
+    }
+    roles
+}
+
+fn constraints(problems: &mut Problems, app: &Object) -> Vec<Constraint> {
+    let mut constraints = Vec::new();
+    for (n, item) in app.array(problems, "constraints").unwrap_or_default().iter().enumerate() {
+        let path = format!("{}({n})", app.at("constraints"));
+        let Some(words) = words(problems, item, &path) else { continue };
+        match constraint(&words) {
+            Ok(constraint) if constraints.contains(&constraint) => {
+                problems.invalid(&path, "must not be given twice");
+            }
+            Ok(constraint) => constraints.push(constraint),
+            Err(why) => problems.invalid(&path, why),
+        }
+    }
+    constraints
+}
+
+fn words<'a>(problems: &mut Problems, item: &'a Value, path: &str) -> Option<Vec<&'a str>> {
+    let Some(items) = item.as_array() else {
+        problems.shape(path, "error.expected.jsarray");
+        return None;
+    };
+    let words: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+    if words.len() != items.len() {
+        problems.shape(path, "error.expected.jsstring");
+        return None;
+    }
+    Some(words)
+}
+
+/// One constraint; the texts are Marathon's.
+fn constraint(words: &[&str]) -> Result<Constraint, String> {
+    let (field, name, value) = match *words {
+        [field, name] => (field, name, None),
+        [field, name, value] => (field, name, Some(value)),
+        _ => return Err("illegal constraint specification: must be [field, operator] or [field, operator, value]".into()),
+    };
+    if field.is_empty() {
+        return Err("missing field for constraint declaration".into());
+    }
+    let operator = Operator::parse(name)
+        .ok_or("operator must be one of the following UNIQUE, CLUSTER, GROUP_BY, LIKE, MAX_PER, UNLIKE or IS")?;
+    match (operator, value) {
+        (Operator::Unique, Some(value)) if !value.is_empty() => return Err("UNIQUE does not accept a value".into()),
+        (Operator::Like | Operator::Unlike, None | Some("")) => {
+            return Err("LIKE and UNLIKE require a non-empty, regular expression value".into());
+        }
+        (Operator::Like | Operator::Unlike, Some(value)) => expression(value)?,
+        (Operator::MaxPer, value) if !value.is_some_and(is_count) => {
+            return Err("MAX_PER requires an integer value of 1 or more".into());
+        }
+        (Operator::GroupBy, Some(value)) if !value.is_empty() && !is_count(value) => {
+            return Err("GROUP BY must define an integer value or else no value at all".into());
+        }
+        (Operator::Is, None) => return Err("IS requires a value".into()),
+        (Operator::Is, Some(value)) if !value.bytes().all(|it| it.is_ascii_alphanumeric() || b"_/.-".contains(&it)) => {
+            return Err("IS requires a text or a number: '^[a-zA-Z0-9_/.-]*$'".into());
+        }
+        _ => {}
+    }
+    let keeps_empty = matches!(operator, Operator::Is | Operator::Cluster);
+    let value = value.filter(|it| keeps_empty || !it.is_empty()).map(str::to_owned);
+    Ok(Constraint { field: field.to_owned(), operator, value })
+}
+
+fn is_count(value: &str) -> bool {
+    value.parse::<u32>().is_ok_and(|it| it > 0)
+}
+
+/// Java's look-around and back references are not in Rust's regular expressions, which in return never hang.
+fn expression(value: &str) -> Result<(), String> {
+    match regex::RegexBuilder::new(&format!("^(?:{value})$")).size_limit(REGEX_BYTES_MAX).build() {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let text = error.to_string();
+            let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            Err(format!("'{value}' is not a valid regular expression: {why}"))
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Networks and ports: both dialects in, one list of ports out.
+//!
+//! Marathon has four places for ports (`ports`, `portDefinitions`, `container.portMappings`,
+//! `container.docker.portMappings`) and three for the network (`networks`, `container.docker.network`,
+//! `ipAddress`); which ones count depends on the network. These are its rules of normalisation, in its order.
+
+use super::Problems;
+use super::limits::labels;
+use super::read::Object;
+use cluster::{Network, PortSpec, Protocol, WantedHostPort};
+use std::collections::BTreeMap;
+
+/// How an app is attached.
+pub(super) struct Ports {
+    pub(super) network: Network,
+    pub(super) ports: Vec<PortSpec>,
+    pub(super) require_ports: bool,
+}
+
+/// Reads the network and the ports of an app.
+pub(super) fn read(problems: &mut Problems, app: &Object) -> Ports {
+    // What is wrong with the container's shape has been noted where it was read first.
+    let container = app.object(&mut Problems::default(), "container");
+    let docker = container.as_ref().and_then(|it| it.object(&mut Problems::default(), "docker"));
+    let network = network(problems, app, docker.as_ref());
+    let require_ports = app.boolean(problems, "requirePorts").unwrap_or(false);
+    let definitions = definitions(problems, app, require_ports && network == Network::Host);
+    let mappings = mappings(problems, container.as_ref(), docker.as_ref());
+    let (ports, require_ports) = match network {
+        Network::Host => {
+            if let Some((path, mappings)) = &mappings
+                && !mappings.is_empty()
+            {
+                let message = "port mappings have no effect on the host network: use 'portDefinitions', or a network of mode 'container/bridge'";
+                problems.warn(path, message);
+            }
+            (definitions.unwrap_or_else(|| vec![default_port()]), require_ports)
+        }
+        Network::Bridge => {
+            let mut ports = mappings.map_or_else(|| vec![default_port()], |(_, mappings)| mappings);
+            let wanted = definitions.map_or(0, |it| it.len());
+            if app.get("portDefinitions").is_some() && wanted > 0 {
+                let message = "port definitions only count the ports on the bridge network: use 'container.portMappings'";
+                problems.warn(&app.at("portDefinitions"), message);
+            }
+            while ports.len() < wanted {
+                ports.push(PortSpec { name: None, ..default_port() });
+            }
+            (ports, false)
+        }
+    };
+    check_unique(problems, network, &ports);
+    Ports { network, ports, require_ports }
+}
+
+fn default_port() -> PortSpec {
+    PortSpec {
+        container_port: 0,
+        host_port: WantedHostPort::Any,
+        service_port: 0,
+        protocol: Protocol::Tcp,
+        name: Some("default".to_owned()),
+        labels: BTreeMap::new(),
+    }
+}
+
+const NO_CONTAINER_NETWORK: &str =
+    "container networks are not supported yet: use mode 'container/bridge', and map ports, or 'host'";
+
+fn network(problems: &mut Problems, app: &Object, docker: Option<&Object>) -> Network {
+    let networks = app.objects(problems, "networks").unwrap_or_default();
+    let legacy = docker.and_then(|docker| {
+        let word = docker.word(problems, "network", &["HOST", "BRIDGE", "USER", "NONE"])?;
+        Some((docker.at("network"), word))
+    });
+    if let (Some((path, _)), false) = (&legacy, networks.is_empty()) {
+        problems.invalid(path, "must not be given together with 'networks'");
+    }
+    if networks.len() > 1 {
+        problems.invalid(&app.at("networks"), "must be one network: several are not supported");
+    }
+    if let Some(network) = networks.first() {
+        return declared_network(problems, network);
+    }
+    match legacy {
+        Some((_, "BRIDGE")) => Network::Bridge,
+        Some((path, "USER")) => {
+            problems.invalid(&path, NO_CONTAINER_NETWORK);
+            Network::Bridge
+        }
+        Some((path, "NONE")) => {
+            problems.invalid(&path, "unsupported docker network type");
+            Network::Host
+        }
+        _ => Network::Host,
+    }
+}
+
+fn declared_network(problems: &mut Problems, network: &Object) -> Network {
+    network.check_known(problems, &["mode", "name", "labels"]);
+    let mode = network.word(problems, "mode", &["container", "container/bridge", "host"]);
+    let named = network.text(problems, "name").is_some_and(|it| !it.is_empty());
+    let labelled = network.text_map(problems, "labels").is_some_and(|it| !it.is_empty());
+    let mode = mode.unwrap_or("container");
+    if mode == "container" {
+        problems.invalid(&network.at("mode"), NO_CONTAINER_NETWORK);
+    } else if named {
+        problems.invalid(&network.at("name"), format!("must be absent for a network of mode '{mode}'"));
+    } else if labelled {
+        problems.invalid(&network.at("labels"), format!("must be absent for a network of mode '{mode}'"));
+    }
+    if mode == "host" { Network::Host } else { Network::Bridge }
+}
+
+/// `portDefinitions`, or `ports` in the old dialect, for the host network.
+fn definitions(problems: &mut Problems, app: &Object, required: bool) -> Option<Vec<PortSpec>> {
+    let host_port = |port: u16| if required && port != 0 { WantedHostPort::Fixed(port) } else { WantedHostPort::Any };
+    let old = app.get("ports").map(|_| old_ports(problems, app));
+    let definitions = app.objects(problems, "portDefinitions").map(|definitions| {
+        let read = definitions.iter().map(|definition| {
+            definition.check_known(problems, &["port", "labels", "name", "protocol"]);
+            let port = definition.int(problems, "port", 0, 65_535).unwrap_or(0) as u16;
+            PortSpec {
+                container_port: 0,
+                host_port: host_port(port),
+                service_port: port,
+                protocol: protocol(problems, definition),
+                name: name(problems, definition),
+                labels: labels(problems, definition, "labels"),
+            }
+        });
+        read.collect::<Vec<_>>()
+    });
+    match (definitions, old) {
+        (Some(definitions), Some(old)) if !old.is_empty() => {
+            if definitions.iter().map(|it| it.service_port).ne(old.iter().copied()) {
+                problems.invalid(&app.at("ports"), "must be equal to the ports of 'portDefinitions', or absent");
+            }
+            Some(definitions)
+        }
+        (Some(definitions), _) => Some(definitions),
+        (None, Some(old)) => Some(
+            old.into_iter()
+                .map(|port| PortSpec { host_port: host_port(port), service_port: port, name: None, ..default_port() })
+                .collect(),
+        ),
+        (None, None) => None,
+    }
+}
+
+fn old_ports(problems: &mut Problems, app: &Object) -> Vec<u16> {
+    let ports = app.array(problems, "ports").unwrap_or_default().iter().enumerate();
+    ports
+        .map(|(n, port)| {
+            let path = format!("{}({n})", app.at("ports"));
+            match port.as_f64() {
+                None => problems.shape(&path, "error.expected.jsnumber"),
+                Some(it) if it.fract() != 0.0 => problems.shape(&path, "error.expected.int"),
+                Some(it) if !(0.0..=65_535.0).contains(&it) => {
+                    problems.invalid(&path, "must be between 0 and 65535");
+                }
+                Some(it) => return it as u16,
+            }
+            0
+        })
+        .collect()
+}
+
+/// `container.portMappings`, or `container.docker.portMappings` in the old dialect, and where they stand.
+fn mappings(
+    problems: &mut Problems,
+    container: Option<&Object>,
+    docker: Option<&Object>,
+) -> Option<(String, Vec<PortSpec>)> {
+    let new = container.filter(|it| it.get("portMappings").is_some());
+    let old = docker.filter(|it| it.get("portMappings").is_some());
+    if let (Some(_), Some(old)) = (new, old) {
+        problems.invalid(&old.at("portMappings"), "cannot specify both portMappings and docker.portMappings");
+    }
+    let holder = new.or(old)?;
+    let mappings = holder.objects(problems, "portMappings")?;
+    let mappings = mappings.iter().map(|it| mapping(problems, it)).collect();
+    Some((holder.at("portMappings"), mappings))
+}
+
+fn mapping(problems: &mut Problems, mapping: &Object) -> PortSpec {
+    const KNOWN: &[&str] =
+        &["containerPort", "hostPort", "servicePort", "protocol", "name", "labels", "networkNames"];
+    mapping.check_known(problems, KNOWN);
+    if mapping.array(problems, "networkNames").is_some_and(|it| !it.is_empty()) {
+        problems.invalid(&mapping.at("networkNames"), NO_CONTAINER_NETWORK);
+    }
+    let port = |problems: &mut Problems, name| mapping.int(problems, name, 0, 65_535).unwrap_or(0) as u16;
+    PortSpec {
+        container_port: port(problems, "containerPort"),
+        host_port: match port(problems, "hostPort") {
+            0 => WantedHostPort::Any,
+            fixed => WantedHostPort::Fixed(fixed),
+        },
+        service_port: port(problems, "servicePort"),
+        protocol: protocol(problems, mapping),
+        name: name(problems, mapping),
+        labels: labels(problems, mapping, "labels"),
+    }
+}
+
+fn protocol(problems: &mut Problems, port: &Object) -> Protocol {
+    match port.word(problems, "protocol", &["tcp", "udp", "udp,tcp", "tcp,udp"]) {
+        None | Some("tcp") => Protocol::Tcp,
+        Some("udp") => Protocol::Udp,
+        Some(_) => Protocol::Both,
+    }
+}
+
+/// `^[a-z0-9]([-a-z0-9]*[a-z0-9])?$` (RAML `LegacyName`)
+fn name(problems: &mut Problems, port: &Object) -> Option<String> {
+    let name = port.text(problems, "name").filter(|it| !it.is_empty())?;
+    let inner = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';
+    if !name.bytes().all(inner) || name.starts_with('-') || name.ends_with('-') {
+        problems.invalid(&port.at("name"), "must fully match regular expression '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'");
+    }
+    Some(name.to_owned())
+}
+
+fn check_unique(problems: &mut Problems, network: Network, ports: &[PortSpec]) {
+    let place = match network {
+        Network::Host => "/portDefinitions",
+        Network::Bridge => "/container/portMappings",
+    };
+    let twice = |n: usize, same: &dyn Fn(&PortSpec) -> bool| ports[..n].iter().any(same);
+    for (n, port) in ports.iter().enumerate() {
+        if port.name.is_some() && twice(n, &|it| it.name == port.name) {
+            problems.invalid(place, "Port names must be unique.");
+        }
+        match port.host_port {
+            WantedHostPort::Fixed(number) if twice(n, &|it| it.host_port == port.host_port) => {
+                let hint = "for both transports give one port with protocol 'udp,tcp'";
+                problems.invalid(place, format!("Ports must be unique: host port {number} is given twice; {hint}"));
+            }
+            _ if port.service_port != 0 && twice(n, &|it| it.service_port == port.service_port) => {
+                problems.invalid(place, format!("Ports must be unique: service port {} is given twice", port.service_port));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Updates of apps: what a `PUT` or `PATCH` asks for, and the definition that comes of it.
+
+use super::Problems;
+use super::read::Object;
+use crate::time;
+use cluster::{AppId, Version};
+use serde_json::{Map, Value};
+
+/// What an update asks for.
+#[derive(Debug)]
+pub enum Update {
+    /// A definition: whole, or to be merged with what is there.
+    Define(Map<String, Value>),
+    /// The stored version of this name.
+    RollBack(Version),
+}
+
+/// How `null` in an update is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// As absent: the field stays (`PUT`, as Marathon does).
+    NullKeeps,
+    /// As the wish for the default (`PATCH`, as in RFC 7396).
+    NullUnsets,
+}
+
+/// Reads an app update. `current` is the version that the app has now: naming it together with other fields means
+/// "if nothing has changed".
+///
+/// # Errors
+/// A version together with other fields, unless it is `current`; a version that is no time.
+pub fn one_update(update: Map<String, Value>, current: Option<Version>) -> Result<Update, Problems> {
+    let mut problems = Problems::default();
+    let object = Object::root(&update);
+    let Some(text) = object.text(&mut problems, "version") else {
+        return if problems.is_empty() { Ok(Update::Define(update)) } else { Err(problems) };
+    };
+    let version = time::parse(text);
+    let alone = object.fields().all(|(name, value)| value.is_null() || matches!(name.as_str(), "version" | "id"));
+    match version {
+        None => problems.shape("/version", "error.expected.jodadate.format (yyyy-MM-dd'T'HH:mm:ss.SSSZ)"),
+        Some(version) if alone => return Ok(Update::RollBack(version)),
+        Some(version) if Some(version) == current => return Ok(Update::Define(update)),
+        Some(_) => problems.invalid(
+            "/",
+            "The 'version' field may only be combined with the 'id' field. (Other fields may stand beside the version that the app has now; it has another one.)",
+        ),
+    }
+    Err(problems)
+}
+
+/// Reads an array of app updates; each must have an id, and none twice.
+///
+/// # Errors
+/// Everything that is wrong with the ids.
+pub fn updates(body: Vec<Value>) -> Result<Vec<(AppId, Map<String, Value>)>, Problems> {
+    let mut problems = Problems::default();
+    let mut updates: Vec<(AppId, Map<String, Value>)> = Vec::new();
+    for (n, item) in body.into_iter().enumerate() {
+        let prefix = format!("({n})");
+        let Value::Object(update) = item else {
+            problems.shape(&prefix, "error.expected.jsobject");
+            continue;
+        };
+        match super::app_id(&update) {
+            Ok(id) if updates.iter().any(|(there, _)| *there == id) => {
+                problems.invalid(&format!("{prefix}/id"), format!("'{id}' is given twice"));
+            }
+            Ok(id) => updates.push((id, update)),
+            Err(part) => problems.absorb(&prefix, part),
+        }
+    }
+    if problems.is_empty() { Ok(updates) } else { Err(problems) }
+}
+
+/// What replaces what: a field of the old dialect takes the place of the one that is printed in the new.
+const REPLACES: &[(&str, &str)] = &[("ports", "portDefinitions"), ("uris", "fetch"), ("ipAddress", "networks")];
+
+/// Merges an update over the definition as printed. Top-level fields only, as Marathon does: `env`, `labels` and
+/// `container` are replaced whole.
+pub fn merge(mut current: Map<String, Value>, update: Map<String, Value>, mode: Merge) -> Map<String, Value> {
+    let docker_network = update.get("container").map_or(&Value::Null, |it| &it["docker"]["network"]);
+    let mode_of_first = update.get("networks").map_or(&Value::Null, |it| &it[0]["mode"]);
+    if !docker_network.is_null() {
+        current.remove("networks");
+    }
+    if docker_network == "BRIDGE" || mode_of_first == "container/bridge" {
+        // They were for the host network that the app leaves.
+        current.remove("portDefinitions");
+    }
+    for (name, value) in update {
+        if value.is_null() && mode == Merge::NullKeeps {
+            continue;
+        }
+        if !value.is_null()
+            && let Some((_, replaced)) = REPLACES.iter().find(|(old, _)| *old == name)
+        {
+            current.remove(*replaced);
+        }
+        current.insert(name, value);
+    }
+    current
+}

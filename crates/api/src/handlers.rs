@@ -1,0 +1,87 @@
+//! What the routes do, one file per resource. A handler reads the request, asks the control plane, prints the answer.
+
+pub(crate) mod apps;
+pub(crate) mod cluster;
+pub(crate) mod deployments;
+pub(crate) mod events;
+pub(crate) mod queue;
+pub(crate) mod selector;
+pub(crate) mod tasks;
+pub(crate) mod updates;
+pub(crate) mod versions;
+
+use crate::error::{Error, json};
+use crate::from_wire::Warning;
+use crate::request::Request;
+use crate::{time, v2};
+use axum::response::Response;
+use ::cluster::{Applied, AppId, ClusterId, DeploymentId, State, Version};
+use http::{HeaderValue, StatusCode, header};
+use std::fmt::Write;
+
+/// Prints an answer.
+pub(crate) fn ok(body: &impl serde::Serialize) -> Result<Response, Error> {
+    Ok(json(StatusCode::OK, body))
+}
+
+/// Prints the answer of a change: its version, and the deployment that carries it out.
+pub(crate) fn deployment_result(status: StatusCode, applied: &Applied) -> Response {
+    let id = deployment_of(applied);
+    let body = v2::DeploymentResult {
+        deployment_id: id.to_string(),
+        version: time::print(applied.version.unwrap_or_default()),
+    };
+    let mut response = json(status, &body);
+    add_deployment(&mut response, id);
+    response
+}
+
+/// The deployment of a change; one that changed nothing has a name too: clients insist.
+pub(crate) fn deployment_of(applied: &Applied) -> DeploymentId {
+    applied.deployment.unwrap_or_else(|| DeploymentId::derive(ClusterId(0), applied.index, 0))
+}
+
+pub(crate) fn add_deployment(response: &mut Response, id: DeploymentId) {
+    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert("marathon-deployment-id", id);
+    }
+}
+
+/// Says where a new app is found, as the client would address it.
+pub(crate) fn add_location(response: &mut Response, request: &Request, app: &AppId) {
+    let host = request.headers.get(header::HOST).and_then(|it| it.to_str().ok());
+    let base = host.map_or_else(String::new, |it| format!("http://{it}"));
+    if let Ok(location) = HeaderValue::from_str(&format!("{base}/v2/apps{app}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+}
+
+/// Names in a header what had no effect.
+pub(crate) fn add_warnings(response: &mut Response, warnings: &[Warning]) {
+    /// Clients and proxies take headers of some KiB.
+    const BYTES_MAX: usize = 2048;
+    let mut text = String::new();
+    for (n, it) in warnings.iter().enumerate() {
+        if text.len() + it.path.len() + it.message.len() > BYTES_MAX {
+            let _ = write!(text, "; and {} more", warnings.len() - n);
+            break;
+        }
+        let separator = if n == 0 { "" } else { "; " };
+        let _ = write!(text, "{separator}{}: {}", it.path.escape_default(), it.message.escape_default());
+    }
+    if let (false, Ok(text)) = (text.is_empty(), HeaderValue::from_str(&text)) {
+        response.headers_mut().insert("x-ekiden-warnings", text);
+    }
+}
+
+/// Reads a version's name.
+pub(crate) fn parse_version(text: &str) -> Result<Version, Error> {
+    time::parse(text).ok_or_else(|| {
+        Error::Argument(format!("Invalid timestamp provided '{text}'. Expecting ISO-8601 datetime string."))
+    })
+}
+
+/// The app that users see under this id.
+pub(crate) fn app_of<'a>(state: &'a State, id: &AppId) -> Result<&'a ::cluster::App, Error> {
+    state.live_app(id).map(AsRef::as_ref).ok_or_else(|| Error::no_app(id))
+}

@@ -1,0 +1,114 @@
+//! The cluster itself: nodes, leader, info, and what monitoring asks.
+
+use super::{app_of, ok};
+use crate::control::{ControlPlane, Freshness};
+use crate::error::{Error, json};
+use crate::request::Request;
+use crate::service::Api;
+use crate::{metrics, to_wire, v2, v3};
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use cluster::{Command, NodeId};
+use http::{HeaderValue, StatusCode, header};
+
+/// The Marathon whose API this is: clients compare it.
+const MARATHON_VERSION: &str = "1.11.24";
+/// How many versions of an app are kept.
+const VERSIONS_KEPT: u32 = 50;
+
+/// `GET /ping`
+pub(crate) fn ping(request: &Request) -> Response {
+    let (kind, text) = if request.accepts("text/plain") {
+        ("text/plain", "pong")
+    } else if request.accepts("text/html") {
+        ("text/html", "pong")
+    } else if request.accepts("application/json") {
+        ("application/json", "\"pong\"")
+    } else {
+        return StatusCode::NO_CONTENT.into_response();
+    };
+    typed(kind, text.to_owned())
+}
+
+/// `GET /metrics`, in Prometheus' text form: the registry's, and gauges of this member's state.
+pub(crate) async fn metrics<C: ControlPlane>(api: &Api<C>) -> Response {
+    let mut families = api.metrics.gather();
+    if let Ok(state) = api.control.view(Freshness::Local).await {
+        families.extend(metrics::of_state(&state, &api.control.leadership()));
+    }
+    typed("text/plain; version=0.0.4", metrics::print(&families))
+}
+
+fn typed(kind: &'static str, text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// `GET /v2/info`
+pub(crate) async fn info<C: ControlPlane>(api: &Api<C>) -> Response {
+    let leadership = api.control.leadership();
+    let cluster = api.control.view(Freshness::Local).await.ok().map(|it| it.cluster().to_string());
+    let (host, port) = leadership.this_http.rsplit_once(':').unwrap_or((&leadership.this_http, ""));
+    let info = v2::Info {
+        name: "marathon".to_owned(),
+        version: MARATHON_VERSION.to_owned(),
+        buildref: format!("ekiden {}", api.config.version),
+        elected: leadership.leader_http.is_some(),
+        leader: leadership.leader_http.clone(),
+        framework_id: cluster,
+        marathon_config: v2::MarathonConfig {
+            framework_name: "ekiden".to_owned(),
+            ha: api.config.n_members > 1,
+            checkpoint: true,
+            hostname: host.to_owned(),
+            local_port_min: 10_000,
+            local_port_max: 20_000,
+            mesos_role: "*".to_owned(),
+            ..v2::MarathonConfig::default()
+        },
+        zookeeper_config: v2::ZooKeeperConfig { zk_max_versions: VERSIONS_KEPT, ..v2::ZooKeeperConfig::default() },
+        http_config: v2::HttpConfig { http_port: port.parse().unwrap_or(0), https_port: 0 },
+    };
+    json(StatusCode::OK, &info)
+}
+
+/// `GET /v2/leader`
+pub(crate) fn leader<C: ControlPlane>(api: &Api<C>) -> Result<Response, Error> {
+    match api.control.leadership().leader_http {
+        Some(leader) => ok(&v2::LeaderInfo { leader }),
+        None => Err(Error::NotFound("There is no leader".to_owned())),
+    }
+}
+
+/// `GET /v2/plugins`: there are none, and Marathon's web UI insists on being told.
+pub(crate) fn plugins() -> Response {
+    json(StatusCode::OK, &serde_json::json!({ "plugins": [] }))
+}
+
+/// `GET /v3/nodes`
+pub(crate) async fn nodes<C: ControlPlane>(api: &Api<C>) -> Result<Response, Error> {
+    let state = api.state().await?;
+    ok(&v3::NodeList { nodes: state.nodes().map(|it| to_wire::node(&state, it, false)).collect() })
+}
+
+/// `GET /v3/nodes/{node}`
+pub(crate) async fn node<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let id = NodeId::new(&request.params.name);
+    let state = api.state().await?;
+    let node = state.node(&id).ok_or_else(|| Error::NotFound(format!("Node '{id}' does not exist")))?;
+    ok(&to_wire::node(&state, node, true))
+}
+
+/// `DELETE /v3/nodes/{node}`: forgets a lost node and all that was on it.
+pub(crate) async fn delete_node<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    api.submit(request, Command::RemoveNode { node: NodeId::new(&request.params.name) }).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `GET /v3/apps/{id}/explain`
+pub(crate) async fn explain<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let id = request.app()?;
+    let state = api.state().await?;
+    ok(&to_wire::explanation(&state, app_of(&state, &id)?, api.control.now()))
+}

@@ -1,0 +1,195 @@
+//! Tasks: lists and kills.
+
+use super::apps::{apps_below, live_apps};
+use super::{app_of, deployment_result, ok};
+use crate::control::{ControlPlane, SubmitError};
+use crate::error::Error;
+use crate::request::Request;
+use crate::service::Api;
+use crate::to_wire::{is_listed, parse_task_id, task, task_state};
+use crate::v2;
+use axum::body::Body;
+use axum::response::Response;
+use cluster::{App, Command, Instance, InstanceId, Rejected, State};
+use http::{HeaderValue, StatusCode, header};
+use std::fmt::Write;
+
+/// `GET /v2/tasks?status=`
+pub(crate) async fn list<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let mut states = Vec::new();
+    for word in request.query.all("status") {
+        states.push(match word {
+            "running" => "TASK_RUNNING",
+            "staging" => "TASK_STAGING",
+            other => return Err(Error::Argument(format!("parameter 'status' must be running or staging, it is '{other}'"))),
+        });
+    }
+    let state = api.state().await?;
+    print(request, &state, live_apps(&state), |it| states.is_empty() || states.contains(&task_state(&state, it)))
+}
+
+/// `GET /v2/apps/{id}/tasks`
+pub(crate) async fn list_of_app<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let id = request.app()?;
+    let state = api.state().await?;
+    print(request, &state, [app_of(&state, &id)?].into_iter(), |_| true)
+}
+
+/// `GET /v2/apps/{group}/*/tasks`
+pub(crate) async fn list_below<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let state = api.state().await?;
+    print(request, &state, apps_below(&state, &request.params.path), |_| true)
+}
+
+/// As JSON, or as the lines of text that old load balancer scripts read.
+fn print<'a>(
+    request: &Request,
+    state: &'a State,
+    apps: impl Iterator<Item = &'a App>,
+    takes: impl Fn(&Instance) -> bool,
+) -> Result<Response, Error> {
+    let of = |app: &'a App| -> Vec<&'a Instance> {
+        state.instances_of(app).map(AsRef::as_ref).filter(|it| is_listed(it) && takes(it)).collect()
+    };
+    if request.prefers_text() {
+        let mut text = String::new();
+        for app in apps {
+            write_lines(&mut text, state, app, &of(app));
+        }
+        let mut response = Response::new(Body::from(text));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        return Ok(response);
+    }
+    if !request.accepts("application/json") {
+        return Err(Error::NotAcceptable);
+    }
+    ok(&v2::TaskList { tasks: apps.flat_map(|app| of(app)).map(|it| task(state, it)).collect() })
+}
+
+/// For each port `app_id<TAB>service port<TAB>host:port…`; an app without ports has one line with its hosts.
+fn write_lines(text: &mut String, state: &State, app: &App, instances: &[&Instance]) {
+    let name = app.id.joined("_");
+    let hosts = |of: &Instance| state.node(&of.node).map_or(of.node.to_string(), |it| it.description.address.clone());
+    let ports = &app.current.spec.run.ports;
+    if ports.is_empty() {
+        let _ = write!(text, "{name}\t \t");
+        for it in instances {
+            let _ = write!(text, "{}\t", hosts(it));
+        }
+        text.push('\n');
+    }
+    for (n, port) in ports.iter().enumerate() {
+        let _ = write!(text, "{name}\t{}\t", port.service_port);
+        for it in instances {
+            if let Some(number) = app.current.spec.host_port(n, &it.ports) {
+                let _ = write!(text, "{}:{number}\t", hosts(it));
+            }
+        }
+        text.push('\n');
+    }
+}
+
+/// `DELETE /v2/apps/{id}/tasks?host=&scale=&force=&wipe=`
+pub(crate) async fn delete_of_app<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let id = request.app()?;
+    let kill = Kill::read(request)?;
+    let host = request.query.first("host").filter(|it| !matches!(*it, "" | "*"));
+    let state = api.state().await?;
+    let app = app_of(&state, &id)?;
+    let there = |it: &Instance| {
+        host.is_none_or(|host| {
+            it.node.as_str() == host || state.node(&it.node).is_some_and(|it| it.description.address == host)
+        })
+    };
+    let chosen = state.instances_of(app).filter(|it| it.is_wanted() && there(it));
+    let chosen: Vec<&Instance> = chosen.map(AsRef::as_ref).collect();
+    kill.carry_out(api, request, &state, &chosen).await
+}
+
+/// `DELETE /v2/apps/{id}/tasks/{task}?scale=&force=&wipe=`
+pub(crate) async fn delete_one<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let id = request.app()?;
+    let kill = Kill::read(request)?;
+    let name = &request.params.name;
+    let (_, instance) = parse_task_id(name).map_err(Error::Bad)?;
+    let state = api.state().await?;
+    app_of(&state, &id)?;
+    let instance = state.instance(instance).filter(|it| it.app == id && is_listed(it));
+    let instance = instance.ok_or_else(|| Error::no_task(name))?;
+    if kill.scale {
+        return kill.carry_out(api, request, &state, &[instance]).await;
+    }
+    kill.submit(api, request, vec![instance.id]).await?;
+    ok(&v2::TaskSingle { task: task(&state, instance) })
+}
+
+/// `POST /v2/tasks/delete?scale=&force=&wipe=`
+pub(crate) async fn delete<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let kill = Kill::read(request)?;
+    let body = request.object()?;
+    let ids = crate::from_wire::task_ids(&body)?;
+    let mut instances = Vec::new();
+    for id in &ids {
+        let (path, instance) = parse_task_id(id).map_err(Error::Bad)?;
+        instances.push((path, instance));
+    }
+    let state = api.state().await?;
+    let chosen = instances.iter().filter_map(|(path, id)| {
+        let found = state.instance(*id)?;
+        (found.app.joined("_") == *path && is_listed(found)).then_some(found.as_ref())
+    });
+    let chosen: Vec<&Instance> = chosen.collect();
+    kill.carry_out(api, request, &state, &chosen).await
+}
+
+/// How instances are killed.
+struct Kill {
+    scale: bool,
+    force: bool,
+}
+
+impl Kill {
+    /// Reads the query. `wipe` also frees volumes in Marathon; there are none to free.
+    fn read(request: &Request) -> Result<Self, Error> {
+        let scale = request.query.flag("scale", false)?;
+        let force = request.query.flag("force", false)?;
+        let wipe = request.query.flag("wipe", false)?;
+        if scale && wipe {
+            return Err(Error::Bad("You cannot use scale and wipe at the same time.".to_owned()));
+        }
+        Ok(Self { scale, force })
+    }
+
+    /// Kills, and prints what was killed, or with `scale` the deployment that lowers the apps' numbers.
+    async fn carry_out<C: ControlPlane>(
+        &self,
+        api: &Api<C>,
+        request: &Request,
+        state: &State,
+        chosen: &[&Instance],
+    ) -> Result<Response, Error> {
+        let ids: Vec<InstanceId> = chosen.iter().map(|it| it.id).collect();
+        let applied = self.submit(api, request, ids).await?;
+        match applied {
+            Some(applied) if self.scale => Ok(deployment_result(StatusCode::OK, &applied)),
+            _ => ok(&v2::TaskList { tasks: chosen.iter().map(|it| task(state, it)).collect() }),
+        }
+    }
+
+    /// Proposes the kill; nothing to kill is no error.
+    async fn submit<C: ControlPlane>(
+        &self,
+        api: &Api<C>,
+        request: &Request,
+        instances: Vec<InstanceId>,
+    ) -> Result<Option<cluster::Applied>, Error> {
+        if instances.is_empty() {
+            return Ok(None);
+        }
+        let command = Command::Kill { instances, scale: self.scale, force: self.force };
+        match api.submit(request, command).await {
+            Err(SubmitError::Rejected(Rejected::Nothing)) => Ok(None),
+            outcome => Ok(Some(outcome?)),
+        }
+    }
+}

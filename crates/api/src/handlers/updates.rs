@@ -1,0 +1,182 @@
+//! Changes of apps: create, update, roll back, restart, delete.
+
+use super::{add_deployment, add_location, add_warnings, app_of, deployment_of, deployment_result};
+use crate::control::{ControlPlane, SubmitError};
+use crate::error::{Error, json};
+use crate::from_wire::{self, Merge, Update, Warning};
+use crate::request::Request;
+use crate::service::Api;
+use crate::{time, to_wire, v2};
+use axum::response::Response;
+use cluster::{AppId, AppSpec, Applied, Command, Event, Expect, Rejected, State};
+use http::StatusCode;
+use serde_json::{Map, Value};
+
+/// How often an update is repeated on what others have made of the app meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// `POST /v2/apps?force=`
+pub(crate) async fn create<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let force = request.query.flag("force", false)?;
+    let definition = request.object()?;
+    let id = from_wire::app_id(&definition)?;
+    let (spec, warnings) = from_wire::app(&id, &definition)?;
+    request.check_strict(&warnings)?;
+    let command = Command::PutApps { apps: vec![(spec, Expect::Absent)], force };
+    let applied = api.submit(request, command).await?;
+
+    let deployment = deployment_of(&applied);
+    let stored = applied.events.iter().find_map(|it| match it {
+        Event::AppPut { version, .. } if version.spec.id == id => Some(to_wire::app(version)),
+        _ => None,
+    });
+    let body = v2::AppInfo {
+        app: stored.unwrap_or_else(|| v2::App { id: id.to_string(), ..v2::App::default() }),
+        deployments: vec![v2::DeploymentRef { id: deployment.to_string() }],
+        ..v2::AppInfo::default()
+    };
+    let mut response = json(StatusCode::CREATED, &body);
+    add_deployment(&mut response, deployment);
+    add_location(&mut response, request, &id);
+    add_warnings(&mut response, &warnings);
+    Ok(response)
+}
+
+/// `PUT /v2/apps/{id}?force=&partialUpdate=`
+pub(crate) async fn put<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let kind = put_kind(request)?;
+    let update = vec![(request.app()?, request.object()?)];
+    change(api, request, update, kind).await
+}
+
+/// `PATCH /v2/apps/{id}?force=`
+pub(crate) async fn patch<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let update = vec![(request.app()?, request.object()?)];
+    change(api, request, update, Kind::Patch).await
+}
+
+/// `PUT /v2/apps?force=&partialUpdate=`
+pub(crate) async fn put_many<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let kind = put_kind(request)?;
+    let updates = from_wire::updates(request.array()?)?;
+    change(api, request, updates, kind).await
+}
+
+/// `PATCH /v2/apps?force=`
+pub(crate) async fn patch_many<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let updates = from_wire::updates(request.array()?)?;
+    change(api, request, updates, Kind::Patch).await
+}
+
+/// `POST /v2/apps/{id}/restart?force=`
+pub(crate) async fn restart<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let force = request.query.flag("force", false)?;
+    let applied = api.submit(request, Command::RestartApp { app: request.app()?, force }).await?;
+    Ok(deployment_result(StatusCode::OK, &applied))
+}
+
+/// `DELETE /v2/apps/{id}?force=`; Marathon's default is to force here.
+pub(crate) async fn delete<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let force = request.query.flag("force", true)?;
+    let applied = api.submit(request, Command::RemoveApp { app: request.app()?, force }).await?;
+    Ok(deployment_result(StatusCode::OK, &applied))
+}
+
+/// How an update meets what is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Merge if there is such an app, create it otherwise.
+    Put,
+    /// Replace it whole, or create it.
+    Replace,
+    /// Merge; there must be such an app.
+    Patch,
+}
+
+fn put_kind(request: &Request) -> Result<Kind, Error> {
+    let partial = request.query.flag("partialUpdate", true)?;
+    Ok(if partial { Kind::Put } else { Kind::Replace })
+}
+
+/// Puts all apps in one change, on the versions that were read; repeats where others were faster.
+async fn change<C: ControlPlane>(
+    api: &Api<C>,
+    request: &Request,
+    updates: Vec<(AppId, Map<String, Value>)>,
+    kind: Kind,
+) -> Result<Response, Error> {
+    let force = request.query.flag("force", false)?;
+    let names_version = updates.iter().any(|(_, it)| it.get("version").is_some_and(|it| !it.is_null()));
+    for attempt in 1.. {
+        let state = api.state().await?;
+        let (apps, warnings) = define_all(&state, &updates, kind)?;
+        request.check_strict(&warnings)?;
+        let created = updates.len() == 1 && matches!(apps[0].1, Expect::Absent);
+        match api.submit(request, Command::PutApps { apps, force }).await {
+            Err(SubmitError::Rejected(Rejected::Changed { .. } | Rejected::Exists { .. }))
+                if attempt < ATTEMPTS && !names_version => {}
+            outcome => return Ok(changed(request, &outcome?, created.then(|| &updates[0].0), &warnings)),
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+fn changed(request: &Request, applied: &Applied, created: Option<&AppId>, warnings: &[Warning]) -> Response {
+    let status = if created.is_some() { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = deployment_result(status, applied);
+    if let Some(id) = created {
+        add_location(&mut response, request, id);
+    }
+    add_warnings(&mut response, warnings);
+    response
+}
+
+type Definitions = (Vec<(AppSpec, Expect)>, Vec<Warning>);
+
+fn define_all(state: &State, updates: &[(AppId, Map<String, Value>)], kind: Kind) -> Result<Definitions, Error> {
+    let mut problems = from_wire::Problems::default();
+    let (mut apps, mut warnings) = (Vec::new(), Vec::new());
+    for (n, (id, update)) in updates.iter().enumerate() {
+        match define(state, id, update.clone(), kind) {
+            Ok((spec, expect, more)) => {
+                apps.push((spec, expect));
+                warnings.extend(more);
+            }
+            Err(Error::Invalid(part)) if updates.len() > 1 => problems.absorb(&format!("({n})"), part),
+            Err(error) => return Err(error),
+        }
+    }
+    if problems.is_empty() { Ok((apps, warnings)) } else { Err(problems.into()) }
+}
+
+/// The definition that comes of an update, and what it was made on.
+fn define(
+    state: &State,
+    id: &AppId,
+    update: Map<String, Value>,
+    kind: Kind,
+) -> Result<(AppSpec, Expect, Vec<Warning>), Error> {
+    let current = state.live_app(id);
+    if current.is_none() && kind == Kind::Patch {
+        return Err(Error::no_app(id));
+    }
+    let expect = current.map_or(Expect::Absent, |it| Expect::Version(it.current.version));
+    let definition = match from_wire::one_update(update, current.map(|it| it.current.version))? {
+        Update::Define(update) => update,
+        Update::RollBack(version) => {
+            let stored = app_of(state, id)?.versions.get(&version).ok_or_else(|| {
+                Error::NotFound(format!("App '{id}' does not exist in version {}", time::print(version)))
+            })?;
+            return Ok((stored.spec.clone(), expect, Vec::new()));
+        }
+    };
+    let definition = match (current, kind) {
+        (Some(current), Kind::Put) => from_wire::merge(to_wire::app_map(&current.current), definition, Merge::NullKeeps),
+        (Some(current), Kind::Patch) => {
+            from_wire::merge(to_wire::app_map(&current.current), definition, Merge::NullUnsets)
+        }
+        _ => definition,
+    };
+    let (spec, warnings) = from_wire::app(id, &definition)?;
+    Ok((spec, expect, warnings))
+}

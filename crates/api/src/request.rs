@@ -1,0 +1,259 @@
+//! A request, taken apart once, before anything looks at it.
+
+use crate::error::Error;
+use crate::from_wire::{Problems, Warning};
+use crate::json;
+use crate::routes::Params;
+use bytes::Bytes;
+use cluster::{AppId, Principal};
+use http::{HeaderMap, header};
+use serde_json::{Map, Value};
+
+/// What handlers know of a request.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// What the names in the route's path stand for.
+    pub(crate) params: Params,
+    /// The query.
+    pub(crate) query: Query,
+    /// The headers.
+    pub(crate) headers: HeaderMap,
+    /// The body, whole.
+    pub(crate) body: Bytes,
+    /// Where the request came from.
+    pub(crate) peer: String,
+}
+
+impl Request {
+    /// Who asks.
+    pub(crate) fn principal(&self) -> Principal {
+        Principal::User { address: self.peer.clone() }
+    }
+
+    /// The app that the path names.
+    ///
+    /// # Errors
+    /// It is no app's id.
+    pub(crate) fn app(&self) -> Result<AppId, Error> {
+        AppId::parse(&self.params.path).map_err(|error| {
+            let mut problems = Problems::default();
+            problems.invalid("/id", error.to_string());
+            problems.into()
+        })
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// There is none, it is said to be something else, or it is not JSON.
+    pub(crate) fn json(&self) -> Result<Value, Error> {
+        if !self.is_json() {
+            return Err(Error::MediaType);
+        }
+        if self.body.trim_ascii().is_empty() {
+            return Err(Error::NoBody);
+        }
+        json::parse(&self.body).map_err(|error| Error::NotJson { details: error.to_string() })
+    }
+
+    /// The body as a JSON object.
+    ///
+    /// # Errors
+    /// As [`Request::json`], and anything but an object.
+    pub(crate) fn object(&self) -> Result<Map<String, Value>, Error> {
+        match self.json()? {
+            Value::Object(fields) => Ok(fields),
+            _ => Err(misshapen("error.expected.jsobject")),
+        }
+    }
+
+    /// The body as a JSON array.
+    ///
+    /// # Errors
+    /// As [`Request::json`], and anything but an array.
+    pub(crate) fn array(&self) -> Result<Vec<Value>, Error> {
+        match self.json()? {
+            Value::Array(items) => Ok(items),
+            _ => Err(misshapen("error.expected.jsarray")),
+        }
+    }
+
+    /// Whether the body may be read as JSON; a client that says nothing means JSON.
+    fn is_json(&self) -> bool {
+        let Some(content_type) = self.headers.get(header::CONTENT_TYPE) else { return true };
+        let content_type = content_type.to_str().unwrap_or_default();
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        essence == "application/json" || essence.ends_with("+json") && essence.starts_with("application/")
+    }
+
+    /// Whether the client takes an answer of this type.
+    pub(crate) fn accepts(&self, kind: &str) -> bool {
+        let family = kind.split('/').next().unwrap_or_default();
+        let mut given = self.headers.get_all(header::ACCEPT).iter().peekable();
+        given.peek().is_none()
+            || given.any(|it| {
+                it.to_str().unwrap_or("*/*").split(',').any(|range| {
+                    let mut parts = range.split(';').map(str::trim);
+                    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+                    let refused = parts.any(|it| matches!(it, "q=0" | "q=0.0"));
+                    !refused && (essence == kind || essence == "*/*" || essence == format!("{family}/*"))
+                })
+            })
+    }
+
+    /// Whether the client names this type, or a wider text type than JSON, in the first place.
+    pub(crate) fn prefers_text(&self) -> bool {
+        let accept = self.headers.get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        accept.contains("text/plain") && !accept.contains("application/json")
+    }
+
+    /// Refuses what has no effect, where the client asked for it with `strict=true`.
+    ///
+    /// # Errors
+    /// The warnings.
+    pub(crate) fn check_strict(&self, warnings: &[Warning]) -> Result<(), Error> {
+        if !warnings.is_empty() && self.query.flag("strict", false)? {
+            return Err(Problems::of_warnings(warnings).into());
+        }
+        Ok(())
+    }
+}
+
+fn misshapen(error: &str) -> Error {
+    let mut problems = Problems::default();
+    problems.shape("/", error);
+    problems.into()
+}
+
+/// A request's query, decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads a query as forms write it.
+    ///
+    /// # Errors
+    /// A percent sign without two digits behind it, bytes that are no UTF-8.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let pairs = text.split('&').filter(|it| !it.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(&name.replace('+', " "))?;
+            let name = name.strip_suffix("[]").map_or(name.clone(), str::to_owned);
+            Ok((name, decode(&value.replace('+', " "))?))
+        });
+        Ok(Self(pairs.collect::<Result<_, Error>>()?))
+    }
+
+    /// Every value of a name that may stand more than once, also in the form `name[]`.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(it, _)| it == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The first value of a name.
+    pub(crate) fn first(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    /// A boolean, in any case; a name alone means true.
+    ///
+    /// # Errors
+    /// Another word.
+    pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool, Error> {
+        match self.first(name).map(str::to_ascii_lowercase).as_deref() {
+            None => Ok(default),
+            Some("true" | "") => Ok(true),
+            Some("false") => Ok(false),
+            Some(other) => Err(Error::Argument(format!("parameter '{name}' must be true or false, it is '{other}'"))),
+        }
+    }
+}
+
+/// Splits a path into its segments and decodes them: once, so that all who look see the same.
+///
+/// Before an app's id empty segments are passed over (`/v2/apps//a` is what clients make of the id `/a`), at the end
+/// one is.
+///
+/// # Errors
+/// Whatever two readers might read differently: encoded slashes and backslashes, `.` and `..`, empty segments within.
+pub(crate) fn segments(path: &str) -> Result<Vec<String>, Error> {
+    /// `v2` and the resource.
+    const BEFORE_ID: usize = 2;
+    let lower = path.to_ascii_lowercase();
+    if let Some(bad) = ["%2f", "%5c", "\\"].into_iter().find(|it| lower.contains(it)) {
+        return Err(Error::Bad(format!("the path must not contain '{bad}'")));
+    }
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let mut segments = Vec::new();
+    for part in path.split('/') {
+        match decode(part)?.as_str() {
+            "" if segments.len() <= BEFORE_ID => {}
+            "" => return Err(Error::Bad("the path must not contain '//' within an id".to_owned())),
+            "." | ".." => return Err(Error::Bad("the path must not contain '.' or '..'".to_owned())),
+            segment => segments.push(segment.to_owned()),
+        }
+    }
+    Ok(segments)
+}
+
+fn decode(text: &str) -> Result<String, Error> {
+    let malformed = || Error::Bad("the URI is not well encoded: '%' must stand before two hexadecimal digits of UTF-8".to_owned());
+    if !text.contains('%') {
+        return Ok(text.to_owned());
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first == b'%' {
+            let digits = after.get(..2).filter(|it| it.iter().all(u8::is_ascii_hexdigit)).ok_or_else(malformed)?;
+            let digits = std::str::from_utf8(digits).map_err(|_| malformed())?;
+            bytes.push(u8::from_str_radix(digits, 16).map_err(|_| malformed())?);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| malformed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_normalised_once() {
+        for (path, expect) in [
+            ("/v2/apps", Ok("v2|apps")),
+            ("/v2/apps/", Ok("v2|apps")),
+            ("//v2//apps//", Ok("v2|apps")),
+            ("/v2/apps//a/b", Ok("v2|apps|a|b")),
+            ("/v2/apps/a/", Ok("v2|apps|a")),
+            ("/v2/apps/%61", Ok("v2|apps|a")),
+            ("/v2/apps/a%00b", Ok("v2|apps|a\0b")),
+            ("/v2/apps/a//b", Err(400)),
+            ("/v2/apps/a/../b", Err(400)),
+            ("/v2/apps/%2e%2e/b", Err(400)),
+            ("/v2/apps/..%2F..%2Fetc", Err(400)),
+            ("/v2/apps/a%2Fb", Err(400)),
+            ("/v2/apps/a%5cb", Err(400)),
+            ("/v2/apps/%ff%fe", Err(400)),
+            ("/v2/apps/%", Err(400)),
+            ("/v2/apps/%+1", Err(400)),
+        ] {
+            let found = segments(path).map(|it| it.join("|")).map_err(|it| it.answer().0.as_u16());
+            assert_eq!(found, expect.map(str::to_owned), "{path}");
+        }
+    }
+
+    #[test]
+    fn queries_are_read_as_clients_write_them() {
+        let query = Query::parse("force=True&embed=a&embed[]=b%20c&scale&x=y+z&bad=maybe").unwrap();
+        assert!(query.flag("force", false).unwrap());
+        assert!(query.flag("scale", false).unwrap());
+        assert!(query.flag("absent", true).unwrap());
+        assert!(query.flag("bad", true).is_err());
+        assert_eq!(query.all("embed").collect::<Vec<_>>(), ["a", "b c"]);
+        assert_eq!(query.first("x"), Some("y z"));
+        assert!(Query::parse("a=%zz").is_err());
+    }
+}

@@ -1,0 +1,253 @@
+//! Every route, and the function behind it.
+//!
+//! An app's id is a path of its own, so routes are matched here and not by a general router: `{id}` and `{group}` take
+//! as many segments as there are, and what follows them is recognised from the end.
+
+use crate::error::Error;
+use crate::handlers::{apps, cluster, deployments, events, queue, tasks, updates, versions};
+use crate::request::Request;
+use crate::service::Api;
+use crate::control::ControlPlane;
+use axum::response::Response;
+use http::Method;
+
+/// One route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The method, in capitals. `HEAD` is answered wherever `GET` is.
+    pub method: &'static str,
+    /// The path; `{id}` and `{group}` stand for one or more segments, other names for exactly one.
+    pub path: &'static str,
+    /// What is done.
+    pub endpoint: Endpoint,
+}
+
+/// What the API can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the table of routes says what each one is")]
+pub enum Endpoint {
+    AppCreate,
+    AppDelete,
+    AppExplain,
+    AppGet,
+    AppList,
+    AppListBelow,
+    AppPatch,
+    AppPatchMany,
+    AppPut,
+    AppPutMany,
+    AppRestart,
+    AppTaskDelete,
+    AppTaskList,
+    AppTaskListBelow,
+    AppTasksDelete,
+    AppVersionGet,
+    AppVersionList,
+    DeploymentCancel,
+    DeploymentGet,
+    DeploymentHistory,
+    DeploymentList,
+    Events,
+    Info,
+    Leader,
+    Metrics,
+    NodeDelete,
+    NodeGet,
+    NodeList,
+    Ping,
+    PluginList,
+    QueueDelayDelete,
+    QueueList,
+    TaskList,
+    TasksDelete,
+}
+
+const fn route(method: &'static str, path: &'static str, endpoint: Endpoint) -> Route {
+    Route { method, path, endpoint }
+}
+
+/// Every route. Of those that match a path, the first with the request's method counts.
+pub const ROUTES: &[Route] = &[
+    route("GET", "/ping", Endpoint::Ping),
+    route("GET", "/metrics", Endpoint::Metrics),
+    route("GET", "/v2/apps", Endpoint::AppList),
+    route("POST", "/v2/apps", Endpoint::AppCreate),
+    route("PUT", "/v2/apps", Endpoint::AppPutMany),
+    route("PATCH", "/v2/apps", Endpoint::AppPatchMany),
+    route("GET", "/v2/apps/*", Endpoint::AppListBelow),
+    route("GET", "/v2/apps/{group}/*", Endpoint::AppListBelow),
+    route("GET", "/v2/apps/*/tasks", Endpoint::AppTaskListBelow),
+    route("GET", "/v2/apps/{group}/*/tasks", Endpoint::AppTaskListBelow),
+    route("POST", "/v2/apps/{id}/restart", Endpoint::AppRestart),
+    route("GET", "/v2/apps/{id}/versions", Endpoint::AppVersionList),
+    route("GET", "/v2/apps/{id}/versions/{version}", Endpoint::AppVersionGet),
+    route("GET", "/v2/apps/{id}/tasks", Endpoint::AppTaskList),
+    route("DELETE", "/v2/apps/{id}/tasks", Endpoint::AppTasksDelete),
+    route("DELETE", "/v2/apps/{id}/tasks/{task}", Endpoint::AppTaskDelete),
+    route("GET", "/v2/apps/{id}", Endpoint::AppGet),
+    route("PUT", "/v2/apps/{id}", Endpoint::AppPut),
+    route("PATCH", "/v2/apps/{id}", Endpoint::AppPatch),
+    route("DELETE", "/v2/apps/{id}", Endpoint::AppDelete),
+    route("GET", "/v2/tasks", Endpoint::TaskList),
+    route("POST", "/v2/tasks/delete", Endpoint::TasksDelete),
+    route("GET", "/v2/deployments", Endpoint::DeploymentList),
+    route("DELETE", "/v2/deployments/{deployment}", Endpoint::DeploymentCancel),
+    route("GET", "/v2/queue", Endpoint::QueueList),
+    route("DELETE", "/v2/queue/{id}/delay", Endpoint::QueueDelayDelete),
+    route("GET", "/v2/events", Endpoint::Events),
+    route("GET", "/v2/info", Endpoint::Info),
+    route("GET", "/v2/leader", Endpoint::Leader),
+    route("GET", "/v2/plugins", Endpoint::PluginList),
+    route("GET", "/v3/nodes", Endpoint::NodeList),
+    route("GET", "/v3/nodes/{node}", Endpoint::NodeGet),
+    route("DELETE", "/v3/nodes/{node}", Endpoint::NodeDelete),
+    route("GET", "/v3/deployments", Endpoint::DeploymentHistory),
+    route("GET", "/v3/deployments/{deployment}", Endpoint::DeploymentGet),
+    route("GET", "/v3/apps/{id}/explain", Endpoint::AppExplain),
+];
+
+/// What the names in a route's path stand for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Params {
+    /// The segments of `{id}` or `{group}`, joined by slashes; empty where the route has none.
+    pub path: String,
+    /// What the other name stands for; empty where the route has none.
+    pub name: String,
+}
+
+/// Finds the route of a path.
+///
+/// # Errors
+/// There is none, or none with this method.
+pub fn find(method: &Method, segments: &[String]) -> Result<(&'static Route, Params), Error> {
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let matching = ROUTES.iter().filter_map(|route| Some((route, matches(route.path, segments)?)));
+    let mut allow = Vec::new();
+    for (route, params) in matching {
+        if route.method == method {
+            return Ok((route, params));
+        }
+        if !allow.contains(&route.method) {
+            allow.push(route.method);
+        }
+    }
+    if allow.is_empty() {
+        return Err(Error::NotFound(format!("URI not found: /{}", segments.join("/"))));
+    }
+    Err(Error::Method { allow: allow.join(", ") })
+}
+
+fn matches(path: &str, segments: &[String]) -> Option<Params> {
+    let template: Vec<&str> = path[1..].split('/').collect();
+    let greedy = template.iter().position(|it| matches!(*it, "{id}" | "{group}"));
+    let mut params = Params::default();
+    let Some(greedy) = greedy else {
+        return (template.len() == segments.len() && pairs_match(&template, segments, &mut params)).then_some(params);
+    };
+    let after = template.len() - greedy - 1;
+    if segments.len() < template.len() {
+        return None;
+    }
+    let end = segments.len() - after;
+    let fits = pairs_match(&template[..greedy], &segments[..greedy], &mut params)
+        && pairs_match(&template[greedy + 1..], &segments[end..], &mut params);
+    params.path = segments[greedy..end].join("/");
+    fits.then_some(params)
+}
+
+fn pairs_match(template: &[&str], segments: &[String], params: &mut Params) -> bool {
+    template.iter().zip(segments).all(|(template, segment)| {
+        if template.starts_with('{') {
+            params.name.clone_from(segment);
+            return true;
+        }
+        template == segment
+    })
+}
+
+/// Does what a route is for.
+pub(crate) async fn dispatch<C: ControlPlane>(
+    api: &Api<C>,
+    endpoint: Endpoint,
+    request: &Request,
+) -> Result<Response, Error> {
+    match endpoint {
+        Endpoint::AppCreate => updates::create(api, request).await,
+        Endpoint::AppDelete => updates::delete(api, request).await,
+        Endpoint::AppExplain => cluster::explain(api, request).await,
+        Endpoint::AppGet => apps::get(api, request).await,
+        Endpoint::AppList => apps::list(api, request).await,
+        Endpoint::AppListBelow => apps::list_below(api, request).await,
+        Endpoint::AppPatch => updates::patch(api, request).await,
+        Endpoint::AppPatchMany => updates::patch_many(api, request).await,
+        Endpoint::AppPut => updates::put(api, request).await,
+        Endpoint::AppPutMany => updates::put_many(api, request).await,
+        Endpoint::AppRestart => updates::restart(api, request).await,
+        Endpoint::AppTaskDelete => tasks::delete_one(api, request).await,
+        Endpoint::AppTaskList => tasks::list_of_app(api, request).await,
+        Endpoint::AppTaskListBelow => tasks::list_below(api, request).await,
+        Endpoint::AppTasksDelete => tasks::delete_of_app(api, request).await,
+        Endpoint::AppVersionGet => versions::get(api, request).await,
+        Endpoint::AppVersionList => versions::list(api, request).await,
+        Endpoint::DeploymentCancel => deployments::cancel(api, request).await,
+        Endpoint::DeploymentGet => deployments::get(api, request).await,
+        Endpoint::DeploymentHistory => deployments::history(api).await,
+        Endpoint::DeploymentList => deployments::list(api).await,
+        Endpoint::Events => events::stream(api, request),
+        Endpoint::Info => Ok(cluster::info(api).await),
+        Endpoint::Leader => cluster::leader(api),
+        Endpoint::Metrics => Ok(cluster::metrics(api).await),
+        Endpoint::NodeDelete => cluster::delete_node(api, request).await,
+        Endpoint::NodeGet => cluster::node(api, request).await,
+        Endpoint::NodeList => cluster::nodes(api).await,
+        Endpoint::Ping => Ok(cluster::ping(request)),
+        Endpoint::PluginList => Ok(cluster::plugins()),
+        Endpoint::QueueDelayDelete => queue::delete_delay(api, request).await,
+        Endpoint::QueueList => queue::list(api, request).await,
+        Endpoint::TaskList => tasks::list(api, request).await,
+        Endpoint::TasksDelete => tasks::delete(api, request).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(method: &str, path: &str) -> Result<(Endpoint, String, String), u16> {
+        let segments: Vec<String> = path[1..].split('/').map(str::to_owned).collect();
+        match find(&method.parse().unwrap(), &segments) {
+            Ok((route, params)) => Ok((route.endpoint, params.path, params.name)),
+            Err(error) => Err(error.answer().0.as_u16()),
+        }
+    }
+
+    #[test]
+    fn suffixes_are_recognised_from_the_end() {
+        let found = |endpoint, path: &str, name: &str| Ok((endpoint, path.to_owned(), name.to_owned()));
+        for (method, path, expect) in [
+            ("GET", "/v2/apps", found(Endpoint::AppList, "", "")),
+            ("HEAD", "/v2/apps", found(Endpoint::AppList, "", "")),
+            ("GET", "/v2/apps/a", found(Endpoint::AppGet, "a", "")),
+            ("GET", "/v2/apps/a/b/c", found(Endpoint::AppGet, "a/b/c", "")),
+            ("GET", "/v2/apps/a/versions", found(Endpoint::AppVersionList, "a", "")),
+            ("GET", "/v2/apps/versions/versions", found(Endpoint::AppVersionList, "versions", "")),
+            ("GET", "/v2/apps/a/b/versions/x", found(Endpoint::AppVersionGet, "a/b", "x")),
+            ("GET", "/v2/apps/a/tasks", found(Endpoint::AppTaskList, "a", "")),
+            ("DELETE", "/v2/apps/a/tasks/t", found(Endpoint::AppTaskDelete, "a", "t")),
+            ("GET", "/v2/apps/a/tasks/t", found(Endpoint::AppGet, "a/tasks/t", "")),
+            ("POST", "/v2/apps/a/b/restart", found(Endpoint::AppRestart, "a/b", "")),
+            ("GET", "/v2/apps/*", found(Endpoint::AppListBelow, "", "")),
+            ("GET", "/v2/apps/a/b/*", found(Endpoint::AppListBelow, "a/b", "")),
+            ("GET", "/v2/apps/a/*/tasks", found(Endpoint::AppTaskListBelow, "a", "")),
+            ("DELETE", "/v2/queue/a/b/delay", found(Endpoint::QueueDelayDelete, "a/b", "")),
+            ("DELETE", "/v2/deployments/d", found(Endpoint::DeploymentCancel, "", "d")),
+            ("POST", "/v2/apps/a", Err(405)),
+            ("OPTIONS", "/v2/apps", Err(405)),
+            ("GET", "/v2/groups", Err(404)),
+            ("GET", "/v2", Err(404)),
+            ("GET", "/", Err(404)),
+        ] {
+            assert_eq!(endpoint(method, path), expect, "{method} {path}");
+        }
+    }
+}

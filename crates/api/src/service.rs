@@ -1,0 +1,221 @@
+//! The way of every request: taken apart, routed, done here or passed on to the leader, and answered with the headers
+//! that Marathon's clients know.
+
+use crate::control::{ControlPlane, Freshness, SubmitError};
+use crate::error::Error;
+use crate::metrics::HttpMetrics;
+use crate::proxy::Proxy;
+use crate::request::{Query, Request, segments};
+use crate::routes::{self, Endpoint, Params};
+use crate::server::Peer;
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use cluster::{Applied, Command, State};
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use http_body_util::{BodyExt, Limited};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// What a server says of itself, and its limits.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Ekiden's version.
+    pub version: String,
+    /// How many members the control plane has.
+    pub n_members: usize,
+    /// A longer body is refused with 413, bytes.
+    pub body_bytes_max: usize,
+    /// A body that takes longer to arrive is refused with 408.
+    pub body_timeout: Duration,
+    /// From one sign of life on an event stream to the next; Marathon's is 10 s.
+    pub heartbeat: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            n_members: 1,
+            body_bytes_max: 1024 * 1024,
+            body_timeout: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The API over a control plane. A clone is a handle to the same one.
+#[derive(Clone, Debug)]
+pub struct Api<C> {
+    pub(crate) control: C,
+    pub(crate) config: Arc<Config>,
+    pub(crate) metrics: HttpMetrics,
+    pub(crate) shutdown: CancellationToken,
+    proxy: Proxy,
+}
+
+impl<C: ControlPlane> Api<C> {
+    /// The API of this control plane. `shutdown` ends the streams of events.
+    pub fn new(control: C, config: Config, metrics: HttpMetrics, shutdown: CancellationToken) -> Self {
+        Self { control, config: Arc::new(config), metrics, shutdown, proxy: Proxy::new() }
+    }
+
+    /// The routes as a service for [`crate::server::serve`].
+    pub fn router(self) -> Router {
+        Router::new().fallback(move |request: http::Request<Body>| {
+            let api = self.clone();
+            async move { api.handle(request).await }
+        })
+    }
+
+    /// A snapshot with all that was acknowledged before.
+    pub(crate) async fn state(&self) -> Result<Arc<State>, Error> {
+        Ok(self.control.view(Freshness::Linearizable).await?)
+    }
+
+    /// Proposes a change in the name of who asks.
+    pub(crate) async fn submit(&self, request: &Request, command: Command) -> Result<Applied, SubmitError> {
+        self.control.submit(request.principal(), command).await
+    }
+
+    async fn handle(&self, request: http::Request<Body>) -> Response {
+        let started = Instant::now();
+        let _in_flight = self.metrics.begin();
+        let (parts, body) = request.into_parts();
+        let found = segments(parts.uri.path()).and_then(|it| routes::find(&parts.method, &it));
+        let route = found.as_ref().map_or("unknown", |(route, _)| route.path);
+        let method = parts.method.clone();
+        let mut response = match found {
+            Ok((route, params)) => {
+                let head = Head {
+                    endpoint: route.endpoint,
+                    params,
+                    method: parts.method,
+                    uri: parts.uri,
+                    peer: peer(&parts.headers, parts.extensions.get()),
+                    headers: parts.headers,
+                };
+                self.answer(head, body).await.unwrap_or_else(Error::into_response)
+            }
+            Err(error) => error.into_response(),
+        };
+        self.add_headers(response.headers_mut());
+        if method == Method::HEAD {
+            *response.body_mut() = Body::empty();
+        }
+        self.metrics.observe(route, &method, response.status(), started.elapsed());
+        response
+    }
+
+    async fn answer(&self, head: Head, body: Body) -> Result<Response, Error> {
+        let body = self.read(&head.headers, body).await?;
+        let leading = self.control.leadership().leading;
+        if !leading && !is_local(head.endpoint) {
+            return self.pass_on(&head, body).await;
+        }
+        let request = Request {
+            params: head.params.clone(),
+            query: Query::parse(head.uri.query().unwrap_or_default())?,
+            headers: head.headers.clone(),
+            body: body.clone(),
+            peer: head.peer.clone(),
+        };
+        if !has_own_type(head.endpoint) && !request.accepts("application/json") {
+            return Err(Error::NotAcceptable);
+        }
+        match routes::dispatch(self, head.endpoint, &request).await {
+            // Leadership went elsewhere meanwhile, and nothing was proposed here.
+            Err(Error::Submit(SubmitError::NotLeader { .. })) if !self.control.leadership().leading => {
+                self.pass_on(&head, body).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn pass_on(&self, head: &Head, body: Bytes) -> Result<Response, Error> {
+        let redirect = head.endpoint == Endpoint::Events;
+        let request = crate::proxy::Passed {
+            method: &head.method,
+            uri: &head.uri,
+            headers: &head.headers,
+            peer: &head.peer,
+            body,
+        };
+        self.proxy.pass_on(&self.control, request, redirect).await
+    }
+
+    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
+        let max_bytes = self.config.body_bytes_max;
+        let declared = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+        if declared.is_some_and(|it| it > max_bytes) {
+            return Err(Error::TooLarge { max_bytes });
+        }
+        let reading = Limited::new(body, max_bytes).collect();
+        match tokio::time::timeout(self.config.body_timeout, reading).await {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Error::TooLarge { max_bytes }),
+            Ok(Err(error)) => Err(Error::Bad(format!("the body could not be read: {error}"))),
+            Err(_) => Err(Error::Timeout),
+        }
+    }
+
+    /// The headers of every answer. One that came from the leader keeps the leader's.
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        const FIXED: [(&str, &str); 6] = [
+            ("cache-control", "no-cache, no-store, must-revalidate"),
+            ("pragma", "no-cache"),
+            ("expires", "0"),
+            ("x-frame-options", "DENY"),
+            ("x-xss-protection", "1; mode=block"),
+            ("x-content-type-options", "nosniff"),
+        ];
+        for (name, value) in FIXED {
+            headers.entry(name).or_insert(HeaderValue::from_static(value));
+        }
+        if let Some(leader) = self.control.leadership().leader_http
+            && let Ok(leader) = HeaderValue::from_str(&format!("http://{leader}"))
+        {
+            headers.entry("x-marathon-leader").or_insert(leader);
+        }
+    }
+}
+
+/// A request without its body.
+struct Head {
+    endpoint: Endpoint,
+    params: Params,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    peer: String,
+}
+
+/// Whether every member answers by itself: what monitoring asks of each one.
+fn is_local(endpoint: Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Ping | Endpoint::Metrics)
+}
+
+/// Whether the answer is, or may be, something else than JSON.
+fn has_own_type(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::Ping
+            | Endpoint::Metrics
+            | Endpoint::Events
+            | Endpoint::TaskList
+            | Endpoint::AppTaskList
+            | Endpoint::AppTaskListBelow
+    )
+}
+
+/// Where a request came from: the socket's address, and the one that a stand-by passed it on for.
+fn peer(headers: &HeaderMap, socket: Option<&Peer>) -> String {
+    let socket = socket.map_or_else(|| "unknown".to_owned(), |it| it.0.ip().to_canonical().to_string());
+    let forwarded = headers.get("x-forwarded-for").and_then(|it| it.to_str().ok());
+    match forwarded.filter(|_| headers.contains_key("x-marathon-via")) {
+        Some(client) => format!("{} via {socket}", client.split(',').next().unwrap_or_default().trim()),
+        None => socket,
+    }
+}

@@ -1,0 +1,213 @@
+//! Events: what happened, in Marathon's words. One thing that happened is up to three events there.
+
+use super::task::{addresses, host};
+use super::{app, health_check, instance_id, plan, task_id, task_state};
+use crate::time;
+use crate::v2::EventBody;
+use cluster::{
+    Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, Outcome, Principal, State,
+    StopReason, Version,
+};
+
+/// The events that Marathon would send. `state` is one in which the event has happened; things that are no longer
+/// in it are told of by name. `light` leaves stand-ins for groups out of plans.
+pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) -> Vec<EventBody> {
+    match event {
+        Event::AppPut { version, .. } => {
+            let Principal::User { address } = principal else { return Vec::new() };
+            vec![EventBody::ApiPostEvent {
+                client_ip: address.clone(),
+                uri: format!("/v2/apps{}", version.spec.id),
+                app_definition: Box::new(app(version)),
+            }]
+        }
+        Event::AppRemoved { app } => vec![EventBody::AppTerminatedEvent { app_id: app.to_string() }],
+        Event::DeploymentStarted { deployment } => started(deployment, light),
+        Event::DeploymentSettled { deployment, .. } => settled(state, *deployment, light),
+        Event::DeploymentEnded { deployment } => ended(deployment, light),
+        Event::InstanceLaunched { instance } => status(state, instance, "TASK_STAGING", "launched"),
+        Event::InstanceStopping { instance } => stopping(state, instance),
+        Event::InstanceChanged { instance } => {
+            status(state, instance, task_state(state, instance), &message(instance))
+        }
+        Event::HealthChanged { instance, before } => health(state, instance, *before),
+        Event::InstanceRemoved { instance } if !instance.has_ended() => vec![EventBody::UnknownInstanceTerminatedEvent {
+            instance_id: instance_id(&instance.app, instance.id),
+            run_spec_id: instance.app.to_string(),
+            condition: "Gone".to_owned(),
+        }],
+        Event::NodeChanged { node } if node.is_lost() => lost(state, node),
+        Event::InstanceRemoved { .. }
+        | Event::BackoffReset { .. }
+        | Event::NodeChanged { .. }
+        | Event::NodeRemoved { .. } => Vec::new(),
+    }
+}
+
+fn started(deployment: &Deployment, light: bool) -> Vec<EventBody> {
+    let (plan, current_step) = plan(deployment, light);
+    vec![
+        EventBody::GroupChangeSuccess { group_id: group_of(deployment), version: time::print(deployment.version) },
+        EventBody::DeploymentInfo { plan, current_step },
+    ]
+}
+
+/// The group that has the deployment's app, or the root where it changes several.
+fn group_of(deployment: &Deployment) -> String {
+    let [change] = deployment.changes.as_slice() else { return "/".to_owned() };
+    let path = change.app.as_str();
+    match path.rfind('/') {
+        None | Some(0) => "/".to_owned(),
+        Some(slash) => path[..slash].to_owned(),
+    }
+}
+
+fn settled(state: &State, deployment: DeploymentId, light: bool) -> Vec<EventBody> {
+    let Some(deployment) = state.deployment(deployment) else { return Vec::new() };
+    let (plan, current_step) = plan(deployment, light);
+    vec![EventBody::DeploymentStepSuccess { plan, current_step }]
+}
+
+fn ended(deployment: &Deployment, light: bool) -> Vec<EventBody> {
+    let (plan, _) = plan(deployment, light);
+    let id = deployment.id.to_string();
+    let reason = match &deployment.outcome {
+        None | Some(Outcome::Succeeded) => return vec![EventBody::DeploymentSuccess { id, plan }],
+        Some(Outcome::Superseded { by }) => format!("superseded by deployment {by}"),
+        Some(Outcome::RolledBack { by }) => format!("rolled back by deployment {by}"),
+        Some(Outcome::Cancelled) => "cancelled".to_owned(),
+    };
+    vec![EventBody::DeploymentFailed { id, plan, reason }]
+}
+
+fn status(state: &State, instance: &Instance, task_status: &str, message: &str) -> Vec<EventBody> {
+    let version = time::print(instance.version);
+    vec![
+        EventBody::StatusUpdateEvent {
+            slave_id: instance.node.to_string(),
+            task_id: task_id(&instance.app, instance.id),
+            task_status: task_status.to_owned(),
+            message: message.to_owned(),
+            app_id: instance.app.to_string(),
+            host: host(state, &instance.node),
+            ip_addresses: addresses(state, instance),
+            ports: instance.ports.clone(),
+            version: version.clone(),
+        },
+        EventBody::InstanceChangedEvent {
+            instance_id: instance_id(&instance.app, instance.id),
+            condition: condition(task_status).to_owned(),
+            run_spec_id: instance.app.to_string(),
+            agent_id: instance.node.to_string(),
+            host: host(state, &instance.node),
+            run_spec_version: version,
+        },
+    ]
+}
+
+/// Marathon's own name for what Mesos calls `TASK_RUNNING`.
+fn condition(task_status: &str) -> &'static str {
+    match task_status {
+        "TASK_STAGING" => "Staging",
+        "TASK_RUNNING" => "Running",
+        "TASK_KILLING" => "Killing",
+        "TASK_KILLED" => "Killed",
+        "TASK_FINISHED" => "Finished",
+        "TASK_FAILED" => "Failed",
+        "TASK_UNREACHABLE" => "Unreachable",
+        "TASK_LOST" => "Gone",
+        _ => "Unknown",
+    }
+}
+
+fn message(instance: &Instance) -> String {
+    match &instance.condition {
+        Condition::Ended(end) => end.message.clone(),
+        _ => instance.message.clone(),
+    }
+}
+
+fn stopping(state: &State, instance: &Instance) -> Vec<EventBody> {
+    let Goal::Stop(reason) = instance.goal else { return Vec::new() };
+    if instance.has_ended() {
+        return Vec::new();
+    }
+    let mut events = Vec::new();
+    if reason == StopReason::Unhealthy {
+        events.push(EventBody::UnhealthyInstanceKillEvent {
+            app_id: instance.app.to_string(),
+            task_id: task_id(&instance.app, instance.id),
+            instance_id: instance_id(&instance.app, instance.id),
+            version: time::print(instance.version),
+            reason: failing_check(instance).map_or_else(String::new, |(_, cause)| cause),
+            host: host(state, &instance.node),
+            slave_id: instance.node.to_string(),
+        });
+    }
+    let why = match reason {
+        StopReason::Replaced => "replaced by a newer version",
+        StopReason::Surplus => "more instances than wanted",
+        StopReason::Removed => "its app was deleted",
+        StopReason::Killed => "killed by a user",
+        StopReason::Unhealthy => "its health checks failed too often",
+        StopReason::Ended => "it had ended by itself",
+        StopReason::Lost => "its node was lost",
+    };
+    events.extend(status(state, instance, "TASK_KILLING", why));
+    events
+}
+
+fn health(state: &State, instance: &Instance, before: Health) -> Vec<EventBody> {
+    let healthy = match instance.health {
+        Health::Unknown => None,
+        Health::Healthy => Some(true),
+        Health::Unhealthy | Health::Failed => Some(false),
+    };
+    let version: Version = instance.version;
+    let mut events = Vec::new();
+    if healthy == Some(false)
+        && let Some((n, _)) = failing_check(instance)
+        && let Some(app) = state.app(&instance.app)
+        && let Some(check) = app.current.spec.policy.health_checks.get(n)
+    {
+        events.push(EventBody::FailedHealthCheckEvent {
+            app_id: instance.app.to_string(),
+            // Marathon puts the instance's id here.
+            task_id: instance_id(&instance.app, instance.id),
+            instance_id: instance_id(&instance.app, instance.id),
+            health_check: health_check(check),
+        });
+    }
+    let was_failing = matches!(before, Health::Unhealthy | Health::Failed);
+    if let Some(alive) = healthy
+        && !(was_failing && !alive)
+    {
+        events.push(EventBody::HealthStatusChangedEvent {
+            app_id: instance.app.to_string(),
+            instance_id: instance_id(&instance.app, instance.id),
+            task_id: task_id(&instance.app, instance.id),
+            version: time::print(version),
+            alive,
+        });
+        events.push(EventBody::InstanceHealthChangedEvent {
+            instance_id: instance_id(&instance.app, instance.id),
+            run_spec_id: instance.app.to_string(),
+            run_spec_version: time::print(version),
+            healthy,
+        });
+    }
+    events
+}
+
+/// The first check whose last result is a failure, and why it was one.
+fn failing_check(instance: &Instance) -> Option<(usize, String)> {
+    let failing = |it: &&cluster::CheckResult| !it.alive && it.last_failure.is_some();
+    let n = instance.checks.iter().position(|it| failing(&it))?;
+    Some((n, instance.checks[n].last_failure_cause.clone().unwrap_or_default()))
+}
+
+fn lost(state: &State, node: &Node) -> Vec<EventBody> {
+    let there = state.instances_on(node).filter(|it| !it.has_ended());
+    there.flat_map(|it| status(state, it, "TASK_UNREACHABLE", "its node was lost")).collect()
+}
+

@@ -1,0 +1,121 @@
+//! Ekiden's own `/v3`.
+
+use super::{is_listed, task};
+use crate::v2::{DeclinedOfferStep, Number};
+use crate::{time, v3};
+use cluster::{App, Deployment, Instance, Node, NodeStatus, Outcome, Resources, State, Timestamp, explain};
+
+/// Prints a node, with its instances where asked for.
+pub fn node(state: &State, it: &Node, with_tasks: bool) -> v3::Node {
+    let (status, reason, lost_since) = match &it.status {
+        NodeStatus::Ready => ("ready", None, None),
+        NodeStatus::Degraded { reason } => ("degraded", Some(reason.clone()), None),
+        NodeStatus::Lost { since } => ("lost", None, Some(time::print(*since))),
+    };
+    let description = &it.description;
+    v3::Node {
+        name: it.id().to_string(),
+        address: description.address.clone(),
+        status: status.to_owned(),
+        reason,
+        lost_since,
+        capacity: resources(&description.capacity),
+        used: resources(&it.used),
+        ports: v3::PortRange { first: description.ports.first, last: description.ports.last },
+        used_ports: it.ports.len() as u32,
+        attributes: description.attributes.clone(),
+        versions: description.versions.clone(),
+        n_instances: it.instances.len() as u32,
+        tasks: with_tasks.then(|| state.instances_on(it).filter(|it| is_listed(it)).map(|it| task(state, it)).collect()),
+    }
+}
+
+fn resources(it: &Resources) -> v3::Resources {
+    let mib = |bytes: u64| Number(bytes as f64 / 1_048_576.0);
+    v3::Resources {
+        cpus: Number(it.cpu_milli as f64 / 1000.0),
+        mem: mib(it.memory_bytes),
+        disk: mib(it.disk_bytes),
+    }
+}
+
+/// Prints a deployment, under way or ended.
+pub fn deployment_report(state: &State, it: &Deployment, now: Timestamp) -> v3::Deployment {
+    let (status, by) = match &it.outcome {
+        None => ("running", None),
+        Some(Outcome::Succeeded) => ("succeeded", None),
+        Some(Outcome::Superseded { by }) => ("superseded", Some(by.to_string())),
+        Some(Outcome::RolledBack { by }) => ("rolledBack", Some(by.to_string())),
+        Some(Outcome::Cancelled) => ("cancelled", None),
+    };
+    let changes = it.changes.iter().map(|change| v3::Change {
+        app: change.app.to_string(),
+        action: match (change.from, change.to) {
+            (_, None) => "remove",
+            (None, _) => "create",
+            _ if change.replaces => "replace",
+            _ => "scale",
+        }
+        .to_owned(),
+        from: change.from.map(time::print),
+        to: change.to.map(time::print),
+        settled: change.settled,
+        instances: state.app(&change.app).filter(|_| it.is_active()).map(|app| instance_counts(state, app)),
+    });
+    v3::Deployment {
+        id: it.id.to_string(),
+        version: time::print(it.version),
+        status: status.to_owned(),
+        by,
+        ended_at: it.ended_at.map(time::print),
+        changes: changes.collect(),
+        waiting: explain::deployment(state, it, now),
+    }
+}
+
+/// Why an app misses instances, and what its deployment waits for.
+pub fn explanation(state: &State, app: &App, now: Timestamp) -> v3::Explanation {
+    let waiting = explain::app(state, app, now);
+    let deployment = app.deployment.and_then(|it| state.deployment(it));
+    let reasons = waiting.iter().flat_map(|it| &it.reasons).map(|(reason, declined, processed)| DeclinedOfferStep {
+        reason: reason.name().to_owned(),
+        declined: *declined,
+        processed: *processed,
+    });
+    let nodes = waiting.iter().flat_map(|it| &it.nodes).map(|(node, reason, detail)| v3::NodeExplanation {
+        node: node.to_string(),
+        reason: reason.name().to_owned(),
+        detail: detail.clone(),
+    });
+    v3::Explanation {
+        app: app.id.to_string(),
+        instances: instance_counts(state, app),
+        missing: waiting.as_ref().map_or(0, |it| it.count),
+        since: waiting.as_ref().map(|it| time::print(it.since)),
+        backoff_until: waiting.as_ref().and_then(|it| it.backoff_until).map(time::print),
+        deployment: app.deployment.map(|it| it.to_string()),
+        waiting: deployment.map_or_else(Vec::new, |it| explain::deployment(state, it, now)),
+        reasons: reasons.collect(),
+        nodes: nodes.collect(),
+    }
+}
+
+fn instance_counts(state: &State, app: &App) -> v3::InstanceCounts {
+    let mut counts = v3::InstanceCounts {
+        wanted: if app.removing { 0 } else { app.current.spec.instances },
+        ..v3::InstanceCounts::default()
+    };
+    let is_listed = |it: &&std::sync::Arc<Instance>| is_listed(it);
+    for instance in state.instances_of(app).filter(is_listed) {
+        let serving = u32::from(instance.is_serving(app.has_checks()) && !state.is_unreachable(instance));
+        if app.is_current(instance) && instance.is_wanted() {
+            counts.new_running += u32::from(instance.is_running());
+            counts.new_staged += u32::from(!instance.is_running());
+            counts.new_serving += serving;
+        } else {
+            counts.old += 1;
+            counts.old_serving += serving;
+        }
+    }
+    counts
+}

@@ -1,0 +1,37 @@
+//! The launch queue.
+
+use super::app;
+use crate::time;
+use crate::v2;
+use cluster::explain::Waiting;
+use cluster::{State, Timestamp};
+
+/// Prints an app that misses instances: each node counts as one of Marathon's offers. `None` once the app is gone.
+pub fn queue_item(state: &State, waiting: &Waiting, embed_offers: bool, now: Timestamp) -> Option<v2::QueueItem> {
+    let app_there = state.live_app(&waiting.app)?;
+    let time_left_ms = waiting.backoff_until.map_or(0, |it| it.since_ms(now));
+    let steps: Vec<_> = waiting
+        .reasons
+        .iter()
+        .map(|(reason, declined, processed)| v2::DeclinedOfferStep {
+            reason: reason.name().to_owned(),
+            declined: *declined,
+            processed: *processed,
+        })
+        .collect();
+    let unused = waiting.nodes.len() as f64;
+    Some(v2::QueueItem {
+        app: app(&app_there.current),
+        count: waiting.count,
+        delay: v2::Delay { time_left_seconds: time_left_ms.div_ceil(1000), overdue: time_left_ms == 0 },
+        since: time::print(waiting.since),
+        processed_offers_summary: v2::ProcessedOffersSummary {
+            processed_offers_count: v2::Number(state.n_nodes() as f64),
+            unused_offers_count: v2::Number(unused),
+            last_unused_offer_at: (unused > 0.0).then(|| time::print(now)),
+            reject_summary_last_offers: Some(steps.clone()),
+            reject_summary_launch_attempt: Some(steps),
+        },
+        last_unused_offers: embed_offers.then(Vec::new),
+    })
+}

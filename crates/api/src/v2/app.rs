@@ -1,0 +1,293 @@
+//! Apps: the definition, and what the API adds to it.
+
+use super::{HealthCheck, Number, Task, TaskFailure, TaskStatsByVersion};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// An app's definition, as printed: all defaults filled in (RAML `App`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct App {
+    /// Its absolute path.
+    pub id: String,
+    /// Resource roles; only ever `*`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_resource_roles: Option<Vec<String>>,
+    /// Arguments for the image's entrypoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Each further launch delay is so many times the last.
+    pub backoff_factor: Number,
+    /// The first launch delay after a failure.
+    pub backoff_seconds: u64,
+    /// Command line for `/bin/sh -c`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cmd: Option<String>,
+    /// `[field, operator]` or `[field, operator, value]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<Vec<String>>,
+    /// What is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
+    /// Cores, to a thousandth.
+    pub cpus: Number,
+    /// MiB of disk.
+    pub disk: Number,
+    /// Environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Always empty.
+    pub executor: String,
+    /// Always 0.
+    pub gpus: u32,
+    /// Health checks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health_checks: Vec<HealthCheck>,
+    /// How many instances shall run.
+    pub instances: u32,
+    /// `YOUNGEST_FIRST` or `OLDEST_FIRST`.
+    pub kill_selection: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// No launch delay is longer.
+    pub max_launch_delay_seconds: u64,
+    /// MiB of memory.
+    pub mem: Number,
+    /// How instances are attached.
+    pub networks: Vec<Network>,
+    /// Ports of apps on the host network; absent for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port_definitions: Option<Vec<PortDefinition>>,
+    /// Whether port definitions name host ports.
+    pub require_ports: bool,
+    /// Always `*`.
+    pub role: String,
+    /// From the polite to the hard stop signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_kill_grace_period_seconds: Option<u64>,
+    /// What happens to instances of a lost node.
+    pub unreachable_strategy: UnreachableStrategy,
+    /// Limits of a rolling update.
+    pub upgrade_strategy: UpgradeStrategy,
+    /// User of the container's process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// When this definition was accepted: its name.
+    pub version: String,
+    /// When what changed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_info: Option<VersionInfo>,
+}
+
+/// What is started (RAML `Container`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Container {
+    /// Always `DOCKER`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The image and its options.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docker: Option<DockerContainer>,
+    /// Ports of apps on the bridge network; absent for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port_mappings: Option<Vec<PortMapping>>,
+    /// Mounted directories.
+    #[serde(default)]
+    pub volumes: Vec<Volume>,
+}
+
+/// An image and how it is run (RAML `DockerContainer`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DockerContainer {
+    /// Image reference.
+    pub image: String,
+    /// Pull before every start.
+    #[serde(default)]
+    pub force_pull_image: bool,
+    /// Always false.
+    #[serde(default)]
+    pub privileged: bool,
+    /// Extra options for Docker.
+    #[serde(default)]
+    pub parameters: Vec<DockerParameter>,
+}
+
+/// An extra option for Docker (RAML `DockerParameter`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DockerParameter {
+    /// The option's name, without dashes.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// A port of a container (RAML `ContainerPortMapping`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PortMapping {
+    /// The port inside; 0: the same as the host port.
+    pub container_port: u16,
+    /// The host port; 0: any of the node's range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_port: Option<u16>,
+    /// Labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `tcp`, `udp` or `udp,tcp`.
+    pub protocol: String,
+    /// Number for load balancers.
+    pub service_port: u16,
+}
+
+/// A mounted directory of the node (RAML `AppHostVolume`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Volume {
+    /// Path inside.
+    pub container_path: String,
+    /// Path on the node.
+    pub host_path: String,
+    /// `RW` or `RO`.
+    pub mode: String,
+}
+
+/// How instances are attached (RAML `Network`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// `host` or `container/bridge`.
+    pub mode: String,
+}
+
+/// A port of an app on the host network (RAML `PortDefinition`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortDefinition {
+    /// Labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Service port, and host port where ports are required.
+    pub port: u16,
+    /// `tcp`, `udp` or `udp,tcp`.
+    pub protocol: String,
+}
+
+/// What happens to instances of a lost node (RAML `UnreachableStrategy`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum UnreachableStrategy {
+    /// The text `disabled`: they are never replaced.
+    Disabled(String),
+    /// They are replaced, then forgotten.
+    #[serde(rename_all = "camelCase")]
+    Enabled {
+        /// From the loss to forgetting.
+        expunge_after_seconds: u64,
+        /// From the loss to the replacement.
+        inactive_after_seconds: u64,
+    },
+}
+
+impl Default for UnreachableStrategy {
+    fn default() -> Self {
+        Self::Enabled { expunge_after_seconds: 0, inactive_after_seconds: 0 }
+    }
+}
+
+/// Limits of a rolling update (RAML `UpgradeStrategy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpgradeStrategy {
+    /// By this part the instances may be exceeded.
+    pub maximum_over_capacity: Number,
+    /// This part of the instances stays healthy.
+    pub minimum_health_capacity: Number,
+}
+
+/// When what changed last (RAML `VersionInfo`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionInfo {
+    /// When the number of instances did.
+    pub last_scaling_at: String,
+    /// When anything else did, or the app was restarted.
+    pub last_config_change_at: String,
+}
+
+/// An app and what is known of its instances (RAML `AppInfo`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppInfo {
+    /// The definition; its fields stand beside the others.
+    #[serde(flatten)]
+    pub app: App,
+    /// Instances on their way.
+    #[serde(default)]
+    pub tasks_staged: u32,
+    /// Instances that run.
+    #[serde(default)]
+    pub tasks_running: u32,
+    /// Instances whose checks all succeed.
+    #[serde(default)]
+    pub tasks_healthy: u32,
+    /// Instances with a failing check.
+    #[serde(default)]
+    pub tasks_unhealthy: u32,
+    /// The deployments that change the app now.
+    #[serde(default)]
+    pub deployments: Vec<DeploymentRef>,
+    /// Its instances, where asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Vec<Task>>,
+    /// The last failure, where asked for and there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_task_failure: Option<TaskFailure>,
+    /// Results of readiness checks, where asked for; there are none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness_check_results: Option<Vec<()>>,
+    /// Counts by version, where asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_stats: Option<TaskStatsByVersion>,
+}
+
+/// A deployment, by name (RAML `Identifiable`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentRef {
+    /// Its id.
+    pub id: String,
+}
+
+/// Answer of `GET /v2/apps` (RAML `AppList`).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AppList {
+    /// The apps, by id.
+    pub apps: Vec<AppInfo>,
+}
+
+/// Answer of `GET /v2/apps/{group}/*`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AppStar {
+    /// The apps below the group, by id.
+    #[serde(rename = "*")]
+    pub apps: Vec<AppInfo>,
+}
+
+/// Answer of `GET /v2/apps/{id}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AppSingle {
+    /// The app.
+    pub app: AppInfo,
+}
+
+/// Answer of `GET /v2/apps/{id}/versions` (RAML `VersionList`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VersionList {
+    /// The versions, newest first.
+    pub versions: Vec<String>,
+}

@@ -1,0 +1,39 @@
+//! Answers that say no.
+
+use super::DeploymentRef;
+use serde::{Deserialize, Serialize};
+
+/// Body of every answer with a status from 400 on (RAML `Error`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What is wrong.
+    #[serde(default)]
+    pub message: String,
+    /// Where, and more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Details>,
+    /// The deployments that hold an app, for a 409.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deployments: Vec<DeploymentRef>,
+}
+
+/// Marathon has two forms of details.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Details {
+    /// A parser's text.
+    Text(String),
+    /// Violations, by place.
+    List(Vec<ErrorDetail>),
+}
+
+/// What is wrong at one place (RAML `ErrorDetail`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// Where, as `/container/portMappings(0)/hostPort`; `/` for the whole.
+    #[serde(default)]
+    pub path: String,
+    /// What.
+    #[serde(default)]
+    pub errors: Vec<String>,
+}

@@ -1,0 +1,94 @@
+//! What the server says of itself.
+
+use serde::{Deserialize, Serialize};
+
+/// Answer of `GET /v2/info` (RAML `MarathonInfo`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Info {
+    /// Always `marathon`: clients look for it.
+    pub name: String,
+    /// The version of Marathon whose API this is.
+    pub version: String,
+    /// What it really is: `ekiden 0.1.0`.
+    pub buildref: String,
+    /// Whether there is a leader.
+    pub elected: bool,
+    /// The leader, `host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<String>,
+    /// The cluster's id.
+    #[serde(default, rename = "frameworkId", skip_serializing_if = "Option::is_none")]
+    pub framework_id: Option<String>,
+    /// As much of Marathon's configuration as has a meaning here.
+    pub marathon_config: MarathonConfig,
+    /// Names of a part that Ekiden does not have; empty where clients insist on a text.
+    pub zookeeper_config: ZooKeeperConfig,
+    /// Where the API listens.
+    pub http_config: HttpConfig,
+}
+
+/// As much of Marathon's configuration as has a meaning here (RAML `MarathonConfig`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarathonConfig {
+    /// `ekiden`.
+    pub framework_name: String,
+    /// Whether other members stand by.
+    pub ha: bool,
+    /// Instances survive the control plane.
+    pub checkpoint: bool,
+    /// This member's host.
+    pub hostname: String,
+    /// Lowest service port chosen.
+    pub local_port_min: u16,
+    /// The service port after the highest chosen.
+    pub local_port_max: u16,
+    /// Always empty.
+    pub executor: String,
+    /// Always empty.
+    pub features: Vec<String>,
+    /// Always empty: there is no Mesos.
+    pub master: String,
+    /// Always `*`.
+    pub mesos_role: String,
+    /// Where the web UI is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webui_url: Option<String>,
+}
+
+/// Ekiden has no ZooKeeper (RAML `ZooKeeperConfig`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZooKeeperConfig {
+    /// Always empty.
+    pub zk: String,
+    /// How many versions of an app are kept.
+    pub zk_max_versions: u32,
+    /// Always 0.
+    pub zk_connection_timeout: u32,
+    /// Always 0.
+    pub zk_session_timeout: u32,
+    /// Always 0.
+    pub zk_timeout: u32,
+}
+
+/// Where the API listens (RAML `HttpConfig`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpConfig {
+    /// HTTP.
+    pub http_port: u16,
+    /// HTTPS; 0: none.
+    pub https_port: u16,
+}
+
+/// Answer of `GET /v2/leader` (RAML `LeaderInfo`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaderInfo {
+    /// `host:port`.
+    pub leader: String,
+}
+
+/// A sentence (RAML `Message`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The sentence.
+    pub message: String,
+}

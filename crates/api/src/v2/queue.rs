@@ -1,0 +1,70 @@
+//! The launch queue: apps that miss instances, and why.
+
+use super::{App, Number};
+use serde::{Deserialize, Serialize};
+
+/// Answer of `GET /v2/queue` (RAML `Queue`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Queue {
+    /// The apps that miss instances.
+    pub queue: Vec<QueueItem>,
+}
+
+/// An app that misses instances (RAML `QueueApp`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueItem {
+    /// The app.
+    pub app: App,
+    /// How many it misses.
+    pub count: u32,
+    /// How long its launches wait after failures.
+    pub delay: Delay,
+    /// Since when it waits.
+    pub since: String,
+    /// What the nodes said.
+    pub processed_offers_summary: ProcessedOffersSummary,
+    /// Marathon's last offers, where asked for; Ekiden has none, `GET /v3/apps/{id}/explain` says more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_unused_offers: Option<Vec<()>>,
+}
+
+/// A launch delay (RAML `QueueDelay`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delay {
+    /// So long no launch is tried, seconds.
+    pub time_left_seconds: u64,
+    /// Whether launches are tried now.
+    pub overdue: bool,
+}
+
+/// What the nodes said (RAML `ProcessedOffersSummary`); a node counts as an offer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessedOffersSummary {
+    /// Nodes looked at.
+    pub processed_offers_count: Number,
+    /// Nodes that did not do.
+    pub unused_offers_count: Number,
+    /// When one did not do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_unused_offer_at: Option<String>,
+    /// Reasons, in the order in which they are looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reject_summary_last_offers: Option<Vec<DeclinedOfferStep>>,
+    /// The same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reject_summary_launch_attempt: Option<Vec<DeclinedOfferStep>>,
+}
+
+/// One reason (RAML `DeclinedOfferStep`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclinedOfferStep {
+    /// Marathon's name for it.
+    pub reason: String,
+    /// Nodes that failed here.
+    pub declined: u32,
+    /// Nodes that came so far.
+    pub processed: u32,
+}

@@ -1,0 +1,173 @@
+//! Ekiden's own types: what Marathon's `/v2` cannot say.
+
+use crate::v2::{DeclinedOfferStep, Number, Task};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Answer of `GET /v3/nodes`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NodeList {
+    /// The nodes, by name.
+    pub nodes: Vec<Node>,
+}
+
+/// A machine that runs instances.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Where its instances' ports are reached.
+    pub address: String,
+    /// `ready`, `degraded` or `lost`.
+    pub status: String,
+    /// Why it is degraded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_since: Option<String>,
+    /// What it offers.
+    pub capacity: Resources,
+    /// What its instances hold.
+    pub used: Resources,
+    /// The range of host ports it offers.
+    pub ports: PortRange,
+    /// How many host ports its instances hold.
+    pub used_ports: u32,
+    /// What constraints may name.
+    pub attributes: BTreeMap<String, String>,
+    /// Versions of its agent and its Docker engine.
+    pub versions: BTreeMap<String, String>,
+    /// How many instances it has; also ended ones whose containers were not yet confirmed removed.
+    pub n_instances: u32,
+    /// Its instances; for `GET /v3/nodes/{node}` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Vec<Task>>,
+}
+
+/// An amount of resources, in the units of app definitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Cores.
+    pub cpus: Number,
+    /// MiB of memory.
+    pub mem: Number,
+    /// MiB of disk.
+    pub disk: Number,
+}
+
+/// A range of ports, both ends included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRange {
+    /// The lowest.
+    pub first: u16,
+    /// The highest.
+    pub last: u16,
+}
+
+/// Answer of `GET /v3/deployments`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentList {
+    /// Those under way and those that are remembered, oldest first.
+    pub deployments: Vec<Deployment>,
+}
+
+/// A deployment, also one that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployment {
+    /// Its name.
+    pub id: String,
+    /// The version that the apps move to; also when it was accepted.
+    pub version: String,
+    /// `running`, `succeeded`, `superseded`, `rolledBack` or `cancelled`.
+    pub status: String,
+    /// The deployment that superseded it or rolled it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
+    /// What it changes.
+    pub changes: Vec<Change>,
+    /// What it waits for, in sentences; empty once it has ended.
+    pub waiting: Vec<String>,
+}
+
+/// What a deployment does to one app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// Which app.
+    pub app: String,
+    /// `create`, `remove`, `replace` or `scale`.
+    pub action: String,
+    /// Its version before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Its version after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Whether this part is done.
+    pub settled: bool,
+    /// What runs of the app now; absent once the deployment has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<InstanceCounts>,
+}
+
+/// What runs of an app, old and new.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceCounts {
+    /// How many shall run.
+    pub wanted: u32,
+    /// Those of the wanted version that are on their way.
+    pub new_staged: u32,
+    /// Those of the wanted version that run.
+    pub new_running: u32,
+    /// Those of the wanted version that serve: they run, and are healthy where the app has health checks.
+    pub new_serving: u32,
+    /// Those of older versions that have not ended.
+    pub old: u32,
+    /// Those of older versions that serve.
+    pub old_serving: u32,
+}
+
+/// Answer of `GET /v3/apps/{id}/explain`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// Which app.
+    pub app: String,
+    /// What runs of it.
+    pub instances: InstanceCounts,
+    /// How many instances it misses.
+    pub missing: u32,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Launches are delayed until then, after failures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_until: Option<String>,
+    /// The deployment that changes it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    /// What that one waits for, in sentences.
+    pub waiting: Vec<String>,
+    /// Reasons, in the order in which they are looked at.
+    pub reasons: Vec<DeclinedOfferStep>,
+    /// Each node that does not do.
+    pub nodes: Vec<NodeExplanation>,
+}
+
+/// Why a node does not do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeExplanation {
+    /// Which node.
+    pub node: String,
+    /// The reason's name.
+    pub reason: String,
+    /// What is missing there.
+    pub detail: String,
+}
