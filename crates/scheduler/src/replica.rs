@@ -29,7 +29,7 @@ use crate::log::{self, Disk, Log, Recovered, SnapshotFile, Spare, write_snapshot
 use crate::machine::{Machine, Payload, Unreadable};
 use crate::member::{self, Answer, Input, Member, Output, Refused, Status, Ticket};
 use crate::peers::{Inbox, News, Peers};
-use events::Ring;
+use events::{Ring, Source};
 use side::Side;
 
 /// Inputs that may wait for the thread. Who brings more waits, or is refused.
@@ -102,7 +102,7 @@ pub struct Seen<V> {
 pub struct Handle<M: Machine> {
     inbox: SyncSender<Event<M>>,
     seen: watch::Receiver<Seen<M::View>>,
-    ring: Arc<Ring<M::Event>>,
+    events: Source<M::Event>,
 }
 
 impl<M: Machine> Clone for Handle<M> {
@@ -110,7 +110,7 @@ impl<M: Machine> Clone for Handle<M> {
         Self {
             inbox: self.inbox.clone(),
             seen: self.seen.clone(),
-            ring: Arc::clone(&self.ring),
+            events: self.events.clone(),
         }
     }
 }
@@ -176,7 +176,7 @@ impl<M: Machine> Starting<M> {
             "log opened"
         );
         let member = Member::new(config.member.clone(), recovered, empty)?;
-        let ring = Arc::new(Ring::new(config.events_max, through));
+        let ring = Ring::new(config.events_max, through);
         let (seen, receiver) = watch::channel(Seen {
             status: member.status(),
             applied: through,
@@ -185,7 +185,7 @@ impl<M: Machine> Starting<M> {
         let handle = Handle {
             inbox: self.inbox.clone(),
             seen: receiver,
-            ring: Arc::clone(&ring),
+            events: ring.source(),
         };
         let replica = Replica {
             side: Side::start(Arc::clone(&disk), &self.inbox),
@@ -254,7 +254,7 @@ impl<M: Machine> Handle<M> {
 
     /// Returns what happens from the entry behind `after` on, or from now on.
     pub fn events(&self, after: Option<u64>) -> Events<M::Event> {
-        Events::new(Arc::clone(&self.ring), after)
+        Events::new(self.events.clone(), after)
     }
 
     /// Hands leadership over, if this member leads.
@@ -287,7 +287,7 @@ struct Replica<M: Machine> {
     peers: Peers,
     metrics: Metrics,
     seen: watch::Sender<Seen<M::View>>,
-    ring: Arc<Ring<M::Event>>,
+    ring: Ring<M::Event>,
     answers: HashMap<Ticket, (Instant, oneshot::Sender<Result<Answer<M::Reply>, Refused>>)>,
     readers: HashMap<Ticket, oneshot::Sender<Result<(), Refused>>>,
     next_ticket: u64,

@@ -5,13 +5,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-/// The events of the last entries. One writer, any number of readers at their own pace.
+/// Where the replica puts events. Its readers end with it.
 pub(super) struct Ring<E> {
-    kept: Mutex<Kept<E>>,
+    kept: Arc<Mutex<Kept<E>>>,
     /// The last entry whose events are in.
     through: watch::Sender<u64>,
 }
 
+/// Where readers start from.
+pub(super) struct Source<E> {
+    kept: Arc<Mutex<Kept<E>>>,
+    through: watch::Receiver<u64>,
+}
+
+/// The events of the last entries. One writer, any number of readers at their own pace.
 struct Kept<E> {
     events: VecDeque<(u64, E)>,
     /// Events of entries up to here are no longer kept.
@@ -22,13 +29,21 @@ struct Kept<E> {
 impl<E: Clone> Ring<E> {
     /// Returns an empty ring behind entry `floor`.
     pub(super) fn new(max: usize, floor: u64) -> Self {
+        let kept = Kept {
+            events: VecDeque::new(),
+            floor,
+            max,
+        };
         Self {
-            kept: Mutex::new(Kept {
-                events: VecDeque::new(),
-                floor,
-                max,
-            }),
+            kept: Arc::new(Mutex::new(kept)),
             through: watch::channel(floor).0,
+        }
+    }
+
+    pub(super) fn source(&self) -> Source<E> {
+        Source {
+            kept: Arc::clone(&self.kept),
+            through: self.through.subscribe(),
         }
     }
 
@@ -37,7 +52,7 @@ impl<E: Clone> Ring<E> {
         if replaced.is_none() && events.is_empty() {
             return;
         }
-        let mut kept = self.lock();
+        let mut kept = lock(&self.kept);
         if let Some(index) = replaced {
             kept.events.clear();
             kept.floor = index;
@@ -55,16 +70,20 @@ impl<E: Clone> Ring<E> {
         drop(kept);
         self.through.send_replace(through);
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Kept<E>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+impl<E> Clone for Source<E> {
+    fn clone(&self) -> Self {
+        Self {
+            kept: Arc::clone(&self.kept),
+            through: self.through.clone(),
+        }
     }
 }
 
 /// One reader of events.
 pub struct Events<E> {
-    ring: Arc<Ring<E>>,
-    through: watch::Receiver<u64>,
+    source: Source<E>,
     /// The last entry whose events were read.
     position: u64,
 }
@@ -81,32 +100,27 @@ pub enum Next<E> {
 }
 
 impl<E: Clone> Events<E> {
-    pub(super) fn new(ring: Arc<Ring<E>>, after: Option<u64>) -> Self {
-        let through = ring.through.subscribe();
-        let position = after.unwrap_or(*through.borrow());
-        Self {
-            ring,
-            through,
-            position,
-        }
+    pub(super) fn new(source: Source<E>, after: Option<u64>) -> Self {
+        let position = after.unwrap_or(*source.through.borrow());
+        Self { source, position }
     }
 
     /// Waits for what happens next.
     pub async fn next(&mut self) -> Next<E> {
         loop {
             // Marked as seen before looking, so that nothing falls in between.
-            self.through.borrow_and_update();
+            self.source.through.borrow_and_update();
             if let Some(next) = self.take() {
                 return next;
             }
-            if self.through.changed().await.is_err() {
+            if self.source.through.changed().await.is_err() {
                 return Next::End;
             }
         }
     }
 
     fn take(&mut self) -> Option<Next<E>> {
-        let kept = self.ring.lock();
+        let kept = lock(&self.source.kept);
         if self.position < kept.floor {
             self.position = kept.floor;
             return Some(Next::Gap(kept.floor));
@@ -116,4 +130,8 @@ impl<E: Clone> Events<E> {
         self.position = events.last()?.0;
         Some(Next::Events(events))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
