@@ -50,7 +50,12 @@ impl Machine for State {
         let Read { principal, command } = rmp_serde::from_slice(command).map_err(|it| unreadable(&it))?;
         let entry = Entry { index, time: Timestamp(time), principal: principal.clone(), command };
         let mut reply = State::apply(self, entry);
-        let happened = reply.as_mut().map(|it| std::mem::take(&mut it.events)).unwrap_or_default();
+        let happened = match &mut reply {
+            // A user's answer may show what happened; nobody looks at it in the answers to plans and reports.
+            Ok(applied) if matches!(principal, Principal::User { .. }) => applied.events.clone(),
+            Ok(applied) => std::mem::take(&mut applied.events),
+            Err(_) => Vec::new(),
+        };
         let (time, numbered) = (self.time(), (0u32..).zip(happened));
         let events = numbered.map(|(sequence, event)| Happening {
             sequence,
