@@ -1,0 +1,249 @@
+//! Deployments, watched until they end or until nobody wants to wait any longer.
+
+use crate::error::{Error, Kind, Result};
+use crate::progress::Progress;
+use crate::remote::Request;
+use crate::session::Session;
+use crate::verbs::{Wait, declines_everywhere};
+use api::v2::{AppInfo, AppSingle, Queue};
+use api::v3::{Change, InstanceCounts};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How a deployment ended for us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Every change is as wanted.
+    Succeeded,
+    /// The server gave up, in these words.
+    Failed(String),
+    /// Taken back by this deployment.
+    RolledBack(Option<String>),
+    /// Overtaken by this deployment.
+    Superseded(Option<String>),
+    /// Ended by a user where it stood.
+    Cancelled,
+    /// It goes on: we waited long enough.
+    TimedOut,
+    /// It goes on: no node takes what it wants.
+    CannotPlace,
+    /// It goes on: an instance failed, and we did not want to wait for another.
+    InstanceFailed,
+}
+
+impl Verdict {
+    /// The word for programs.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed(_) => "failed",
+            Self::RolledBack(_) => "rolled_back",
+            Self::Superseded(_) => "superseded",
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "timed_out",
+            Self::CannotPlace => "cannot_place",
+            Self::InstanceFailed => "instance_failed",
+        }
+    }
+
+    /// Whether the deployment itself is still under way.
+    pub(crate) const fn goes_on(&self) -> bool {
+        matches!(self, Self::TimedOut | Self::CannotPlace | Self::InstanceFailed)
+    }
+}
+
+/// A watched deployment's end.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) deployment: String,
+    /// The version that its apps move to.
+    pub(crate) version: String,
+    pub(crate) verdict: Verdict,
+    /// The apps that it changes, and what each came to: `is live  3/3 healthy`.
+    pub(crate) apps: Vec<(String, String)>,
+    /// What it waited for last.
+    pub(crate) reasons: Vec<String>,
+    /// From the first look to the end.
+    pub(crate) took: Duration,
+}
+
+/// Watches deployments until all have ended, or the time is over.
+pub(crate) async fn follow(session: &mut Session<'_>, ids: Vec<String>, wait: &Wait) -> Result<Vec<End>> {
+    let began_at = Instant::now();
+    let began_ms = session.now_ms();
+    let mut progress = Progress::new(session);
+    let mut watched: Vec<Watched> = ids.into_iter().map(Watched::new).collect();
+    let mut look = session.pace().look;
+    loop {
+        session.set_following(watched.iter().filter(|it| it.verdict.is_none()).map(|it| it.id.clone()));
+        for it in watched.iter_mut().filter(|it| it.verdict.is_none()) {
+            it.look(session, wait).await?;
+            it.took = Duration::from_millis(session.now_ms().saturating_sub(began_ms));
+        }
+        if watched.iter().all(|it| it.verdict.is_some()) {
+            break;
+        }
+        let left = wait.timeout.saturating_sub(began_at.elapsed());
+        if left.is_zero() {
+            let queue = queue(session).await;
+            watched.iter_mut().filter(|it| it.verdict.is_none()).for_each(|it| it.give_up(&queue));
+            break;
+        }
+        show(session, &mut progress, &watched);
+        tokio::time::sleep(look.min(left)).await;
+        look = (look + session.pace().look / 8).min(session.pace().look * 4);
+    }
+    // The last state is a line of its own where lines are kept.
+    if !session.draws_in_place() {
+        show(session, &mut progress, &watched);
+    }
+    progress.clear(session);
+    session.set_following([]);
+    Ok(watched.into_iter().map(Watched::end).collect())
+}
+
+fn show(session: &mut Session<'_>, progress: &mut Progress, watched: &[Watched]) {
+    let apps: Vec<&AppSeen> = watched.iter().flat_map(|it| &it.apps).filter(|it| !it.count.is_empty()).collect();
+    let lines: Vec<String> = match apps[..] {
+        [one] => vec![one.count.clone()],
+        _ => apps.iter().map(|it| format!("{}  {}", it.id, it.count)).collect(),
+    };
+    let reasons = watched.iter().flat_map(|it| it.reasons.iter().chain(&it.silent)).cloned().collect::<Vec<_>>();
+    progress.show(session, &lines, &reasons);
+}
+
+async fn queue(session: &Session<'_>) -> Queue {
+    session.ask::<Queue>(Request::get("/v2/queue")).await.map_or_else(|_| Queue::default(), |it| it.0)
+}
+
+/// One deployment under watch.
+struct Watched {
+    id: String,
+    version: String,
+    apps: Vec<AppSeen>,
+    reasons: Vec<String>,
+    /// Why the last look failed, if it did.
+    silent: Option<String>,
+    verdict: Option<Verdict>,
+    took: Duration,
+}
+
+/// An app of a watched deployment, as last seen.
+struct AppSeen {
+    id: String,
+    /// `2/3 healthy`.
+    count: String,
+    /// What it is in the end: `is live`, `is removed`.
+    done: &'static str,
+    /// A failure since the deployment began.
+    failure: Option<String>,
+}
+
+impl Watched {
+    fn new(id: String) -> Self {
+        let (version, silent, verdict) = (String::new(), None, None);
+        Self { id, version, apps: Vec::new(), reasons: Vec::new(), silent, verdict, took: Duration::ZERO }
+    }
+
+    /// Asks how far it is. A cluster that does not answer now, as while it elects a leader, is asked again.
+    async fn look(&mut self, session: &Session<'_>, wait: &Wait) -> Result<()> {
+        match self.try_look(session, wait).await {
+            Ok(()) => self.silent = None,
+            Err(err) if matches!(err.kind, Kind::Unreachable | Kind::Temporary) => self.silent = Some(err.what),
+            Err(err) => return Err(err),
+        }
+        Ok(())
+    }
+
+    async fn try_look(&mut self, session: &Session<'_>, wait: &Wait) -> Result<()> {
+        let request = Request::get(format!("/v3/deployments/{}", self.id));
+        let (seen, _) = session.ask::<api::v3::Deployment>(request).await.map_err(unknown)?;
+        let mut apps = Vec::new();
+        for change in &seen.changes {
+            apps.push(look_at_app(session, change, &seen.version).await?);
+        }
+        self.apps = apps;
+        self.reasons = seen.waiting;
+        self.version = seen.version;
+        self.verdict = verdict(&seen.status, seen.by);
+        if wait.fail_fast && self.verdict.is_none() {
+            if self.apps.iter().any(|it| it.failure.is_some()) {
+                self.verdict = Some(Verdict::InstanceFailed);
+            } else if self.cannot_place(&queue(session).await) {
+                self.verdict = Some(Verdict::CannotPlace);
+            }
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self, queue: &Queue) {
+        self.verdict = Some(if self.cannot_place(queue) { Verdict::CannotPlace } else { Verdict::TimedOut });
+    }
+
+    /// Whether an app of it waits for nothing but a node that takes an instance.
+    fn cannot_place(&self, queue: &Queue) -> bool {
+        let ours = queue.queue.iter().filter(|it| self.apps.iter().any(|app| app.id == it.app.id));
+        ours.filter(|it| it.delay.overdue).any(declines_everywhere)
+    }
+
+    fn end(self) -> End {
+        let verdict = self.verdict.unwrap_or(Verdict::TimedOut);
+        let failures = self.apps.iter().filter_map(|it| it.failure.clone());
+        let failures = failures.filter(|_| self.reasons.is_empty() && verdict.goes_on());
+        let reasons = self.reasons.iter().cloned().chain(failures).chain(self.silent).collect();
+        let apps = self.apps.into_iter().map(|it| {
+            let done = if verdict == Verdict::Succeeded { it.done } else { "" };
+            let gap = if done.is_empty() || it.count.is_empty() { "" } else { "  " };
+            (it.id, format!("{done}{gap}{}", it.count))
+        });
+        let apps = apps.collect();
+        End { deployment: self.id, version: self.version, verdict, apps, reasons, took: self.took }
+    }
+}
+
+fn unknown(err: Error) -> Error {
+    if err.kind == Kind::NotFound { err.hint("`ekiden deployment list --all` shows which are known") } else { err }
+}
+
+/// What a status means; none while the deployment is under way.
+fn verdict(status: &str, by: Option<String>) -> Option<Verdict> {
+    Some(match status {
+        "running" => return None,
+        "succeeded" => Verdict::Succeeded,
+        "rolledBack" => Verdict::RolledBack(by),
+        "superseded" => Verdict::Superseded(by),
+        "cancelled" => Verdict::Cancelled,
+        other => Verdict::Failed(format!("ended: {other}")),
+    })
+}
+
+async fn look_at_app(session: &Session<'_>, change: &Change, version: &str) -> Result<AppSeen> {
+    let found = session.ask_if_there::<AppSingle>(Request::get(format!("/v2/apps{}", change.app))).await?;
+    let id = change.app.clone();
+    let removes = change.to.is_none();
+    let Some((single, _)) = found else {
+        let done = if removes { "is removed" } else { "is gone" };
+        return Ok(AppSeen { id, count: String::new(), done, failure: None });
+    };
+    let info = single.app;
+    if removes {
+        let n = change.instances.map_or(info.tasks_running, |it| it.new_running + it.old);
+        return Ok(AppSeen { id, count: format!("{n} still running"), done: "is removed", failure: None });
+    }
+    let failure = info.last_task_failure.as_ref().filter(|it| it.timestamp.as_str() >= version);
+    let failure = failure.map(|it| format!("last failure on {}: {}", it.host, it.message));
+    let done = if info.app.instances == 0 { "is stopped" } else { "is live" };
+    Ok(AppSeen { id, count: count(&info, change.instances), done, failure })
+}
+
+/// `2/3 healthy`, and how many old ones are still there. Where instances are replaced only new ones count.
+fn count(info: &AppInfo, counts: Option<InstanceCounts>) -> String {
+    let has_checks = !info.app.health_checks.is_empty();
+    let word = if has_checks { "healthy" } else { "running" };
+    let (n, wanted, old) = match counts {
+        Some(it) => (it.new_serving, it.wanted, it.old),
+        None => (if has_checks { info.tasks_healthy } else { info.tasks_running }, info.app.instances, 0),
+    };
+    let old = if old == 0 { String::new() } else { format!(", {old} old") };
+    format!("{n}/{wanted} {word}{old}")
+}

@@ -1,0 +1,57 @@
+//! Everything there is to do: one verb, one file.
+
+mod app;
+mod change;
+mod completions;
+mod deploy;
+mod deployment;
+mod node;
+mod queue;
+mod task;
+mod version;
+
+use crate::error::Result;
+use crate::session::Session;
+
+pub(crate) use change::Wait;
+pub(crate) use queue::declines_everywhere;
+
+/// A verb and its arguments, as typed.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Make apps as their files say: create, update, or leave as they are
+    Deploy(deploy::Deploy),
+    /// Apps: list, show, change
+    #[command(subcommand)]
+    App(app::App),
+    /// Deployments: list, watch, take back
+    #[command(subcommand)]
+    Deployment(deployment::Deployment),
+    /// Tasks, which are the instances of apps
+    #[command(subcommand)]
+    Task(task::Task),
+    /// Nodes: the machines that run instances
+    #[command(subcommand)]
+    Node(node::Node),
+    /// What waits, since when, and why
+    #[command(visible_alias = "waiting")]
+    Queue(queue::Queue),
+    /// Print a script that completes verbs and options in a shell
+    Completions(completions::Completions),
+    /// Print the version of this program, and of the cluster if it answers
+    Version(version::Version),
+}
+
+/// Does it.
+pub(crate) async fn run(verb: &Verb, program: &mut clap::Command, session: &mut Session<'_>) -> Result<()> {
+    match verb {
+        Verb::Deploy(it) => it.run(session).await,
+        Verb::App(it) => it.run(session).await,
+        Verb::Deployment(it) => it.run(session).await,
+        Verb::Task(it) => it.run(session).await,
+        Verb::Node(it) => it.run(session).await,
+        Verb::Queue(it) => it.run(session).await,
+        Verb::Completions(it) => it.run(program, session),
+        Verb::Version(it) => it.run(session).await,
+    }
+}

@@ -1,0 +1,30 @@
+//! `ekiden app remove`.
+
+use crate::error::Result;
+use crate::remote::Request;
+use crate::session::Session;
+use crate::text;
+use crate::verbs::change::{self, Accepted, Wait};
+use api::v2::DeploymentResult;
+use clap::Args;
+
+/// Remove an app and all its instances; deployments of it that are under way end.
+#[derive(Clone, Debug, Args)]
+pub struct Remove {
+    /// The app, such as /demo/web
+    id: String,
+    /// Accepted for compatibility: removing always takes over
+    #[arg(long, hide = true)]
+    force: bool,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+impl Remove {
+    pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
+        session.confirm(&format!("Remove {} and all its instances?", text::app_id(&self.id)))?;
+        let (result, _) = session.ask::<DeploymentResult>(Request::delete(super::path(&self.id))).await?;
+        let accepted = Accepted::new(text::app_id(&self.id), result, "removed");
+        change::finish(session, vec![accepted], &self.wait).await
+    }
+}

@@ -1,0 +1,48 @@
+//! `ekiden app rollback`.
+
+use crate::error::{Error, Kind, Result};
+use crate::remote::Request;
+use crate::session::Session;
+use crate::text;
+use crate::verbs::change::{self, Wait};
+use api::v2::VersionList;
+use clap::Args;
+
+/// Go back to a version from before: to the one before the current, or to the one that is named.
+#[derive(Clone, Debug, Args)]
+pub struct Rollback {
+    /// The app, such as /demo/web
+    id: String,
+    /// The version to go back to; `ekiden app versions` lists them
+    #[arg(long, value_name = "VERSION")]
+    to: Option<String>,
+    /// Take over from a deployment under way
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+impl Rollback {
+    pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
+        let version = match &self.to {
+            Some(version) => version.clone(),
+            None => self.previous(session).await?,
+        };
+        session.note(&format!("{}: back to version {version}", text::app_id(&self.id)));
+        let body = serde_json::json!({ "version": version }).to_string();
+        let put = change::put(session, &self.id, body, "rolled back", |it| it.with_flag("force", self.force));
+        let accepted = put.await?;
+        change::finish(session, vec![accepted], &self.wait).await
+    }
+
+    async fn previous(&self, session: &Session<'_>) -> Result<String> {
+        let (info, _) = super::fetch(session, &self.id).await?;
+        let request = Request::get(format!("{}/versions", super::path(&self.id)));
+        let (list, _) = session.ask::<VersionList>(request).await?;
+        // Versions are moments in one form: as texts they sort by age.
+        let before = list.versions.into_iter().filter(|it| *it < info.app.version).max();
+        before
+            .ok_or_else(|| Error::new(Kind::NotFound, format!("{} has no version before the current one", info.app.id)))
+    }
+}

@@ -1,0 +1,33 @@
+//! `ekiden app start`.
+
+use super::scale;
+use crate::error::Result;
+use crate::session::Session;
+use crate::verbs::change::Wait;
+use clap::Args;
+
+/// Start a stopped app; one with instances is left as it is.
+#[derive(Clone, Debug, Args)]
+pub struct Start {
+    /// The app, such as /demo/web
+    id: String,
+    /// How many instances shall run
+    #[arg(default_value_t = 1)]
+    instances: u32,
+    /// Take over from a deployment under way
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+impl Start {
+    pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
+        let (info, _) = super::fetch(session, &self.id).await?;
+        if info.app.instances > 0 {
+            session.note(&format!("{} has {} instances already: unchanged", info.app.id, info.app.instances));
+            return Ok(());
+        }
+        scale::to(session, &self.id, self.instances, self.force, &self.wait).await
+    }
+}

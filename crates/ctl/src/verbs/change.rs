@@ -1,0 +1,187 @@
+//! What all verbs that change apps share: sending the change, and following its deployment.
+
+use crate::error::{Error, Kind, Result};
+use crate::follow::{self, End, Verdict};
+use crate::remote::Request;
+use crate::session::Session;
+use crate::table::Tone;
+use crate::text;
+use api::v2::{AppSingle, DeploymentResult};
+use clap::Args;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How to wait for a deployment's end.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Wait {
+    /// Wait until the deployment has ended, and show how far it is
+    #[arg(id = "wait", short, long)]
+    pub(crate) is_wanted: bool,
+    /// Wait so long at most; the deployment itself goes on
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = text::parse_duration)]
+    pub(crate) timeout: Duration,
+    /// Do not wait for better times: end as soon as an instance fails or no node takes one
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+}
+
+/// A change that the cluster has accepted.
+#[derive(Clone, Debug)]
+pub(crate) struct Accepted {
+    /// The app, with its leading slash.
+    pub(crate) app: String,
+    /// The deployment that carries it out.
+    pub(crate) deployment: String,
+    /// The version that the app moves to.
+    pub(crate) version: String,
+    /// What was done, as a participle; [`UNCHANGED`] where there was nothing to do.
+    pub(crate) did: &'static str,
+}
+
+/// The app was already as wanted.
+pub(crate) const UNCHANGED: &str = "unchanged";
+
+impl Accepted {
+    pub(crate) fn new(app: String, result: DeploymentResult, did: &'static str) -> Self {
+        Self { app, deployment: result.deployment_id, version: result.version, did }
+    }
+
+    fn is_unchanged(&self) -> bool {
+        self.did == UNCHANGED
+    }
+}
+
+/// Changes some fields of an app that is there.
+pub(crate) async fn put(
+    session: &Session<'_>,
+    id: &str,
+    body: impl Into<String>,
+    did: &'static str,
+    refine: impl FnOnce(Request) -> Request,
+) -> Result<Accepted> {
+    let path = format!("/v2/apps{}", text::app_id(id));
+    let (before, _) = session.ask::<AppSingle>(Request::get(&path)).await?;
+    let (result, _) = session.ask::<DeploymentResult>(refine(Request::put(path, body))).await?;
+    let did = if result.version == before.app.app.version { UNCHANGED } else { did };
+    Ok(Accepted::new(before.app.app.id, result, did))
+}
+
+/// Says what was accepted and, where that is wanted, waits for its end.
+pub(crate) async fn finish(session: &mut Session<'_>, accepted: Vec<Accepted>, wait: &Wait) -> Result<()> {
+    session.tell_remarks();
+    for it in &accepted {
+        session.note(&format!("{}  {}", it.app, it.did));
+    }
+    let mut ids: Vec<String> =
+        accepted.iter().filter(|it| !it.is_unchanged()).map(|it| it.deployment.clone()).collect();
+    ids.dedup();
+    if wait.is_wanted {
+        let ends = follow::follow(session, ids, wait).await?;
+        return conclude(session, &accepted, &ends, wait);
+    }
+    if session.is_json() {
+        let result = if ids.is_empty() { UNCHANGED } else { "started" };
+        return session.json(&result_json(result, 0, None, &accepted, |_| "started"));
+    }
+    for id in &ids {
+        session.data(&format!("{}\n", text::line(id)))?;
+    }
+    if let Some(id) = ids.first() {
+        session.note(&format!("`ekiden deployment watch {id}` follows it"));
+    }
+    Ok(())
+}
+
+/// Says how the deployments ended; the first that did not end well decides the exit code.
+pub(crate) fn conclude(session: &mut Session<'_>, accepted: &[Accepted], ends: &[End], wait: &Wait) -> Result<()> {
+    let is_unchanged = |app: &str| accepted.iter().any(|it| it.app == app && it.is_unchanged());
+    for end in ends.iter().filter(|it| it.verdict == Verdict::Succeeded) {
+        let took = text::duration(end.took);
+        for (app, came_to) in end.apps.iter().filter(|it| !is_unchanged(&it.0)) {
+            session.note_toned("✓ ", Tone::Good, &format!("{app} {came_to}  {took}"));
+        }
+    }
+    let failed = ends.iter().find(|it| it.verdict != Verdict::Succeeded);
+    let failure = failed.map(|it| failure(it, wait));
+    if session.is_json() {
+        let word = match failed {
+            Some(end) => end.verdict.word(),
+            None if ends.is_empty() => UNCHANGED,
+            None => Verdict::Succeeded.word(),
+        };
+        let code = failure.as_ref().map_or(0, |it| it.kind.code());
+        let took = ends.iter().map(|it| it.took).max();
+        let of = |it: &Accepted| {
+            let end = ends.iter().find(|end| end.deployment == it.deployment);
+            end.map_or(UNCHANGED, |end| end.verdict.word())
+        };
+        let json = result_json(word, code, took, accepted, of);
+        session.json(&json)?;
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+fn result_json(
+    result: &str,
+    exit_code: u8,
+    took: Option<Duration>,
+    accepted: &[Accepted],
+    of: impl Fn(&Accepted) -> &'static str,
+) -> Value {
+    let changes = accepted.iter().map(|it| {
+        json!({
+            "app": it.app,
+            "change": it.did,
+            "version": it.version,
+            "deploymentId": it.deployment,
+            "result": if it.is_unchanged() { UNCHANGED } else { of(it) },
+        })
+    });
+    let changes: Vec<_> = changes.collect();
+    let mut json = json!({ "kind": "Result/v1", "result": result, "exitCode": exit_code, "changes": changes });
+    if let Some(took) = took {
+        json["seconds"] = json!((took.as_millis() as f64) / 1000.0);
+    }
+    json
+}
+
+fn failure(end: &End, wait: &Wait) -> Error {
+    let apps: Vec<_> = end.apps.iter().map(|it| it.0.as_str()).collect();
+    let app = if apps.is_empty() { format!("deployment {}", end.deployment) } else { apps.join(", ") };
+    let id = &end.deployment;
+    let err = match &end.verdict {
+        // Never asked for.
+        Verdict::Succeeded => Error::new(Kind::Unexpected, format!("{app} is done")),
+        Verdict::TimedOut => {
+            let waited = text::duration(wait.timeout);
+            Error::new(Kind::TimedOut, format!("{app} is not done after {waited}; the deployment goes on"))
+        }
+        Verdict::CannotPlace => {
+            let what = format!("{app}: no node takes what is wanted; the deployment goes on and waits for room");
+            Error::new(Kind::CannotPlace, what)
+        }
+        Verdict::InstanceFailed => {
+            Error::new(Kind::Failed, format!("{app}: an instance failed; the deployment goes on and tries again"))
+        }
+        Verdict::Failed(how) => Error::new(Kind::Failed, format!("{app}: the deployment {how}")),
+        Verdict::RolledBack(by) => {
+            Error::new(Kind::RolledBack, format!("{app}: the deployment was rolled back")).detail(by_line(by.as_ref()))
+        }
+        Verdict::Superseded(by) => {
+            Error::new(Kind::Overtaken, format!("{app}: a newer deployment took over")).detail(by_line(by.as_ref()))
+        }
+        Verdict::Cancelled => Error::new(Kind::Overtaken, format!("{app}: the deployment was cancelled"))
+            .detail("what it had done by then stays"),
+    };
+    if !end.verdict.goes_on() {
+        return err;
+    }
+    let last = end.apps.iter().map(|(app, count)| format!("last seen: {app} {count}"));
+    let why = end.reasons.iter().map(|it| format!("why: {it}"));
+    let hint = format!("`ekiden deployment watch {id}` follows it, `ekiden deployment rollback {id}` takes it back");
+    last.chain(why).fold(err, Error::detail).hint(hint)
+}
+
+fn by_line(by: Option<&String>) -> String {
+    by.map_or_else(|| "by a deployment that is no longer known".to_owned(), |it| format!("by deployment {it}"))
+}

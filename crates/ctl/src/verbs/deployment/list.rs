@@ -1,0 +1,55 @@
+//! `ekiden deployment list`.
+
+use super::RUNNING;
+use crate::error::Result;
+use crate::remote::Request;
+use crate::session::Session;
+use crate::table::{Cell, Table, Tone};
+use crate::text;
+use api::v3;
+use clap::Args;
+use serde_json::Value;
+
+/// List deployments under way.
+#[derive(Clone, Debug, Args)]
+pub struct List {
+    /// Only those that change this app
+    app: Option<String>,
+    /// Also those that have ended
+    #[arg(short, long)]
+    all: bool,
+}
+
+impl List {
+    pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
+        let (list, value) = session.ask::<v3::DeploymentList>(Request::get("/v3/deployments")).await?;
+        let app = self.app.as_ref().map(|it| text::app_id(it));
+        let changes = |it: &v3::Deployment| app.as_ref().is_none_or(|app| it.changes.iter().any(|it| it.app == *app));
+        let wanted = |it: &v3::Deployment| (self.all || it.status == RUNNING) && changes(it);
+        if session.is_json() {
+            let all = value["deployments"].as_array().into_iter().flatten().zip(&list.deployments);
+            let all: Vec<&Value> = all.filter(|(_, it)| wanted(it)).map(|(value, _)| value).collect();
+            return session.json(&all);
+        }
+        let mut table = Table::new(&["ID", "STATUS", "AGE", "CHANGES"]);
+        for it in list.deployments.iter().filter(|it| wanted(it)) {
+            table.row(row(it, session.now_ms()));
+        }
+        session.table(&table, "There are no deployments under way; --all lists those that have ended.")
+    }
+}
+
+fn row(it: &v3::Deployment, now_ms: u64) -> Vec<Cell> {
+    let tone = match it.status.as_str() {
+        RUNNING => Tone::Busy,
+        "succeeded" => Tone::Good,
+        _ => Tone::Bad,
+    };
+    let changes: Vec<_> = it.changes.iter().map(|it| format!("{} {}", it.action, it.app)).collect();
+    vec![
+        (&it.id).into(),
+        Cell::toned(&it.status, tone),
+        Cell::right(text::age(now_ms, &it.version)),
+        changes.join(", ").into(),
+    ]
+}

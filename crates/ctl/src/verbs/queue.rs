@@ -1,0 +1,92 @@
+//! `ekiden queue`.
+
+use crate::error::Result;
+use crate::remote::Request;
+use crate::session::Session;
+use crate::table::{Cell, Table, Tone};
+use crate::text;
+use api::v2::{Queue as List, QueueItem};
+use clap::Args;
+use std::fmt::Write as _;
+
+/// What waits, since when, and why.
+#[derive(Clone, Debug, Args)]
+pub struct Queue {
+    /// Only this app, with what each node says
+    app: Option<String>,
+}
+
+impl Queue {
+    pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
+        let (list, value) = session.ask::<List>(Request::get("/v2/queue")).await?;
+        let wanted = self.app.as_ref().map(|it| text::app_id(it));
+        let is_wanted = |id: &str| wanted.as_ref().is_none_or(|it| it == id);
+        if session.is_json() {
+            let items = value["queue"].as_array().into_iter().flatten();
+            let items: Vec<_> = items.filter(|it| is_wanted(it["app"]["id"].as_str().unwrap_or_default())).collect();
+            return session.json(&items);
+        }
+        let items: Vec<_> = list.queue.iter().filter(|it| is_wanted(&it.app.id)).collect();
+        let mut table = Table::new(&["APP", "MISSING", "SINCE", "DELAY", "REASON"]);
+        for item in &items {
+            table.row(row(item, session.now_ms()));
+        }
+        session.table(&table, "Nothing waits.")?;
+        for item in items {
+            let details = details(session, &item.app.id).await?;
+            session.data(&details)?;
+        }
+        Ok(())
+    }
+}
+
+fn row(item: &QueueItem, now_ms: u64) -> Vec<Cell> {
+    let delay = if item.delay.overdue { "-".to_owned() } else { format!("{} s", item.delay.time_left_seconds) };
+    vec![
+        (&item.app.id).into(),
+        Cell::right(item.count.to_string()),
+        text::age(now_ms, &item.since).into(),
+        delay.into(),
+        Cell::toned(reason(item), Tone::Busy),
+    ]
+}
+
+/// The reason that most nodes give, and how many.
+fn reason(item: &QueueItem) -> String {
+    if !item.delay.overdue {
+        return "delayed after failures".to_owned();
+    }
+    let nodes = item.processed_offers_summary.processed_offers_count.0;
+    if nodes == 0.0 {
+        return "there is no node".to_owned();
+    }
+    let steps = item.processed_offers_summary.reject_summary_last_offers.iter().flatten();
+    match steps.filter(|it| it.declined > 0).max_by_key(|it| it.declined) {
+        Some(it) if declines_everywhere(item) => format!("{} on {} of {nodes} nodes", it.reason, it.declined),
+        _ => "on its way".to_owned(),
+    }
+}
+
+/// What each node says.
+async fn details(session: &Session<'_>, app: &str) -> Result<String> {
+    let request = Request::get(format!("/v3/apps{app}/explain"));
+    let Some((explained, _)) = session.ask_if_there::<api::v3::Explanation>(request).await? else {
+        return Ok(String::new());
+    };
+    let mut text = format!("\n{}\n", text::line(app));
+    for it in &explained.waiting {
+        writeln!(text, "  {}", text::line(it)).expect("a String takes all");
+    }
+    for it in &explained.nodes {
+        let (node, reason) = (text::line(&it.node), text::line(&it.reason));
+        writeln!(text, "  {node}: {reason}: {}", text::line(&it.detail)).expect("a String takes all");
+    }
+    Ok(text)
+}
+
+/// Whether no node takes an instance.
+pub(crate) fn declines_everywhere(item: &QueueItem) -> bool {
+    let summary = &item.processed_offers_summary;
+    let declined: u32 = summary.reject_summary_last_offers.iter().flatten().map(|it| it.declined).sum();
+    f64::from(declined) >= summary.processed_offers_count.0
+}

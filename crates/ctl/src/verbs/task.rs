@@ -1,0 +1,84 @@
+//! `ekiden task`: tasks, which are the instances of apps.
+
+mod kill;
+mod list;
+
+use crate::error::Result;
+use crate::session::Session;
+use crate::table::{Cell, Table, Tone};
+use crate::text;
+use api::v2;
+use clap::Subcommand;
+use serde_json::Value;
+
+/// What is to be done with tasks.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Task {
+    /// List tasks
+    #[command(alias = "ls")]
+    List(list::List),
+    /// Kill tasks; others take their places
+    Kill(kill::Kill),
+}
+
+impl Task {
+    pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
+        match self {
+            Self::List(it) => it.run(session).await,
+            Self::Kill(it) => it.run(session).await,
+        }
+    }
+}
+
+/// Tasks as a table.
+pub(super) fn table(session: &Session<'_>, tasks: &[v2::Task]) -> Table {
+    let mut table = Table::new(&["ID", "APP", "NODE", "PORTS", "STATE", "HEALTH", "VERSION", "AGE"]);
+    for task in tasks {
+        let (health, tone) = health(task);
+        let ports: Vec<_> = task.ports.iter().map(u16::to_string).collect();
+        let since = task.started_at.as_ref().or(task.staged_at.as_ref());
+        table.row(vec![
+            if session.is_wide() { task.id.as_str() } else { short_id(&task.id) }.into(),
+            (&task.app_id).into(),
+            (&task.host).into(),
+            if ports.is_empty() { "-".to_owned() } else { ports.join(",") }.into(),
+            state(&task.state).into(),
+            Cell::toned(health, tone),
+            Cell::toned(session.moment(task.version.as_deref().unwrap_or("-")), Tone::Muted),
+            Cell::toned(since.map_or_else(|| "-".to_owned(), |it| text::age(session.now_ms(), it)), Tone::Muted),
+        ]);
+    }
+    table
+}
+
+/// The end of a task's id, which is enough to tell it from others, and which `task kill` accepts.
+pub(super) fn short_id(id: &str) -> &str {
+    id.rsplit_once('-').map_or(id, |(_, end)| end)
+}
+
+/// `TASK_RUNNING` as people say it.
+fn state(state: &str) -> String {
+    let word = state.strip_prefix("TASK_").unwrap_or(state).to_lowercase();
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+fn health(task: &v2::Task) -> (&'static str, Tone) {
+    match task.health_check_results.as_deref() {
+        None | Some([]) => ("-", Tone::Muted),
+        Some(results) if results.iter().all(|it| it.alive) => ("healthy", Tone::Good),
+        Some(_) => ("unhealthy", Tone::Bad),
+    }
+}
+
+/// Prints which tasks were killed.
+pub(super) fn report_killed(session: &mut Session<'_>, killed: &v2::TaskList, value: &Value) -> Result<()> {
+    if session.is_json() {
+        return session.json(&value["tasks"]);
+    }
+    for task in &killed.tasks {
+        session.data(&format!("{}\n", text::line(&task.id)))?;
+    }
+    session.note(&format!("killed {}", text::count(killed.tasks.len(), "instance")));
+    Ok(())
+}
