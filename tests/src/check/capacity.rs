@@ -1,0 +1,79 @@
+//! Capacity: no node has more on it than it offers, and no host port has two holders; in the books, where an instance
+//! counts until its container is confirmed removed, and on the machines themselves.
+
+use super::{Check, Did, Fact};
+use crate::sim::docker::{Engine, Trouble};
+use cluster::{InstanceId, Resources, State};
+use std::collections::BTreeMap;
+
+/// Adds up.
+#[derive(Default)]
+pub(super) struct Capacity;
+
+impl Check for Capacity {
+    fn name(&self) -> &'static str {
+        "capacity"
+    }
+
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::Applied { first: true, taken, .. } => books(&taken.after),
+            Fact::Docker { node, did, engine } => {
+                if let Did::Refused(name, _, Trouble::PortTaken(port)) = did {
+                    return Err(format!("{node}: {name} got host port {port}, which another container has"));
+                }
+                machine(engine).map_err(|how| format!("{node}: {how} after {did:?}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn books(state: &State) -> Result<(), String> {
+    let mut sums: BTreeMap<&cluster::NodeId, (Resources, BTreeMap<u16, InstanceId>)> = BTreeMap::new();
+    for instance in state.instances() {
+        let (sum, ports) = sums.entry(&instance.node).or_default();
+        *sum = add(*sum, instance.resources);
+        for port in &instance.ports {
+            if let Some(other) = ports.insert(*port, instance.id) {
+                return Err(format!("{}: port {port} is held by {other} and {}", instance.node, instance.id));
+            }
+        }
+    }
+    for (id, (sum, _)) in sums {
+        let capacity = state.node(id).ok_or_else(|| format!("{id}: instances on an unknown node"))?;
+        let capacity = capacity.description.capacity;
+        if exceeds(sum, capacity) {
+            return Err(format!("{id}: its instances hold {sum:?} of {capacity:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn machine(engine: &Engine) -> Result<(), String> {
+    let mut sum = Resources::default();
+    let mut ports = BTreeMap::new();
+    for (name, container) in &engine.containers {
+        sum = add(sum, container.resources);
+        for port in &container.ports {
+            if let Some(other) = ports.insert(*port, name) {
+                return Err(format!("port {port} is of {other} and of {name}"));
+            }
+        }
+    }
+    if exceeds(sum, engine.capacity) { Err(format!("its containers take {sum:?}")) } else { Ok(()) }
+}
+
+const fn add(a: Resources, b: Resources) -> Resources {
+    Resources {
+        cpu_milli: a.cpu_milli + b.cpu_milli,
+        memory_bytes: a.memory_bytes + b.memory_bytes,
+        disk_bytes: a.disk_bytes + b.disk_bytes,
+    }
+}
+
+const fn exceeds(sum: Resources, capacity: Resources) -> bool {
+    sum.cpu_milli > capacity.cpu_milli
+        || sum.memory_bytes > capacity.memory_bytes
+        || sum.disk_bytes > capacity.disk_bytes
+}

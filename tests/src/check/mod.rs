@@ -1,0 +1,195 @@
+//! What Ekiden promises, one file each, judged from outside.
+//!
+//! A checker sees [`Fact`]s and keeps its own small model; it uses none of the functions it judges. It is believed
+//! because [`crate::mutants`] plants a fault for each and the checker finds it.
+
+mod agreement;
+mod capacity;
+mod durability;
+mod honesty;
+mod monotony;
+mod pace;
+mod progress;
+mod uniqueness;
+
+use crate::sim::docker::{Engine, Trouble};
+use crate::sim::machine::Taken;
+use cluster::{Applied, Command, InstanceId, NodeId, Rejected, State};
+use std::fmt;
+
+/// Something that happened in a world.
+#[derive(Debug)]
+pub enum Fact<'a> {
+    /// A member started with what its disk held.
+    Started {
+        /// Which one.
+        member: u64,
+        /// Its state, as of its last snapshot.
+        state: &'a State,
+    },
+    /// A member applied an entry.
+    Applied {
+        /// Which one.
+        member: u64,
+        /// Whether it is the first one to do so.
+        first: bool,
+        /// The entry and both states.
+        taken: &'a Taken,
+    },
+    /// A member's state was replaced by a snapshot of the leader's.
+    Replaced {
+        /// Which one.
+        member: u64,
+        /// Its new state.
+        state: &'a State,
+    },
+    /// A client asks for something.
+    Asked {
+        /// A name that nobody else has.
+        name: &'a str,
+        /// What it asks for.
+        command: &'a Command,
+    },
+    /// A client got its answer.
+    Answered {
+        /// The name of the question.
+        name: &'a str,
+        /// The answer.
+        answer: &'a Told,
+    },
+    /// An agent took new assignments.
+    Obeyed {
+        /// Where.
+        node: &'a NodeId,
+        /// How new they are.
+        generation: u64,
+    },
+    /// A container engine did as its agent asked, or refused.
+    Docker {
+        /// Where.
+        node: &'a NodeId,
+        /// What.
+        did: Did<'a>,
+        /// The engine after it.
+        engine: &'a Engine,
+    },
+    /// Faults and requests ended long ago. Seen again and again until all is well or time is up.
+    Calm {
+        /// How long ago.
+        since_ms: u64,
+        /// Every member's state.
+        states: &'a [(u64, State)],
+        /// Every node's engine.
+        engines: &'a [(NodeId, Engine)],
+        /// The leader's clock.
+        wall: u64,
+    },
+}
+
+/// What a client was told.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// It is in the log at this index.
+    Done(u64, Result<Applied, Rejected>),
+    /// Nothing was changed.
+    NotDone,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// What an engine did, to a container of this name, made for this instance.
+#[derive(Clone, Copy, Debug)]
+pub enum Did<'a> {
+    /// Made it.
+    Created(&'a str, InstanceId),
+    /// Started it.
+    Started(&'a str, InstanceId),
+    /// Ended it; it ran.
+    Stopped(&'a str, InstanceId),
+    /// Removed it.
+    Removed(&'a str, InstanceId),
+    /// Refused to start it.
+    Refused(&'a str, InstanceId, &'a Trouble),
+}
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which one.
+    pub promise: &'static str,
+    /// How.
+    pub how: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.promise, self.how)
+    }
+}
+
+/// One promise.
+trait Check {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// Looks at a fact; an error says how the promise was broken.
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String>;
+}
+
+/// All promises, and what they know of one world.
+pub struct Checks {
+    checks: Vec<Box<dyn Check>>,
+    violation: Option<Violation>,
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Checks {
+    /// All of them, at the start of a world.
+    pub fn new() -> Self {
+        let checks: Vec<Box<dyn Check>> = vec![
+            Box::<agreement::Agreement>::default(),
+            Box::<durability::Durability>::default(),
+            Box::<capacity::Capacity>::default(),
+            Box::<uniqueness::Uniqueness>::default(),
+            Box::<pace::Pace>::default(),
+            Box::<monotony::Monotony>::default(),
+            Box::<honesty::Honesty>::default(),
+            Box::<progress::Progress>::default(),
+        ];
+        Self { checks, violation: None }
+    }
+
+    /// Shows a fact to all.
+    pub fn see(&mut self, fact: &Fact<'_>) {
+        for check in &mut self.checks {
+            if self.violation.is_none()
+                && let Err(how) = check.see(fact)
+            {
+                self.violation = Some(Violation { promise: check.name(), how });
+            }
+        }
+    }
+
+    /// Shows that all is calm; whether every promise that needs time is kept by now.
+    pub fn at_rest(&mut self, fact: &Fact<'_>) -> Result<(), Violation> {
+        for check in &mut self.checks {
+            check.see(fact).map_err(|how| Violation { promise: check.name(), how })?;
+        }
+        Ok(())
+    }
+
+    /// Takes note of a fault that no checker can see: a part of the system gave up.
+    pub fn fail(&mut self, promise: &'static str, how: String) {
+        self.violation.get_or_insert(Violation { promise, how });
+    }
+
+    /// The first broken promise.
+    pub const fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+}

@@ -1,0 +1,108 @@
+//! Pace: an update never goes below its minimum health by its own doing, and never above its maximum.
+
+use super::{Check, Fact};
+use crate::sim::machine::Taken;
+use cluster::{App, Command, Condition, Event, Goal, Health, Instance, NodeStatus, State, StopReason};
+use std::collections::BTreeSet;
+
+/// Counts before and after each executed plan.
+#[derive(Default)]
+pub(super) struct Pace;
+
+impl Check for Pace {
+    fn name(&self) -> &'static str {
+        "pace"
+    }
+
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::Applied { first: true, taken, .. } if matches!(taken.entry.command, Command::Execute { .. }) => {
+                let events = taken.result.as_ref().map(|it| it.events.as_slice()).unwrap_or_default();
+                let mut touched = BTreeSet::new();
+                for event in events {
+                    if let Event::InstanceLaunched { instance } | Event::InstanceStopping { instance } = event {
+                        touched.insert(instance.app.clone());
+                    }
+                }
+                touched.iter().filter_map(|it| taken.before.app(it)).try_for_each(|app| judge(taken, app, events))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn judge(taken: &Taken, app: &App, events: &[Event]) -> Result<(), String> {
+    if app.removing {
+        return Ok(());
+    }
+    let (n, upgrade) = (u64::from(app.current.spec.instances), app.current.spec.policy.upgrade);
+    let floor = (n * u64::from(upgrade.min_health_ppm)).div_ceil(1_000_000);
+    let ceiling = n + n * u64::from(upgrade.max_over_ppm) / 1_000_000;
+    // Where nothing could move, one more is allowed.
+    let ceiling = if ceiling <= floor { floor + 1 } else { ceiling };
+
+    let mut launched = 0;
+    let mut spared = 0;
+    for event in events {
+        match event {
+            Event::InstanceLaunched { instance } if instance.app == app.id => launched += 1,
+            Event::InstanceStopping { instance } if instance.app == app.id && is_voluntary(instance) => {
+                let was = taken.before.instance(instance.id);
+                spared += u64::from(was.is_some_and(|it| serves(&taken.before, app, it)));
+            }
+            _ => {}
+        }
+    }
+    let of_app = |state: &State, which: &dyn Fn(&State, &Instance) -> bool| {
+        state.instances().filter(|it| it.app == app.id && which(state, it)).count() as u64
+    };
+    let serving = of_app(&taken.after, &|state, it| serves(state, app, it));
+    if spared > 0 && serving < floor {
+        return Err(format!(
+            "{}: {spared} serving instances were stopped by choice, {serving} are left of at least {floor}",
+            app.id
+        ));
+    }
+    if launched == 0 {
+        return Ok(());
+    }
+    let wanted = of_app(&taken.after, &|state, it| {
+        it.goal == Goal::Run && !has_ended(it) && !is_lost(state, it) && is_new(app, it)
+    });
+    if wanted > n {
+        return Err(format!("{}: {launched} were launched, {wanted} are there of {n} wanted", app.id));
+    }
+    let is_there = |state: &State, it: &Instance| !has_ended(it) && !is_lost(state, it);
+    let replaces = app.deployment.is_some()
+        && taken.after.instances().any(|it| it.app == app.id && is_there(&taken.after, it) && !is_new(app, it));
+    let total = of_app(&taken.after, &is_there);
+    if replaces && total > ceiling {
+        return Err(format!("{}: {launched} were launched, {total} exist of at most {ceiling}", app.id));
+    }
+    Ok(())
+}
+
+/// Whether nothing forced the stop.
+const fn is_voluntary(instance: &Instance) -> bool {
+    matches!(instance.goal, Goal::Stop(StopReason::Replaced | StopReason::Surplus | StopReason::Killed))
+}
+
+fn serves(state: &State, app: &App, instance: &Instance) -> bool {
+    let checked = !app.current.spec.policy.health_checks.is_empty();
+    instance.goal == Goal::Run
+        && instance.condition == Condition::Running
+        && (!checked || instance.health == Health::Healthy)
+        && !is_lost(state, instance)
+}
+
+fn is_new(app: &App, instance: &Instance) -> bool {
+    instance.run == app.current.run
+}
+
+const fn has_ended(instance: &Instance) -> bool {
+    matches!(instance.condition, Condition::Ended(_))
+}
+
+fn is_lost(state: &State, instance: &Instance) -> bool {
+    state.node(&instance.node).is_none_or(|it| matches!(it.status, NodeStatus::Lost { .. }))
+}

@@ -1,0 +1,172 @@
+//! Progress: once faults have ended, everything wanted is there, healthy, and nothing else; every deployment has
+//! ended; and what cannot be there has a reason that is told.
+
+use super::{Check, Fact};
+use crate::sim::docker::{Daemon, Engine, Phase};
+use cluster::{
+    App, Condition, Goal, Health, Instance, Node, NodeId, NodeStatus, Operator, Resources, State, Timestamp,
+    WantedHostPort, explain,
+};
+
+/// Compares what was asked for with what runs.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// The log's end when all was well, and for how long it has been.
+    rest: Option<(u64, u64)>,
+}
+
+/// All must be quiet for so long.
+const REST_MS: u64 = 8_000;
+
+impl Check for Progress {
+    fn name(&self) -> &'static str {
+        "progress"
+    }
+
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let Fact::Calm { since_ms, states, engines, wall } = fact else { return Ok(()) };
+        let Some((_, state)) = states.first() else { return Err("no member is there".to_owned()) };
+        if let Some((member, other)) = states.iter().find(|it| it.1.index() != state.index()) {
+            self.rest = None;
+            return Err(format!("member {member} is at {}, another one at {}", other.index(), state.index()));
+        }
+        if let Err(how) = as_wanted(state, engines, Timestamp(*wall)) {
+            self.rest = None;
+            return Err(how);
+        }
+        let troubled = state.apps().any(|it| !is_good(it));
+        let (index, since) = *self.rest.get_or_insert((state.index(), *since_ms));
+        if troubled {
+            // It is tried again and again, as it should be.
+            return Ok(());
+        }
+        if index != state.index() {
+            self.rest = None;
+            return Err(format!("all is as wanted, and still the log grew from {index} to {}", state.index()));
+        }
+        if since_ms - since < REST_MS { Err("all is as wanted, but not long enough".to_owned()) } else { Ok(()) }
+    }
+}
+
+fn as_wanted(state: &State, engines: &[(NodeId, Engine)], wall: Timestamp) -> Result<(), String> {
+    for node in state.nodes() {
+        if node.status != NodeStatus::Ready {
+            return Err(format!("{} is {:?}", node.id(), node.status));
+        }
+    }
+    for app in state.apps() {
+        app_as_wanted(state, app, wall)?;
+    }
+    for deployment in state.deployments().filter(|it| it.is_active()) {
+        let apps = deployment.changes.iter().filter(|it| !it.settled).filter_map(|it| state.app(&it.app));
+        let excused = apps.into_iter().any(|it| !is_good(it) || has_no_room(state, it));
+        if !excused {
+            return Err(format!("deployment {} has not ended: {deployment:?}", deployment.id));
+        }
+        if explain::deployment(state, deployment, wall).is_empty() {
+            return Err(format!("deployment {} waits and gives no reason", deployment.id));
+        }
+    }
+    engines.iter().try_for_each(|(node, engine)| engine_as_wanted(state, node, engine))
+}
+
+fn app_as_wanted(state: &State, app: &App, wall: Timestamp) -> Result<(), String> {
+    if app.removing {
+        return Err(format!("{} is not removed yet", app.id));
+    }
+    let wanted = app.current.spec.instances as usize;
+    let all: Vec<_> = state.instances().filter(|it| it.app == app.id).collect();
+    let fine = all.iter().filter(|it| is_fine(app, it)).count();
+    if fine == wanted && all.len() == wanted {
+        return Ok(());
+    }
+    let told = explain::app(state, app, wall);
+    let waits = app.deployment.and_then(|it| state.deployment(it));
+    let reasons = waits.map(|it| explain::deployment(state, it, wall)).unwrap_or_default();
+    if !is_good(app) {
+        let trying = all.iter().any(|it| it.goal == Goal::Run);
+        let reason = told.is_some() || !reasons.is_empty() || trying;
+        return if reason { Ok(()) } else { Err(format!("{} is stuck and gives no reason", app.id)) };
+    }
+    if has_no_room(state, app) && all.len() - fine == all.iter().filter(|it| it.run != app.current.run).count() {
+        return if told.is_some() { Ok(()) } else { Err(format!("{} has no room and does not say so", app.id)) };
+    }
+    let all: Vec<_> = all.iter().map(|it| (it.id, &it.goal, &it.condition, it.health, &it.node, it.run)).collect();
+    Err(format!("{}: {fine} of {wanted} are fine, there are {all:?}; {told:?} {reasons:?}", app.id))
+}
+
+fn is_fine(app: &App, it: &Instance) -> bool {
+    let checked = !app.current.spec.policy.health_checks.is_empty();
+    it.goal == Goal::Run
+        && it.condition == Condition::Running
+        && it.run == app.current.run
+        && (!checked || it.health == Health::Healthy)
+}
+
+/// Whether its image lets it ever be as wanted.
+fn is_good(app: &App) -> bool {
+    let image = &app.current.spec.run.image;
+    image.starts_with("web:") || image.starts_with("slow:")
+}
+
+/// Whether no node takes one more of its instances, found out one by one.
+fn has_no_room(state: &State, app: &App) -> bool {
+    state.nodes().all(|node| !takes(state, node, app))
+}
+
+fn takes(state: &State, node: &Node, app: &App) -> bool {
+    let spec = &app.current.spec;
+    let there: Vec<_> = state.instances().filter(|it| it.node == *node.id()).collect();
+    let mut left = node.description.capacity;
+    for it in &there {
+        left = left.minus(&it.resources);
+    }
+    let Resources { cpu_milli, memory_bytes, disk_bytes } = spec.run.resources;
+    let fits = left.cpu_milli >= cpu_milli && left.memory_bytes >= memory_bytes && left.disk_bytes >= disk_bytes;
+    let free = |port: u16| there.iter().all(|it| !it.ports.contains(&port));
+    let ports = spec.run.ports.iter().all(|it| match it.host_port {
+        WantedHostPort::Fixed(port) => free(port),
+        WantedHostPort::None | WantedHostPort::Any => true,
+    });
+    let constraints = spec.policy.constraints.iter().all(|it| {
+        let value = node.field(&it.field);
+        let same = state.instances().filter(|other| {
+            other.app == app.id
+                && other.goal == Goal::Run
+                && other.run == app.current.run
+                && !matches!(other.condition, Condition::Ended(_))
+                && state.node(&other.node).and_then(|it_node| it_node.field(&it.field)) == value
+        });
+        let same = same.count();
+        match it.operator {
+            Operator::Unique => value.is_some() && same == 0,
+            Operator::MaxPer => value.is_some() && same < it.value.as_deref().unwrap_or("0").parse().unwrap_or(0),
+            Operator::Is => value == it.value.as_deref(),
+            // The workload uses no others.
+            _ => true,
+        }
+    });
+    fits && ports && constraints
+}
+
+fn engine_as_wanted(state: &State, node: &NodeId, engine: &Engine) -> Result<(), String> {
+    if engine.daemon != Daemon::Up {
+        return Err(format!("{node}: the daemon is {:?}", engine.daemon));
+    }
+    for (name, container) in &engine.containers {
+        let Some(instance) = state.instance(container.instance) else {
+            return Err(format!("{node}: container {name} is of no instance"));
+        };
+        let good = state.app(&instance.app).is_some_and(|it| is_good(it));
+        if good && instance.condition == Condition::Running && container.phase != Phase::Running {
+            return Err(format!("{node}: container {name} is {:?}, its instance runs", container.phase));
+        }
+    }
+    for instance in state.instances().filter(|it| it.node == *node && it.condition == Condition::Running) {
+        let good = state.app(&instance.app).is_some_and(|it| is_good(it));
+        if good && !engine.containers.values().any(|it| it.instance == instance.id) {
+            return Err(format!("{node}: instance {} runs without a container", instance.id));
+        }
+    }
+    Ok(())
+}

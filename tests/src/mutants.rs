@@ -1,0 +1,236 @@
+//! Planted faults: what a checker must find before its silence means anything.
+//!
+//! None of them is in the program. Each is a wrapper in the simulated world: a state machine that does more or less
+//! than the real one, a disk that lies, a message changed on its way. `docs/testing.md` lists which checker finds which.
+
+use cluster::{Applied, Command, Entry, Rejected, State, Step};
+use std::cell::Cell;
+
+/// One planted fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mutant {
+    /// Members promise before their disk has what they promise.
+    AckBeforeSync,
+    /// The disk of one member says that it has synced, and has not.
+    ForgetfulDisk,
+    /// Clients are told that a change is done when it was only proposed.
+    AckBeforeCommit,
+    /// One member passes over the stop steps of plans.
+    DivergentApply,
+    /// Ports are free again as soon as an instance is told to end.
+    PortsFreedOnStop,
+    /// Plans book each node twice, and nobody checks again whether what they launch fits.
+    NoFitCheck,
+    /// Plans replace all old instances at once, and nobody checks again whether enough are left.
+    IgnoresMinHealth,
+    /// A leader that lost its office goes on planning with what it knew, and nobody minds.
+    StaleLeader,
+    /// Agents take what they were not sent for what shall end.
+    StopsUnlisted,
+    /// Agents end everything when they hear nothing for a while.
+    StopsWhenCutOff,
+    /// Agents obey whoever speaks, however old his orders are.
+    ObeysOldGenerations,
+    /// Agents give containers names of their own: a start that is repeated makes another one.
+    NamesContainers,
+    /// Agents say that a container is gone as soon as they were told to end it.
+    ClaimsRemoved,
+    /// Nodes that are silent are never given up.
+    NeverLosesNodes,
+    /// A launch that has to wait is never looked at again.
+    ForgetsDelays,
+    /// A report about an instance counts, whoever makes it.
+    BelievesAnybody,
+    /// The state's time is the leader's, also when that is earlier.
+    TimeGoesBack,
+    /// A command that was forwarded to a new leader is proposed twice.
+    ProposesTwice,
+}
+
+impl Mutant {
+    /// All of them, with the promise that each breaks.
+    pub const ALL: [(Self, &'static [&'static str]); 18] = [
+        (Self::AckBeforeSync, &["durability", "agreement", "monotony"]),
+        (Self::ForgetfulDisk, &["durability", "agreement", "recovery"]),
+        (Self::AckBeforeCommit, &["durability"]),
+        (Self::DivergentApply, &["agreement"]),
+        (Self::PortsFreedOnStop, &["capacity"]),
+        (Self::NoFitCheck, &["capacity"]),
+        (Self::IgnoresMinHealth, &["pace"]),
+        (Self::StaleLeader, &["pace"]),
+        (Self::StopsUnlisted, &["honesty"]),
+        (Self::StopsWhenCutOff, &["honesty"]),
+        (Self::ObeysOldGenerations, &["monotony"]),
+        (Self::NamesContainers, &["uniqueness", "capacity"]),
+        (Self::ClaimsRemoved, &["honesty"]),
+        (Self::NeverLosesNodes, &["progress"]),
+        (Self::ForgetsDelays, &["progress"]),
+        (Self::BelievesAnybody, &["honesty"]),
+        (Self::TimeGoesBack, &["monotony"]),
+        (Self::ProposesTwice, &["durability"]),
+    ];
+
+    /// The mutant of that name, as `Debug` prints it.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().map(|it| it.0).find(|it| format!("{it:?}") == name)
+    }
+}
+
+thread_local! {
+    /// A world runs on one thread: what is planted in it, and which member's code runs.
+    static PLANTED: Cell<Option<Mutant>> = const { Cell::new(None) };
+    static MEMBER: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Plants a fault in the worlds of this thread.
+pub fn plant(mutant: Option<Mutant>) {
+    PLANTED.set(mutant);
+}
+
+/// Whether this one is planted.
+pub fn planted(mutant: Mutant) -> bool {
+    PLANTED.get() == Some(mutant)
+}
+
+/// Whether any is.
+pub fn is_any_planted() -> bool {
+    PLANTED.get().is_some()
+}
+
+/// Says whose code runs from now on.
+pub fn enter(member: u64) {
+    MEMBER.set(member);
+}
+
+/// The member whose disks and machine are broken, where only one is.
+pub const BROKEN_MEMBER: u64 = 1;
+
+/// Whether this one is planted in the member whose code runs.
+pub fn planted_here(mutant: Mutant) -> bool {
+    planted(mutant) && MEMBER.get() == BROKEN_MEMBER
+}
+
+/// `State::apply`, unless a planted fault changes it.
+pub fn apply(state: &mut State, mut entry: Entry) -> Result<Applied, Rejected> {
+    match PLANTED.get() {
+        Some(Mutant::DivergentApply) if MEMBER.get() == BROKEN_MEMBER => {
+            if let Command::Execute { steps } = &mut entry.command {
+                steps.retain(|it| !matches!(it, Step::Stop { .. }));
+            }
+            state.apply(entry)
+        }
+        Some(Mutant::PortsFreedOnStop) => {
+            let res = state.apply(entry);
+            *state = edit(state, |json| {
+                let stopping = keys_of(&json["instances"], |it| it["goal"] != "Run");
+                for node in values(&mut json["nodes"]) {
+                    let Some(ports) = node["ports"].as_object_mut() else { continue };
+                    ports.retain(|_, holder| !stopping.iter().any(|it| holder == it));
+                }
+            });
+            res
+        }
+        Some(Mutant::NoFitCheck) if matches!(entry.command, Command::Execute { .. }) => {
+            let capacities = state.clone();
+            *state = roomy(state);
+            let res = state.apply(entry);
+            *state = edit(state, |json| {
+                let before = serde_json::to_value(&capacities).unwrap_or_default();
+                let names: Vec<String> = json["nodes"].as_object().into_iter().flat_map(|it| it.keys().cloned()).collect();
+                for name in names {
+                    let capacity = before["nodes"][&name]["description"]["capacity"].clone();
+                    json["nodes"][&name]["description"]["capacity"] = capacity;
+                }
+            });
+            res
+        }
+        Some(Mutant::IgnoresMinHealth) => match entry.command {
+            Command::Execute { steps } => {
+                entry.command = Command::Execute { steps };
+                *state = edit(state, |json| set_min_health(json, 0));
+                let res = state.apply(entry);
+                *state = restore_min_health(state);
+                res
+            }
+            _ => state.apply(entry),
+        },
+        Some(Mutant::BelievesAnybody) => {
+            if let Command::Report { node, observations } = &mut entry.command
+                && let Some(instance) = observations.first().and_then(|it| state.instance(it.instance))
+            {
+                *node = instance.node.clone();
+            }
+            state.apply(entry)
+        }
+        Some(Mutant::TimeGoesBack) => {
+            let time = entry.time;
+            let res = state.apply(entry);
+            *state = edit(state, |json| json["time"] = time.0.into());
+            res
+        }
+        _ => state.apply(entry),
+    }
+}
+
+/// What a leader believes to be the state, where a planted fault lets it believe something else.
+pub fn view(state: &State) -> Option<State> {
+    match PLANTED.get() {
+        Some(Mutant::NoFitCheck) => Some(roomy(state)),
+        Some(Mutant::IgnoresMinHealth) => Some(careless(state)),
+        _ => None,
+    }
+}
+
+/// A state whose nodes have twice the room.
+fn roomy(state: &State) -> State {
+    edit(state, |json| {
+        for node in values(&mut json["nodes"]) {
+            for amount in values(&mut node["description"]["capacity"]) {
+                *amount = (amount.as_u64().unwrap_or(0) * 2).into();
+            }
+        }
+    })
+}
+
+/// A state whose apps need no healthy instances.
+fn careless(state: &State) -> State {
+    edit(state, |json| set_min_health(json, 0))
+}
+
+fn set_min_health(json: &mut serde_json::Value, ppm: u64) {
+    for app in values(&mut json["apps"]) {
+        let upgrade = &mut app["current"]["spec"]["policy"]["upgrade"];
+        if upgrade.get("honest").is_none() {
+            upgrade["min_health_ppm"] = ppm.into();
+        }
+    }
+}
+
+/// The wanted version's own limits, from the app's history.
+fn restore_min_health(state: &State) -> State {
+    edit(state, |json| {
+        for app in values(&mut json["apps"]) {
+            let version = app["current"]["version"].to_string();
+            let honest = app["versions"][&version]["spec"]["policy"]["upgrade"].clone();
+            if !honest.is_null() {
+                app["current"]["spec"]["policy"]["upgrade"] = honest;
+            }
+        }
+    })
+}
+
+fn edit(state: &State, change: impl FnOnce(&mut serde_json::Value)) -> State {
+    let mut json = serde_json::to_value(state).expect("a state can be encoded");
+    change(&mut json);
+    let state: State = serde_json::from_value(json).expect("the edit keeps the form");
+    state.indexed()
+}
+
+fn values(json: &mut serde_json::Value) -> impl Iterator<Item = &mut serde_json::Value> {
+    json.as_object_mut().into_iter().flat_map(|it| it.values_mut())
+}
+
+fn keys_of(json: &serde_json::Value, which: impl Fn(&serde_json::Value) -> bool) -> Vec<String> {
+    let all = json.as_object().into_iter().flatten();
+    all.filter(|(_, it)| which(it)).map(|(key, _)| key.clone()).collect()
+}

@@ -1,0 +1,160 @@
+//! Users: they put, scale, update, restart, remove, roll back, cancel and kill, and remember what they were told.
+
+use super::rng::Rng;
+use cluster::{
+    AppId, AppSpec, CheckPort, Command, Constraint, Expect, HealthCheck, HealthKind, KillSelection, Network, Operator,
+    Policy, PortSpec, Protocol, Resources, RunSpec, State, Unreachable, UpgradeStrategy, WantedHostPort,
+};
+use std::collections::BTreeMap;
+
+/// One user.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// Counts its questions.
+    pub n_asked: u64,
+    /// The question that was not answered yet, and when it gives up.
+    pub open: Option<(String, u64)>,
+}
+
+/// The apps that users fight over.
+const APPS: [&str; 5] = ["/web", "/pay/api", "/pay/db", "/batch", "/x"];
+
+/// What a user asks for, after a look at what is there.
+pub fn wish(state: &State, rng: &mut Rng) -> Command {
+    let force = rng.chance(500);
+    let apps: Vec<_> = state.apps().filter(|it| !it.removing).collect();
+    if apps.is_empty() || rng.chance(250) {
+        let app = AppId::parse(APPS[rng.below(APPS.len() as u64) as usize]).expect("a valid id");
+        let mut apps = vec![(spec(&app, rng), Expect::Any)];
+        let other = AppId::parse(APPS[rng.below(APPS.len() as u64) as usize]).expect("a valid id");
+        if rng.chance(200) && other != app {
+            apps.push((spec(&other, rng), Expect::Any));
+        }
+        return Command::PutApps { apps, force };
+    }
+    let app = *rng.pick(&apps);
+    let put = |spec: AppSpec, expect| Command::PutApps { apps: vec![(spec, expect)], force };
+    let current = || app.current.spec.clone();
+    match rng.below(100) {
+        // Scale.
+        0..30 => {
+            let expect = if rng.chance(300) { Expect::Version(app.current.version) } else { Expect::Any };
+            put(AppSpec { instances: rng.below(6) as u32, ..current() }, expect)
+        }
+        // Update.
+        30..55 => {
+            let mut spec = current();
+            spec.run.image = image(rng);
+            put(spec, Expect::Any)
+        }
+        55..63 => Command::RestartApp { app: app.id.clone(), force },
+        63..69 => Command::RemoveApp { app: app.id.clone(), force },
+        69..85 => {
+            let active: Vec<_> = state.deployments().filter(|it| it.is_active()).collect();
+            match active.first() {
+                Some(it) if rng.chance(600) => Command::RollBack { deployment: it.id },
+                Some(it) => Command::Cancel { deployment: it.id },
+                None => Command::ResetBackoff { app: app.id.clone() },
+            }
+        }
+        _ => {
+            let instances: Vec<_> = app.instances.iter().copied().collect();
+            let victims = (0..rng.range(1, 2)).filter_map(|_| instances.get(rng.below(instances.len() as u64) as usize));
+            Command::Kill { instances: victims.copied().collect(), scale: rng.chance(300), force }
+        }
+    }
+}
+
+fn image(rng: &mut Rng) -> String {
+    let kind = match rng.below(100) {
+        0..82 => "web",
+        82..90 => "slow",
+        90..93 => "sick",
+        93..97 => "crash",
+        _ => "missing",
+    };
+    format!("{kind}:{}", rng.below(9))
+}
+
+fn spec(app: &AppId, rng: &mut Rng) -> AppSpec {
+    let share = |rng: &mut Rng| *rng.pick(&[0, 250_000, 500_000, 1_000_000]);
+    let upgrade = UpgradeStrategy { min_health_ppm: share(rng), max_over_ppm: share(rng) };
+    let ports = (0..rng.below(3)).map(|n| port(n, rng)).collect();
+    let mut constraints = Vec::new();
+    if rng.chance(150) {
+        constraints.push(constraint("hostname", Operator::Unique, None));
+    }
+    if rng.chance(100) {
+        constraints.push(constraint("rack", Operator::MaxPer, Some("3")));
+    }
+    if rng.chance(100) {
+        constraints.push(constraint("rack", Operator::Is, Some("a")));
+    }
+    AppSpec {
+        id: app.clone(),
+        instances: rng.range(1, 5) as u32,
+        run: RunSpec {
+            cmd: None,
+            args: Vec::new(),
+            user: None,
+            env: BTreeMap::new(),
+            resources: Resources {
+                cpu_milli: rng.range(1, 8) * 100,
+                memory_bytes: rng.range(1, 8) << 26,
+                disk_bytes: 0,
+            },
+            image: image(rng),
+            force_pull: false,
+            parameters: Vec::new(),
+            volumes: Vec::new(),
+            network: Network::Bridge,
+            ports,
+            require_ports: false,
+        },
+        policy: Policy {
+            labels: BTreeMap::new(),
+            constraints,
+            health_checks: if rng.chance(700) { vec![health_check()] } else { Vec::new() },
+            upgrade,
+            backoff_ms: 500,
+            backoff_factor_ppm: 1_500_000,
+            backoff_max_ms: 5_000,
+            kill_grace_ms: Some(1_000),
+            kill_selection: *rng.pick(&[KillSelection::YoungestFirst, KillSelection::OldestFirst]),
+            unreachable: if rng.chance(100) {
+                Unreachable::Disabled
+            } else {
+                Unreachable::After { inactive_ms: rng.below(2) * 3_000, expunge_ms: 10_000 }
+            },
+            accepted_roles: Vec::new(),
+        },
+    }
+}
+
+fn port(n: u64, rng: &mut Rng) -> PortSpec {
+    let fixed = WantedHostPort::Fixed(8_000 + rng.below(6) as u16 * 10 + n as u16);
+    PortSpec {
+        container_port: 80 + n as u16,
+        host_port: *rng.pick(&[WantedHostPort::Any, WantedHostPort::Any, WantedHostPort::None, fixed]),
+        service_port: 0,
+        protocol: Protocol::Tcp,
+        name: None,
+        labels: BTreeMap::new(),
+    }
+}
+
+fn constraint(field: &str, operator: Operator, value: Option<&str>) -> Constraint {
+    Constraint { field: field.to_owned(), operator, value: value.map(ToOwned::to_owned) }
+}
+
+fn health_check() -> HealthCheck {
+    HealthCheck {
+        kind: HealthKind::Http { path: "/health".to_owned(), port: CheckPort::Number(80), ignore_1xx: false },
+        mesos: false,
+        grace_ms: 5_000,
+        interval_ms: 1_000,
+        timeout_ms: 1_000,
+        max_failures: 3,
+        delay_ms: 0,
+    }
+}

@@ -1,0 +1,139 @@
+//! How bad a world is: plain numbers, drawn from its seed.
+//!
+//! Each world has a random subset of the faults, at random rates (swarm testing): a world without partitions but with
+//! a disk that tears every tail finds other bugs than one that has a little of everything.
+
+use super::rng::Rng;
+use crate::mutants::Mutant;
+
+/// The shape and the faults of one world. A rate is the mean time between two such faults in milliseconds; 0: never.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Members of the control plane.
+    pub n_members: usize,
+    /// Nodes with an agent and a Docker engine.
+    pub n_agents: usize,
+    /// Users.
+    pub n_clients: usize,
+    /// From the start to the end of all faults and all requests.
+    pub storm_ms: u64,
+    /// From then on, the longest time until everything must be as wanted.
+    pub settle_ms: u64,
+    /// From one request of a client to its next.
+    pub think_ms: u64,
+    /// Messages take so long, from and to.
+    pub delay_ms: (u64, u64),
+    /// So many of a thousand messages are lost.
+    pub loss: u64,
+    /// So many of a thousand messages between members arrive twice.
+    pub duplicates: u64,
+    /// Whether messages between members may overtake each other.
+    pub reorder: bool,
+    /// Partitions, symmetric or one-way.
+    pub partition_ms: u64,
+    /// Power cuts of a member, or of all.
+    pub crash_ms: u64,
+    /// So many of a thousand crashes happen in the middle of a write.
+    pub torn: u64,
+    /// A member stands still for some seconds.
+    pub pause_ms: u64,
+    /// Writing to disk takes so long, from and to.
+    pub disk_ms: (u64, u64),
+    /// Restarts of an agent's process.
+    pub agent_ms: u64,
+    /// A Docker daemon hangs or ends for some seconds.
+    pub daemon_ms: u64,
+    /// A container ends by itself, of want of memory, or is removed by somebody.
+    pub container_ms: u64,
+    /// So many of a thousand starts fail.
+    pub start_fails: u64,
+    /// So many of a thousand pulls fail.
+    pub pull_fails: u64,
+    /// A whole node is off for some time: agent and daemon.
+    pub node_ms: u64,
+    /// The clocks of members differ by up to this.
+    pub skew_ms: u64,
+    /// So many of a thousand ticks of a member are left out.
+    pub skipped_ticks: u64,
+    /// A member makes a snapshot after so many entries.
+    pub snapshot_entries: u64,
+    /// Size of a log segment.
+    pub segment_bytes: u64,
+    /// Whether agents have a Consul to tell.
+    pub consul: bool,
+    /// A node is given up after so long a silence.
+    pub loss_after_ms: u64,
+}
+
+impl Options {
+    /// What a seed makes of a world.
+    pub fn draw(rng: &mut Rng) -> Self {
+        // Most worlds are of the size that most clusters are.
+        let n_members = *rng.pick(&[1, 3, 3, 3, 3, 3, 5]);
+        let slow_disk = rng.chance(300);
+        let mut rate = |likely: u64, low: u64, high: u64| if rng.chance(likely) { rng.range(low, high) } else { 0 };
+        let partition_ms = rate(600, 5_000, 30_000);
+        let crash_ms = rate(700, 4_000, 30_000);
+        let pause_ms = rate(300, 8_000, 40_000);
+        let agent_ms = rate(500, 5_000, 40_000);
+        let daemon_ms = rate(400, 10_000, 60_000);
+        let container_ms = rate(600, 2_000, 20_000);
+        let node_ms = rate(400, 20_000, 60_000);
+        let start_fails = rate(400, 10, 200);
+        let pull_fails = rate(300, 10, 300);
+        let loss = rate(600, 1, 100);
+        let duplicates = rate(400, 1, 100);
+        let torn = rate(700, 100, 1_000);
+        let skew_ms = rate(400, 10, 5_000);
+        let skipped_ticks = rate(500, 10, 300);
+        Self {
+            n_members,
+            n_agents: rng.range(2, 6) as usize,
+            n_clients: rng.range(1, 3) as usize,
+            storm_ms: rng.range(40_000, 120_000),
+            settle_ms: 180_000,
+            think_ms: rng.range(500, 8_000),
+            delay_ms: (1, rng.range(2, 80)),
+            loss,
+            duplicates,
+            reorder: rng.chance(300),
+            partition_ms,
+            crash_ms,
+            torn,
+            pause_ms,
+            disk_ms: if slow_disk { (5, 200) } else { (1, 5) },
+            agent_ms,
+            daemon_ms,
+            container_ms,
+            start_fails,
+            pull_fails,
+            node_ms,
+            skew_ms,
+            skipped_ticks,
+            snapshot_entries: *rng.pick(&[5, 20, 100, 10_000]),
+            segment_bytes: *rng.pick(&[1 << 12, 1 << 14, 1 << 16]),
+            consul: rng.chance(500),
+            loss_after_ms: *rng.pick(&[6_000, 10_000, 15_000]),
+        }
+    }
+
+    /// Makes the faults likely that a planted one needs to show itself.
+    pub fn suit(&mut self, mutant: Mutant) {
+        match mutant {
+            Mutant::AckBeforeSync | Mutant::ForgetfulDisk => {
+                self.crash_ms = 4_000;
+                self.disk_ms = (50, 200);
+                self.snapshot_entries = 10_000;
+            }
+            Mutant::StaleLeader | Mutant::ObeysOldGenerations => {
+                self.n_members = 3;
+                self.partition_ms = 5_000;
+                self.pause_ms = 8_000;
+            }
+            Mutant::StopsWhenCutOff => self.partition_ms = 5_000,
+            Mutant::NeverLosesNodes => self.node_ms = 10_000,
+            Mutant::TimeGoesBack => self.skew_ms = 5_000,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The cluster as a replicated machine, with every applied entry told to the checkers.
+
+use crate::mutants;
+use cluster::{Applied, Command, Entry, Event, Principal, Rejected, State, Timestamp};
+use scheduler::machine::{Machine, Outcome, Unreadable};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// The state of one member.
+#[derive(Clone, Debug)]
+pub struct Replica(pub State);
+
+/// One entry as one member applied it.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// What was in the log.
+    pub entry: Entry,
+    /// What came of it.
+    pub result: Result<Applied, Rejected>,
+    /// The state before it.
+    pub before: State,
+    /// The state after it.
+    pub after: State,
+}
+
+/// A command as the scheduler writes it.
+#[derive(Deserialize)]
+struct Written {
+    principal: Principal,
+    command: Command,
+}
+
+impl Machine for Replica {
+    type Reply = Result<Applied, Rejected>;
+    type Event = Arc<Taken>;
+    type View = Arc<State>;
+
+    fn apply(&mut self, index: u64, time: u64, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
+        let read = rmp_serde::from_slice(command).map_err(|it| Unreadable { reason: it.to_string() });
+        let Written { principal, command: content } = read?;
+        let entry = Entry { index, time: Timestamp(time), principal, command: content };
+        let before = self.0.clone();
+        let result = if mutants::is_any_planted() {
+            mutants::apply(&mut self.0, entry.clone())
+        } else {
+            // The real machine, whole.
+            let Outcome { reply, events } = <State as Machine>::apply(&mut self.0, index, time, command)?;
+            let events = events.into_iter().map(|it| Event::clone(&it.event)).collect();
+            reply.map(|it| Applied { events, ..it })
+        };
+        let taken = Taken { entry, result: result.clone(), before, after: self.0.clone() };
+        Ok(Outcome { reply: result, events: vec![Arc::new(taken)] })
+    }
+
+    fn view(&self) -> Self::View {
+        Machine::view(&self.0)
+    }
+
+    fn save(view: &Self::View) -> Vec<u8> {
+        <State as Machine>::save(view)
+    }
+
+    fn restore(data: &[u8]) -> Result<Self, Unreadable> {
+        <State as Machine>::restore(data).map(Self)
+    }
+}
