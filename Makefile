@@ -22,6 +22,7 @@ clean-demo: ## Removes the demo's service, stops Ekiden and forgets its data.
 
 test: ## Runs every test: unit, property, simulation, end to end on real Docker and Consul.
 	scripts/setup build docker consul prometheus python dig
+	cargo build --workspace --locked
 	scripts/with-docker cargo test --workspace --locked
 
 lint: ## Checks form, lints, docs, licences and what may depend on what.
