@@ -253,11 +253,12 @@ impl Control {
             replica::SubmitError::Refused(Refused::NoLeader) => {
                 SubmitError::NotLeader { leader: self.leadership().leader_http }
             }
-            replica::SubmitError::Refused(Refused::Unknown) => SubmitError::Unknown { why: error.to_string() },
-            replica::SubmitError::Refused(Refused::Overloaded | Refused::TooLarge) => {
+            replica::SubmitError::Refused(Refused::Overloaded | Refused::TooLarge | Refused::DiskFull) => {
                 SubmitError::Unavailable { why: error.to_string() }
             }
-            replica::SubmitError::Stopped => SubmitError::Unknown { why: error.to_string() },
+            replica::SubmitError::Refused(Refused::Unknown) | replica::SubmitError::Stopped => {
+                SubmitError::Unknown { why: error.to_string() }
+            }
         }
     }
 }

@@ -72,7 +72,9 @@ impl Sessions {
             Event::AppPut { version, created: false } => {
                 if let Some(app) = state.app(&version.spec.id) {
                     let nodes: BTreeSet<_> = state.instances_of(app).map(|it| &it.node).collect();
-                    nodes.into_iter().for_each(|it| self.wake(it));
+                    for node in nodes {
+                        self.wake(node);
+                    }
                 }
             }
             Event::NodeChanged { node } if node.is_lost() => self.end(node.id()),

@@ -18,6 +18,7 @@
 
 mod config;
 mod forwarded;
+mod io;
 mod logger;
 mod proposals;
 mod reads;
@@ -32,114 +33,16 @@ use raft::eraftpb::{ConfChange, ConfChangeV2, ConfState, Entry, EntryType, HardS
 use raft::{RawNode, StateRole};
 
 pub use config::Config;
+pub use io::{Answer, Answered, Input, Output, Ready, Refused, Status, Ticket};
 pub use snapshots::Chore;
 
-use crate::log::{Frame, Mark, Recovered, SnapshotFile};
+use crate::log::{Mark, Recovered, SnapshotFile};
 use crate::machine::{Machine, Payload, Unreadable};
 use forwarded::Forwarded;
 use proposals::{Origin, Proposals};
 use reads::Reads;
 use snapshots::Snapshots;
 use tail::Tail;
-
-/// Names a question, so that its answer finds the one who asked. Chosen by the caller, never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
-
-/// What can happen to a member.
-#[derive(Debug)]
-pub enum Input {
-    /// One tick of time has passed; [`Config`] says how many make an election.
-    Tick,
-    /// Another member sent this. It must be known that it did.
-    Peer(Message),
-    /// Somebody asks for a change. Answered once, in [`Output::answers`].
-    Submit(Ticket, Payload),
-    /// Somebody asks to read what is true now. Answered once, in [`Output::reads`].
-    Read(Ticket),
-    /// Stand for election without waiting.
-    Campaign,
-    /// Hand leadership over to this member.
-    Transfer(u64),
-    /// Nothing sent to this member arrives at the moment.
-    Unreachable(u64),
-    /// The snapshot sent to this member arrived, or did not.
-    SnapshotSent(u64, bool),
-    /// A [`Chore`] is done; absent when it failed.
-    Snapshotted(Option<SnapshotFile>),
-}
-
-/// What to do first, in this order.
-#[derive(Debug, Default)]
-pub struct Ready {
-    /// To be given to [`Member::persisted`].
-    pub number: u64,
-    /// May be sent at once, before anything is written.
-    pub send: Vec<Message>,
-    /// A snapshot from the leader, to be made durable before the frame.
-    pub install: Option<SnapshotFile>,
-    /// To be made durable. Empty frames cost nothing.
-    pub frame: Frame,
-}
-
-/// What to do after that.
-pub struct Output<M: Machine> {
-    /// Who gets which answer.
-    pub answers: Vec<(Ticket, Result<Answer<M::Reply>, Refused>)>,
-    /// Who may read the view now, or never.
-    pub reads: Vec<(Ticket, Result<(), Refused>)>,
-    /// What happened, each with the index of its entry.
-    pub events: Vec<(u64, M::Event)>,
-    /// The log is replaced up to this index: what happened before is not told.
-    pub replaced: Option<u64>,
-    /// The state, where it changed.
-    pub view: Option<M::View>,
-    /// Who leads, where that changed.
-    pub status: Option<Status>,
-    /// A snapshot to be made and written on another thread.
-    pub chore: Option<Chore<M>>,
-    /// The durable log may forget everything up to this index.
-    pub compact: Option<u64>,
-    /// Entries applied.
-    pub n_applied: u64,
-}
-
-/// The answer to a command that was applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer<R> {
-    /// The index of its entry.
-    pub index: u64,
-    /// What the machine says.
-    pub reply: R,
-}
-
-/// Why a question is not answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// Nothing was changed; to ask again is safe.
-    #[error("no leader")]
-    NoLeader,
-    /// It may have been done, or may still be.
-    #[error("the outcome is unknown")]
-    Unknown,
-    /// Too many are waiting already. Nothing was changed.
-    #[error("overloaded")]
-    Overloaded,
-    /// Longer than [`Config::payload_bytes_max`]. Nothing was changed.
-    #[error("the command is too large")]
-    TooLarge,
-}
-
-/// Who leads, as this member sees it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// Whether this member leads and has applied everything that earlier leaders committed.
-    pub leading: bool,
-    /// The term.
-    pub term: u64,
-    /// The leader, if known.
-    pub leader: Option<u64>,
-}
 
 /// A member of the group.
 pub struct Member<M: Machine> {
@@ -195,8 +98,10 @@ impl<M: Machine> Member<M> {
         let mut raw = RawNode::new(&config.raft(applied.index), tail, &logger::logger())
             .expect("the configuration is consistent");
         raw.set_batch_append(true);
-        let mut output = Output::default();
-        output.view = Some(machine.view());
+        let output = Output {
+            view: Some(machine.view()),
+            ..Output::default()
+        };
         let mut member = Self {
             reads: Reads::new(config.id, config.incarnation),
             snapshots: Snapshots::new(applied),
@@ -232,6 +137,11 @@ impl<M: Machine> Member<M> {
             Input::Read(ticket) => self.reads.push(ticket, now + self.config.patience_ms),
             Input::Campaign => drop(self.raw.campaign()),
             Input::Transfer(to) => self.raw.transfer_leader(to),
+            Input::StepDown => {
+                if let Some(to) = self.successor() {
+                    self.raw.transfer_leader(to);
+                }
+            }
             Input::Unreachable(peer) => self.raw.report_unreachable(peer),
             Input::SnapshotSent(peer, arrived) => self.snapshots.sent(&mut self.raw, peer, arrived),
             Input::Snapshotted(file) => self.snapshotted(file),
@@ -339,6 +249,24 @@ impl<M: Machine> Member<M> {
         self.raw.raft.hard_state()
     }
 
+    /// Returns whether this member leads and there is somebody to hand over to.
+    pub fn can_step_down(&self) -> bool {
+        self.successor().is_some()
+    }
+
+    /// Returns the voter that has most of the log, among those heard of lately.
+    fn successor(&self) -> Option<u64> {
+        if !self.leads() {
+            return None;
+        }
+        let prs = self.raw.raft.prs();
+        let others = prs.iter().filter(|(id, progress)| {
+            **id != self.id() && progress.recent_active && prs.conf().voters().contains(**id)
+        });
+        let best = others.max_by_key(|(id, progress)| (progress.matched, **id));
+        best.map(|(id, _)| *id)
+    }
+
     fn id(&self) -> u64 {
         self.config.id
     }
@@ -351,6 +279,7 @@ impl<M: Machine> Member<M> {
         self.ticks += 1;
         self.raw.tick();
         self.snapshots.tick(&mut self.raw, self.ticks, self.config.snapshot_ticks);
+        self.propose_again();
         self.reads.retry(self.ticks, 2 * self.config.heartbeat_ticks as u64 + 1);
         for (ticket, refused) in self.proposals.expire(self.now) {
             self.output.answers.push((ticket, Err(refused)));
@@ -410,14 +339,9 @@ impl<M: Machine> Member<M> {
     fn propose(&mut self) {
         let leader = self.raw.raft.leader_id;
         while self.proposals.has_waiting() && leader != 0 {
-            let origin = Origin {
-                member: self.id(),
-                incarnation: self.config.incarnation,
-                request: 0,
-                term: self.raw.raft.term,
-            };
+            let origin = self.origin();
             let time = self.stamp();
-            let entries = self.proposals.take_batch(origin, time);
+            let entries = self.proposals.take_batch(origin, time, self.ticks);
             let n = entries.len();
             let message = proposals::message(self.id(), leader, entries);
             if leader != self.id() {
@@ -427,6 +351,29 @@ impl<M: Machine> Member<M> {
                 self.proposals.give_back(n);
                 return;
             }
+        }
+    }
+
+    /// Sends again what the leader may not have got.
+    fn propose_again(&mut self) {
+        let leader = self.raw.raft.leader_id;
+        if leader != 0 && leader != self.id() {
+            let until = self.ticks.saturating_sub(self.config.resend_ticks);
+            let entries = self.proposals.take_overdue(self.origin(), until, self.ticks);
+            if !entries.is_empty() {
+                let message = proposals::message(self.id(), leader, entries);
+                self.raw.raft.msgs.push(message);
+            }
+        }
+    }
+
+    /// Returns the origin of what is proposed now, but for the request's number.
+    fn origin(&self) -> Origin {
+        Origin {
+            member: self.id(),
+            incarnation: self.config.incarnation,
+            request: 0,
+            term: self.raw.raft.term,
         }
     }
 
@@ -561,20 +508,4 @@ fn change<C: protobuf::Message + Default>(entry: &Entry) -> Result<C, Unreadable
         reason: it.to_string(),
     })?;
     Ok(change)
-}
-
-impl<M: Machine> Default for Output<M> {
-    fn default() -> Self {
-        Self {
-            answers: Vec::new(),
-            reads: Vec::new(),
-            events: Vec::new(),
-            replaced: None,
-            view: None,
-            status: None,
-            chore: None,
-            compact: None,
-            n_applied: 0,
-        }
-    }
 }

@@ -4,11 +4,13 @@
 //! it has nothing more. What comes in during one sync is written by the next, so the number of commands per sync
 //! grows with the load by itself.
 //!
+//! - `handle`: what others see of it.
 //! - `events`: what happened, kept for those who come back for it.
 //! - `metrics`: what is measured.
 //! - `side`: work that would hold the thread up.
 
 mod events;
+mod handle;
 mod metrics;
 mod side;
 #[cfg(test)]
@@ -16,26 +18,32 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{oneshot, watch};
 
 pub use events::{Events, Next};
+pub use handle::{Handle, Seen, SubmitError};
 pub use metrics::Metrics;
 
 use crate::log::{self, Disk, Log, Recovered, SnapshotFile, Spare, write_snapshot};
 use crate::machine::{Machine, Payload, Unreadable};
-use crate::member::{self, Answer, Input, Member, Output, Refused, Status, Ticket};
+use crate::member::{self, Answer, Input, Member, Output, Refused, Ticket};
 use crate::peers::{Inbox, News, Peers};
-use events::{Ring, Source};
+use events::Ring;
 use side::Side;
 
 /// Inputs that may wait for the thread. Who brings more waits, or is refused.
 const INBOX_MAX: usize = 16_384;
 /// Inputs taken in one round; then the member's turn comes, so that a flood cannot starve it.
 const ROUND_MAX: usize = 4_096;
+
+/// How long a replica that is asked to stop may take to hand leadership over and to answer.
+const STOP_MAX: Duration = Duration::from_secs(1);
+/// After a segment that could not be made, the next attempt comes so many ticks later.
+const SPARE_PAUSE_TICKS: u32 = 30;
 
 /// How a replica runs.
 #[derive(Clone, Debug)]
@@ -76,49 +84,10 @@ pub enum Error {
     Unreadable(#[from] Unreadable),
 }
 
-/// Why a command was not done, or may not have been.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SubmitError {
-    /// The member's answer.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// The replica has stopped. A command may have been done.
-    #[error("this member has stopped")]
-    Stopped,
-}
-
-/// What a replica shows of itself at any time.
-#[derive(Clone, Debug)]
-pub struct Seen<V> {
-    /// Who leads.
-    pub status: Status,
-    /// The last entry that `view` contains.
-    pub applied: u64,
-    /// The state.
-    pub view: V,
-}
-
-/// A handle to a running replica. The replica stops when the last one is dropped, or by [`stop`](Handle::stop).
-pub struct Handle<M: Machine> {
-    inbox: SyncSender<Event<M>>,
-    seen: watch::Receiver<Seen<M::View>>,
-    events: Source<M::Event>,
-}
-
-impl<M: Machine> Clone for Handle<M> {
-    fn clone(&self) -> Self {
-        Self {
-            inbox: self.inbox.clone(),
-            seen: self.seen.clone(),
-            events: self.events.clone(),
-        }
-    }
-}
-
 /// Everything that can reach the thread.
 enum Event<M: Machine> {
-    Submit(Payload, oneshot::Sender<Result<Answer<M::Reply>, Refused>>),
-    Read(oneshot::Sender<Result<(), Refused>>),
+    Submit(Payload, AnswerSender<M>),
+    Read(ReadSender),
     News(News),
     Transfer(u64),
     Snapshotted(Option<SnapshotFile>),
@@ -163,20 +132,21 @@ impl<M: Machine> Starting<M> {
         metrics: Metrics,
         fatal: impl FnOnce(Error) + Send + 'static,
     ) -> Result<Handle<M>, Error> {
-        let (log, recovered) = Log::open(Arc::clone(&disk), config.log)?;
+        let Config { member, log, tick, events_max } = config;
+        let (log, recovered) = Log::open(Arc::clone(&disk), log)?;
         let Recovered {
             snapshot, entries, ..
         } = &recovered;
         let through = snapshot.as_ref().map_or(0, |it| it.mark.index);
         tracing::info!(
-            member = config.member.id,
+            member = member.id,
             snapshot = through,
             entries = entries.len(),
             term = recovered.hard_state.term,
             "log opened"
         );
-        let member = Member::new(config.member.clone(), recovered, empty)?;
-        let ring = Ring::new(config.events_max, through);
+        let member = Member::new(member, recovered, empty)?;
+        let ring = Ring::new(events_max, through);
         let (seen, receiver) = watch::channel(Seen {
             status: member.status(),
             applied: through,
@@ -199,8 +169,9 @@ impl<M: Machine> Starting<M> {
             answers: HashMap::new(),
             readers: HashMap::new(),
             next_ticket: 0,
-            spare_asked: false,
-            tick: config.tick,
+            spare: SpareState::Fine,
+            stopping: None,
+            tick,
         };
         thread::Builder::new()
             .name("replica".to_owned())
@@ -215,70 +186,6 @@ impl<M: Machine> Starting<M> {
     }
 }
 
-impl<M: Machine> Handle<M> {
-    /// Asks for a change, and waits until it is applied here.
-    ///
-    /// # Errors
-    /// [`SubmitError`]; only [`Refused::Unknown`] and [`SubmitError::Stopped`] leave open whether it was done.
-    pub async fn submit(&self, payload: Payload) -> Result<Answer<M::Reply>, SubmitError> {
-        let (answer, answered) = oneshot::channel();
-        self.send(Event::Submit(payload, answer))?;
-        Ok(answered.await.map_err(|_| SubmitError::Stopped)??)
-    }
-
-    /// Waits until this member has applied everything that was acknowledged before the call, and returns the state.
-    ///
-    /// # Errors
-    /// [`SubmitError`].
-    pub async fn read(&self) -> Result<M::View, SubmitError> {
-        let (answer, answered) = oneshot::channel();
-        self.send(Event::Read(answer))?;
-        answered.await.map_err(|_| SubmitError::Stopped)??;
-        Ok(self.local())
-    }
-
-    /// Returns the state as this member has it, at once and perhaps outdated.
-    pub fn local(&self) -> M::View {
-        self.seen.borrow().view.clone()
-    }
-
-    /// Returns who leads, as this member sees it.
-    pub fn status(&self) -> Status {
-        self.seen.borrow().status
-    }
-
-    /// Returns a receiver that is told of every change of state and status.
-    pub fn watch(&self) -> watch::Receiver<Seen<M::View>> {
-        self.seen.clone()
-    }
-
-    /// Returns what happens from the entry behind `after` on, or from now on.
-    pub fn events(&self, after: Option<u64>) -> Events<M::Event> {
-        Events::new(self.events.clone(), after)
-    }
-
-    /// Hands leadership over, if this member leads.
-    pub fn transfer(&self, to: u64) {
-        let _ = self.send(Event::Transfer(to));
-    }
-
-    /// Stops the replica. Everybody who waits is told.
-    pub fn stop(&self) {
-        let inbox = self.inbox.clone();
-        if inbox.try_send(Event::Stop).is_err() {
-            // Full, or gone. Waiting is not for a caller who may be a task.
-            thread::spawn(move || inbox.send(Event::Stop));
-        }
-    }
-
-    fn send(&self, event: Event<M>) -> Result<(), SubmitError> {
-        self.inbox.try_send(event).map_err(|error| match error {
-            TrySendError::Full(_) => Refused::Overloaded.into(),
-            TrySendError::Disconnected(_) => SubmitError::Stopped,
-        })
-    }
-}
-
 struct Replica<M: Machine> {
     member: Member<M>,
     log: Log,
@@ -286,19 +193,28 @@ struct Replica<M: Machine> {
     side: Side<M>,
     peers: Peers,
     metrics: Metrics,
-    seen: watch::Sender<Seen<M::View>>,
     ring: Ring<M::Event>,
-    answers: HashMap<Ticket, (Instant, oneshot::Sender<Result<Answer<M::Reply>, Refused>>)>,
-    readers: HashMap<Ticket, oneshot::Sender<Result<(), Refused>>>,
+    answers: HashMap<Ticket, (Instant, AnswerSender<M>)>,
+    readers: HashMap<Ticket, ReadSender>,
     next_ticket: u64,
-    spare_asked: bool,
+    spare: SpareState,
+    /// Set when it shall end: until when it may take.
+    stopping: Option<Instant>,
     tick: Duration,
+    seen: watch::Sender<Seen<M::View>>,
 }
 
-/// Whether to go on.
-enum Round {
-    Next,
-    Last,
+type AnswerSender<M> = oneshot::Sender<Result<Answer<<M as Machine>::Reply>, Refused>>;
+type ReadSender = oneshot::Sender<Result<(), Refused>>;
+
+/// What is known of the log's next segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SpareState {
+    /// It is there, or not yet needed.
+    Fine,
+    Asked,
+    /// There was no room for it. Until there is, commands are refused: what is left of this segment is for raft.
+    NoRoom { again_at: Instant },
 }
 
 impl<M: Machine> Replica<M> {
@@ -306,36 +222,39 @@ impl<M: Machine> Replica<M> {
         let mut next_tick = Instant::now() + self.tick;
         loop {
             self.perform()?;
+            if self.has_finished() {
+                return Ok(());
+            }
             let wait = next_tick.saturating_duration_since(Instant::now());
-            let round = match events.recv_timeout(wait) {
-                Ok(event) => self.take_all(event, events),
-                Err(RecvTimeoutError::Timeout) => Round::Next,
-                Err(RecvTimeoutError::Disconnected) => Round::Last,
-            };
+            match events.recv_timeout(wait) {
+                Ok(event) => {
+                    let waiting = std::iter::once(event).chain(events.try_iter());
+                    waiting.take(ROUND_MAX).for_each(|it| self.take(it));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
             if Instant::now() >= next_tick {
                 self.handle(Input::Tick);
                 // One tick for a pause of any length: a member that was asleep has heard nobody meanwhile, and
                 // must listen before it stands for election.
                 next_tick = Instant::now() + self.tick;
             }
-            if matches!(round, Round::Last) {
-                return Ok(());
-            }
         }
     }
 
-    fn take_all(&mut self, first: Event<M>, events: &Receiver<Event<M>>) -> Round {
-        for event in std::iter::once(first).chain(events.try_iter()).take(ROUND_MAX) {
-            if let Event::Stop = event {
-                return Round::Last;
-            }
-            self.take(event);
-        }
-        Round::Next
+    fn has_finished(&self) -> bool {
+        let idle = self.answers.is_empty() && self.readers.is_empty() && !self.member.can_step_down();
+        self.stopping.is_some_and(|until| idle || until <= Instant::now())
     }
 
     fn take(&mut self, event: Event<M>) {
         match event {
+            // Their senders are dropped, which says it.
+            Event::Submit(..) | Event::Read(_) if self.stopping.is_some() => {}
+            Event::Submit(_, answer) if matches!(self.spare, SpareState::NoRoom { .. }) => {
+                let _ = answer.send(Err(Refused::DiskFull));
+            }
             Event::Submit(payload, answer) => {
                 let ticket = self.ticket();
                 self.answers.insert(ticket, (Instant::now(), answer));
@@ -357,13 +276,18 @@ impl<M: Machine> Replica<M> {
             }
             Event::Transfer(to) => self.handle(Input::Transfer(to)),
             Event::Snapshotted(file) => self.handle(Input::Snapshotted(file)),
-            Event::Prepared(spare) => {
-                self.spare_asked = false;
-                if let Some(spare) = spare {
-                    self.log.prepared(spare);
-                }
+            Event::Prepared(Some(spare)) => {
+                self.spare = SpareState::Fine;
+                self.log.prepared(spare);
             }
-            Event::Stop => {}
+            Event::Prepared(None) => {
+                let again_at = Instant::now() + SPARE_PAUSE_TICKS * self.tick;
+                self.spare = SpareState::NoRoom { again_at };
+            }
+            Event::Stop => {
+                self.stopping.get_or_insert(Instant::now() + STOP_MAX);
+                self.handle(Input::StepDown);
+            }
         }
     }
 
@@ -406,8 +330,18 @@ impl<M: Machine> Replica<M> {
                 break;
             }
         }
-        if !self.spare_asked && let Some(preparation) = self.log.wants_spare() {
-            self.spare_asked = true;
+        let ask = match self.spare {
+            SpareState::Fine => true,
+            SpareState::Asked => false,
+            SpareState::NoRoom { again_at } => again_at <= Instant::now(),
+        };
+        if ask && let Some(preparation) = self.log.wants_spare() {
+            if self.spare == SpareState::Fine {
+                self.spare = SpareState::Asked;
+            } else {
+                let again_at = Instant::now() + SPARE_PAUSE_TICKS * self.tick;
+                self.spare = SpareState::NoRoom { again_at };
+            }
             self.side.prepare(preparation);
         }
         Ok(())
@@ -417,7 +351,6 @@ impl<M: Machine> Replica<M> {
     /// his answer is about.
     fn tell(&mut self, output: Output<M>) -> Result<(), Error> {
         let applied = self.member.applied().index;
-        self.ring.push(output.replaced, output.events, applied);
         if output.view.is_some() || output.status.is_some() {
             if let Some(status) = output.status {
                 tracing::info!(leader = ?status.leader, term = status.term, leading = status.leading, "leadership");
@@ -432,6 +365,8 @@ impl<M: Machine> Replica<M> {
                 }
             });
         }
+        // Behind the state: who learns of an event finds the state that has it.
+        self.ring.push(output.replaced, output.events, applied);
         for (ticket, answer) in output.answers {
             if let Some((asked, sender)) = self.answers.remove(&ticket) {
                 self.metrics.answered(answer.is_ok(), asked.elapsed());

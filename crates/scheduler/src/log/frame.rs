@@ -98,11 +98,12 @@ impl Frame {
         let flags = from.u8()?;
         let mut frame = Self::default();
         if flags & WITH_HARD_STATE != 0 {
-            let mut hard_state = HardState::default();
-            hard_state.term = from.u64()?;
-            hard_state.vote = from.u64()?;
-            hard_state.commit = from.u64()?;
-            frame.hard_state = Some(hard_state);
+            frame.hard_state = Some(HardState {
+                term: from.u64()?,
+                vote: from.u64()?,
+                commit: from.u64()?,
+                ..HardState::default()
+            });
         }
         if flags & WITH_SNAPSHOT != 0 {
             frame.snapshot = Some(Mark {
@@ -111,10 +112,12 @@ impl Frame {
             });
         }
         for _ in 0..from.u32()? {
-            let mut entry = Entry::default();
-            entry.index = from.u64()?;
-            entry.term = from.u64()?;
-            entry.entry_type = EntryType::from_i32(i32::from(from.u8()?))?;
+            let mut entry = Entry {
+                index: from.u64()?,
+                term: from.u64()?,
+                entry_type: EntryType::from_i32(i32::from(from.u8()?))?,
+                ..Entry::default()
+            };
             let context = from.u32()? as usize;
             let data = from.u32()? as usize;
             entry.context = from.take(context)?;

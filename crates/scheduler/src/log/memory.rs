@@ -94,6 +94,7 @@ impl Memory {
     }
 
     /// Returns a copy of the disk as it is, unsynced state included.
+    #[must_use]
     pub fn fork(&self) -> Self {
         let inner = self.lock();
         let files = inner.files.iter().map(Content::fork).collect();

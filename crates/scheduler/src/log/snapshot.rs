@@ -7,6 +7,8 @@
 //! The checksum covers everything after itself.
 //! A joint configuration is never snapshotted: the member waits until it has left it.
 
+use std::io;
+
 use bytes::Bytes;
 use raft::eraftpb::{ConfState, Snapshot};
 
@@ -36,8 +38,10 @@ pub struct SnapshotFile {
 impl SnapshotFile {
     /// Returns what raft sends to a member that is too far behind.
     pub fn to_raft(&self) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        snapshot.data = self.data.clone();
+        let mut snapshot = Snapshot {
+            data: self.data.clone(),
+            ..Snapshot::default()
+        };
         let metadata = snapshot.mut_metadata();
         metadata.index = self.mark.index;
         metadata.term = self.mark.term;
@@ -86,13 +90,13 @@ pub fn write(disk: &dyn Disk, snapshot: &SnapshotFile) -> Result<(), Error> {
     let name = name(snapshot.mark.index);
     let unfinished = format!("{UNFINISHED}{name}");
     let io = |operation| Error::io(operation, &name);
-    let head = head(snapshot);
     // What an earlier attempt left may be longer than this one.
     disk.remove(&unfinished).map_err(io("remove"))?;
-    disk.write_at(&unfinished, 0, &head).map_err(io("write"))?;
-    disk.write_at(&unfinished, head.len() as u64, &snapshot.data)
-        .map_err(io("write"))?;
-    disk.sync(&unfinished).map_err(io("sync"))?;
+    if let Err(error) = write_unfinished(disk, &unfinished, snapshot) {
+        // Half a snapshot only takes room, which may be what was missing.
+        let _ = disk.remove(&unfinished);
+        return Err(io("write")(error));
+    }
     disk.rename(&unfinished, &name).map_err(io("rename"))?;
     disk.sync_dir().map_err(io("sync the directory of"))?;
     for old in disk.list().map_err(io("list"))? {
@@ -101,6 +105,13 @@ pub fn write(disk: &dyn Disk, snapshot: &SnapshotFile) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+fn write_unfinished(disk: &dyn Disk, name: &str, snapshot: &SnapshotFile) -> io::Result<()> {
+    let head = head(snapshot);
+    disk.write_at(name, 0, &head)?;
+    disk.write_at(name, head.len() as u64, &snapshot.data)?;
+    disk.sync(name)
 }
 
 fn head(snapshot: &SnapshotFile) -> Vec<u8> {

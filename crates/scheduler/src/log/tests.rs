@@ -10,19 +10,22 @@ use super::*;
 const OPTIONS: Options = Options { segment_bytes: 2048 };
 
 fn entry(index: u64, term: u64, length: usize) -> Entry {
-    let mut entry = Entry::default();
-    entry.index = index;
-    entry.term = term;
-    entry.data = vec![(index % 251) as u8; length].into();
-    entry.context = Bytes::from_static(b"context");
-    entry
+    Entry {
+        index,
+        term,
+        data: vec![(index % 251) as u8; length].into(),
+        context: Bytes::from_static(b"context"),
+        ..Entry::default()
+    }
 }
 
 fn frame(term: u64, commit: u64, indices: impl IntoIterator<Item = u64>, length: usize) -> Frame {
-    let mut hard_state = HardState::default();
-    hard_state.term = term;
-    hard_state.vote = 1;
-    hard_state.commit = commit;
+    let hard_state = HardState {
+        term,
+        vote: 1,
+        commit,
+        ..HardState::default()
+    };
     Frame {
         hard_state: Some(hard_state),
         snapshot: None,

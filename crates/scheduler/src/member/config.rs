@@ -18,6 +18,8 @@ pub struct Config {
     pub election_ticks: (usize, usize),
     /// How long a command or a read may wait for its answer, in milliseconds.
     pub patience_ms: u64,
+    /// A command sent to the leader and not applied after so many ticks is sent again.
+    pub resend_ticks: u64,
     /// Commands that may wait or be under way at once. Beyond it they are refused.
     pub proposals_max: usize,
     /// The longest command, in bytes.
@@ -42,6 +44,7 @@ impl Config {
             heartbeat_ticks: 1,
             election_ticks: (8, 14),
             patience_ms: 10_000,
+            resend_ticks: 10,
             proposals_max: 16_384,
             payload_bytes_max: 8 << 20,
             snapshot_entries: 10_000,

@@ -38,6 +38,8 @@ struct Pending {
     ticket: Ticket,
     term: u64,
     deadline: u64,
+    /// The tick of the last attempt.
+    sent_at: u64,
     /// For another attempt.
     data: Bytes,
 }
@@ -93,7 +95,7 @@ impl Proposals {
 
     /// Takes waiting commands, at most a batch, as entries for the leader of `origin.term`. The request number in
     /// `origin` does not matter. They are pending then; [`give_back`](Self::give_back) undoes that.
-    pub(super) fn take_batch(&mut self, mut origin: Origin, time: u64) -> Vec<Entry> {
+    pub(super) fn take_batch(&mut self, mut origin: Origin, time: u64, tick: u64) -> Vec<Entry> {
         let mut entries = Vec::new();
         let mut bytes = 0;
         while let Some(next) = self.waiting.front() {
@@ -104,13 +106,12 @@ impl Proposals {
             let next = self.waiting.pop_front().expect("there is a front");
             self.next_request += 1;
             origin.request = self.next_request;
-            let mut entry = Entry::default();
-            entry.context = origin.to_context();
-            entry.data = next.payload.stamp(time);
+            let entry = entry(origin, next.payload.stamp(time));
             let pending = Pending {
                 ticket: next.ticket,
                 term: origin.term,
                 deadline: next.deadline,
+                sent_at: tick,
                 data: entry.data.clone(),
             };
             self.pending.insert(self.next_request, pending);
@@ -125,6 +126,24 @@ impl Proposals {
             let (_, pending) = self.pending.pop_last().expect("they are the last ones");
             self.waiting.push_front(pending.again());
         }
+    }
+
+    /// Returns again, at most a batch, what was sent to the leader of `origin.term` at or before tick `until` and is
+    /// not applied yet: the message may be lost. The leader takes each only once.
+    pub(super) fn take_overdue(&mut self, origin: Origin, until: u64, tick: u64) -> Vec<Entry> {
+        let overdue = self.pending.iter_mut();
+        let overdue = overdue.filter(|(_, it)| it.term == origin.term && it.sent_at <= until);
+        let mut bytes = 0;
+        let batch = overdue.take_while(|(_, it)| {
+            bytes += it.data.len();
+            bytes <= BATCH_BYTES
+        });
+        let entries = batch.map(|(request, it)| {
+            it.sent_at = tick;
+            let request = *request;
+            entry(Origin { request, ..origin }, it.data.clone())
+        });
+        entries.collect()
     }
 
     /// Returns whom to answer when an entry of this member was applied.
@@ -176,6 +195,14 @@ impl Proposals {
 
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+}
+
+fn entry(origin: Origin, data: Bytes) -> Entry {
+    Entry {
+        context: origin.to_context(),
+        data,
+        ..Entry::default()
     }
 }
 

@@ -207,6 +207,6 @@ impl Line {
 }
 
 fn weight(messages: &[Message]) -> usize {
-    let entries = messages.iter().flat_map(|it| it.get_entries());
+    let entries = messages.iter().flat_map(Message::get_entries);
     messages.len() * 64 + entries.map(|it| it.data.len() + 64).sum::<usize>()
 }

@@ -23,13 +23,18 @@ fn inbox() -> (Inbox, mpsc::Receiver<News>) {
 }
 
 fn message(index: u64, data: usize) -> Message {
-    let mut message = Message::default();
-    message.set_msg_type(MessageType::MsgAppend);
-    (message.from, message.to, message.index) = (1, 2, index);
-    let mut entry = Entry::default();
-    entry.data = vec![1; data].into();
-    message.set_entries(vec![entry].into());
-    message
+    let entry = Entry {
+        data: vec![1; data].into(),
+        ..Entry::default()
+    };
+    Message {
+        msg_type: MessageType::MsgAppend,
+        from: 1,
+        to: 2,
+        index,
+        entries: vec![entry].into(),
+        ..Message::default()
+    }
 }
 
 /// Listens as member 2 and returns the address, the listener and what comes in.

@@ -6,7 +6,7 @@ use std::path::Path;
 use prometheus::Registry;
 
 use super::*;
-use crate::log::Dir;
+use crate::log::{Dir, Memory};
 use crate::machine::Outcome;
 use crate::peers::{self, Listener};
 
@@ -55,6 +55,10 @@ fn metrics() -> Metrics {
 }
 
 fn alone(dir: &Path, config: Config) -> Handle<Sum> {
+    alone_on(Arc::new(Dir::open(dir).unwrap()), config)
+}
+
+fn alone_on(disk: Arc<dyn Disk>, config: Config) -> Handle<Sum> {
     let starting = Starting::new();
     let peers = peers::Config {
         cluster: "test".to_owned(),
@@ -62,7 +66,6 @@ fn alone(dir: &Path, config: Config) -> Handle<Sum> {
         addresses: BTreeMap::new(),
     };
     let peers = Peers::dial(&peers, &starting.inbox());
-    let disk = Arc::new(Dir::open(dir).unwrap());
     let fatal = |error| panic!("{error}");
     starting.run(config, disk, Sum::default, peers, metrics(), fatal).unwrap()
 }
@@ -78,7 +81,7 @@ fn stopped(handle: Handle<Sum>, dir: &Path) {
 
 struct Trio {
     handles: BTreeMap<u64, Handle<Sum>>,
-    _dirs: Vec<tempfile::TempDir>,
+    dirs: Vec<tempfile::TempDir>,
 }
 
 impl Trio {
@@ -92,7 +95,7 @@ impl Trio {
         }
         let mut trio = Self {
             handles: BTreeMap::new(),
-            _dirs: Vec::new(),
+            dirs: Vec::new(),
         };
         for (id, socket) in sockets {
             let mut others = addresses.clone();
@@ -118,7 +121,7 @@ impl Trio {
             let fatal = |error| panic!("{error}");
             let handle = starting.run(config, disk, Sum::default, outgoing, metrics(), fatal);
             trio.handles.insert(id, handle.unwrap());
-            trio._dirs.push(dir);
+            trio.dirs.push(dir);
         }
         trio
     }
@@ -189,6 +192,7 @@ async fn three_replicas_take_commands_anywhere_and_outlive_their_leader() {
         assert_eq!(handle.read().await, Ok(sum));
     }
     trio.handles[&leader].stop();
+    trio.handles[&leader].stopped().await;
     for (id, handle) in &trio.handles {
         if *id != leader {
             sum += 1;
@@ -198,6 +202,35 @@ async fn three_replicas_take_commands_anywhere_and_outlive_their_leader() {
     }
     assert_eq!(trio.handles[&leader].submit(add(1)).await, Err(SubmitError::Stopped));
     trio.handles.values().for_each(Handle::stop);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_commands_until_there_is_room() {
+    let disk = Memory::new();
+    let mut config = Config::new(1, vec![1]);
+    config.log.segment_bytes = 8192;
+    config.tick = Duration::from_millis(10);
+    let handle = alone_on(Arc::new(disk.clone()), config);
+    handle.submit(add(1)).await.unwrap();
+    disk.set_full(true);
+    let mut done = 1;
+    let refused = loop {
+        match handle.submit(add(1)).await {
+            Ok(answer) => done = answer.reply,
+            Err(error) => break error,
+        }
+        // The shortage is noticed on another thread, and half a segment here is a dozen commands.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(refused, SubmitError::Refused(Refused::DiskFull));
+    assert_eq!(handle.read().await, Ok(done), "reads go on");
+    disk.set_full(false);
+    while handle.submit(add(1)).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(handle.read().await, Ok(done + 1));
+    handle.stop();
+    handle.stopped().await;
 }
 
 /// Prints commands per second; run with `--release -- --ignored --nocapture`.
