@@ -1,1 +1,131 @@
-//! agent
+//! One machine's agent: keeps its Docker engine as the cluster assigned, asks its instances whether they are
+//! healthy, tells its Consul agent which of them serve, and reports what it sees.
+//!
+//! What to do is decided in [`cluster::agent`], pure; here it is done.
+//!
+//! | read | to learn |
+//! |---|---|
+//! | [`config`] | what an operator says |
+//! | `driver` | the loop: events in, [`cluster::agent::Output`]s performed |
+//! | `link` | the line to the control plane |
+//! | `docker`, `docker/spec` | what the engine is asked; what a container is made of |
+//! | `probe` | health checks |
+//! | [`consul`] | the node's Consul agent |
+//! | `state` | what outlives a restart |
+//!
+//! A restart of the agent, or its end, leaves every container running.
+
+mod clock;
+pub mod config;
+pub mod consul;
+mod docker;
+mod driver;
+mod link;
+mod metrics;
+mod probe;
+mod state;
+
+pub use config::{Args, Config, ConfigError, ConsulConfig};
+pub use docker::{LABEL_APP, LABEL_CLUSTER, LABEL_INSTANCE, LABEL_NODE, LABEL_VERSION, VolumeError};
+pub use state::Error as StateError;
+
+use clock::Clock;
+use cluster::NodeDescription;
+use cluster::agent::{Agent, Settings};
+use consul::Consul;
+use docker::{Docker, PlaceOfNode};
+use driver::{Driver, Event};
+use metrics::Metrics;
+use std::collections::{BTreeMap, HashMap};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Why an agent cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its directory cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The Consul agent's address or certificates cannot be used.
+    #[error("consul: {0}")]
+    Consul(consul::Error),
+    /// Its metrics are registered already.
+    #[error("cannot register metrics")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Runs an agent until `shutdown`; its metrics go into `registry`. Neither Docker nor Consul nor a member needs to be
+/// there: each is found when it is.
+///
+/// # Errors
+/// At the start only.
+pub async fn run(config: Config, registry: prometheus::Registry, shutdown: CancellationToken) -> Result<(), Error> {
+    let metrics = Metrics::new(&registry)?;
+    let dir = state::Dir::open(&config.data_dir)?;
+    let saved = dir.load();
+    let settings = Settings {
+        node: config.name.clone(),
+        address: config.address.clone(),
+        consul: config.consul.is_some(),
+        drain_ms: config.drain.as_millis() as u64,
+    };
+    let agent = Agent::new(settings, saved);
+    let place = PlaceOfNode {
+        node: config.name.clone(),
+        address: config.address.clone(),
+        volumes_allowed: config.volumes_allowed.clone(),
+        credentials: config.docker_config.clone(),
+    };
+    let docker = Docker::new(&config.docker_host, place, metrics.clone());
+    let description = NodeDescription {
+        id: config.name.clone(),
+        agent: dir.id,
+        address: config.address.clone(),
+        capacity: config.capacity,
+        ports: config.ports,
+        attributes: config.attributes.clone(),
+        versions: BTreeMap::from([("agent".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+    };
+    tracing::info!(node = %config.name, address = config.address, dir = %config.data_dir.display(), "agent starts");
+
+    let (events, inbox) = mpsc::unbounded_channel();
+    let (cluster, watched_cluster) = watch::channel(agent.cluster());
+    let (orders, watched_orders) = watch::channel(None);
+    let (description, watched_description) = watch::channel(description);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(driver::describe_docker(docker.clone(), description));
+    tasks.spawn(driver::watch_docker(docker.clone(), watched_cluster.clone(), events.clone()));
+    tasks.spawn(link::dial(config.servers.clone(), watched_description, watched_cluster, events.clone()));
+    if let Some(consul) = &config.consul {
+        let consul = Consul::new(consul).map_err(Error::Consul)?;
+        let (answers, mut answered) = mpsc::unbounded_channel();
+        let inputs = events.clone();
+        tasks.spawn(consul::keep(consul, watched_orders, answers, metrics.clone()));
+        tasks.spawn(async move {
+            while let Some(input) = answered.recv().await {
+                if inputs.send(Event::Input(input)).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    let driver = Driver {
+        agent,
+        node: config.name,
+        clock: Clock::new(),
+        docker,
+        metrics,
+        keeper: dir.keeper(),
+        events,
+        inbox,
+        cluster,
+        orders,
+        outbox: None,
+        starts: HashMap::new(),
+        probes: Driver::probe_turns(),
+    };
+    driver.run(shutdown).await;
+    tasks.shutdown().await;
+    tracing::info!("agent ends; its containers go on");
+    Ok(())
+}

@@ -1,0 +1,442 @@
+//! The node's Docker engine. Every call has a deadline, and no call's failure is taken for an answer: an engine that
+//! is away or hangs says nothing about its containers (INV-D1).
+
+mod auth;
+mod images;
+mod spec;
+mod volumes;
+
+pub use spec::{LABEL_APP, LABEL_CLUSTER, LABEL_INSTANCE, LABEL_NODE, LABEL_VERSION};
+pub use volumes::VolumeError;
+
+use crate::metrics::Metrics;
+use bollard::errors::Error as Bollard;
+use bollard::exec::{CreateExecOptions, StartExecResults};
+use bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum, EndpointSettings,
+};
+use bollard::query_parameters::{
+    CreateContainerOptions, EventsOptions, InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
+    StartContainerOptions, StopContainerOptions,
+};
+use cluster::agent::{Assignment, Container, Done, Exit, Listed, Listing, Outcome};
+use cluster::{ClusterId, InstanceId, NodeId};
+use futures::{Stream, StreamExt};
+use images::Images;
+use spec::Place;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Reads answer within milliseconds; one that takes so long is a hang.
+const READ_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Writes wait for the disk and for each other.
+const WRITE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A stop may take so much longer than its grace period.
+const STOP_MARGIN: Duration = Duration::from_secs(20);
+
+/// More at a time do not start sooner: the engine works on about as many (measured; `docs/benchmarks.md`).
+const MAX_STARTS: usize = 8;
+
+/// The Docker engine, as one agent sees it. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Docker {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    host: String,
+    client: OnceLock<bollard::Docker>,
+    metrics: Metrics,
+    place: PlaceOfNode,
+    images: Images,
+    starts: Semaphore,
+}
+
+/// What [`Place`] needs besides the cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct PlaceOfNode {
+    /// The node's name.
+    pub(crate) node: NodeId,
+    /// Host name or address of the node.
+    pub(crate) address: String,
+    /// Directories below which apps may mount host volumes.
+    pub(crate) volumes_allowed: Vec<PathBuf>,
+    /// The file with the registries' credentials.
+    pub(crate) credentials: Option<PathBuf>,
+}
+
+/// What the engine says of itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About {
+    /// Its version.
+    pub(crate) version: String,
+    /// Containers outlive a restart of the engine.
+    pub(crate) live_restore: bool,
+}
+
+/// Why a call of the engine came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Error {
+    /// It did not answer: it is away, hangs, or stumbles over itself.
+    #[error("{0}")]
+    Away(String),
+    /// It answered no.
+    #[error("{message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Its words.
+        message: String,
+    },
+}
+
+impl From<Bollard> for Error {
+    fn from(error: Bollard) -> Self {
+        match error {
+            Bollard::DockerResponseServerError { status_code, message } if !is_stumble(status_code, &message) => {
+                Self::Refused { status: status_code, message }
+            }
+            Bollard::DockerStreamError { error } => Self::Refused { status: 500, message: error },
+            Bollard::RequestTimeoutError => Self::Away("it does not answer in time".to_owned()),
+            error => Self::Away(with_causes(&error)),
+        }
+    }
+}
+
+/// Whether the engine speaks of its own trouble rather than of what was asked.
+fn is_stumble(status: u16, message: &str) -> bool {
+    let signs = ["shutting down", "transport is closing", "connection refused", "containerd.sock", "context deadline"];
+    status == 503 || (status >= 500 && signs.iter().any(|it| message.contains(it)))
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Says what a start is doing.
+pub(crate) type Progress = Box<dyn Fn(String) + Send + Sync>;
+
+impl Docker {
+    /// The engine at `host`, whether it is there or not.
+    pub(crate) fn new(host: &str, place: PlaceOfNode, metrics: Metrics) -> Self {
+        let images = Images::new(place.credentials.clone());
+        let (host, client) = (host.to_owned(), OnceLock::new());
+        Self { inner: Arc::new(Inner { host, client, metrics, place, images, starts: Semaphore::new(MAX_STARTS) }) }
+    }
+
+    /// The client; made at its first use that finds the socket.
+    fn client(&self) -> Result<&bollard::Docker, Error> {
+        if let Some(client) = self.inner.client.get() {
+            return Ok(client);
+        }
+        let host = self.inner.host.replacen("tcp://", "http://", 1);
+        // Deadlines are ours, by call; this one is only there so that none is forgotten.
+        let made = match host.strip_prefix("unix://") {
+            Some(path) => bollard::Docker::connect_with_unix(path, 3600, bollard::API_DEFAULT_VERSION),
+            None => bollard::Docker::connect_with_http(&host, 3600, bollard::API_DEFAULT_VERSION),
+        };
+        let made = made?.with_request_modifier(images::url_safe_auth);
+        Ok(self.inner.client.get_or_init(|| made))
+    }
+
+    /// Makes one call, within its deadline, and measures it.
+    async fn call<'a, T, F>(
+        &'a self,
+        operation: &'static str,
+        deadline: Duration,
+        call: impl FnOnce(&'a bollard::Docker) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Bollard>> + 'a,
+    {
+        let client = self.client()?;
+        let begun = Instant::now();
+        let result = match timeout(deadline, call(client)).await {
+            Ok(result) => result.map_err(Error::from),
+            Err(_) => Err(Error::Away(format!("{operation} was not answered within {} s", deadline.as_secs()))),
+        };
+        let outcome = match &result {
+            Ok(_) => "ok",
+            Err(Error::Refused { .. }) => "refused",
+            Err(Error::Away(_)) => "away",
+        };
+        self.inner.metrics.docker(operation, outcome, begun.elapsed());
+        result
+    }
+
+    /// What the engine says of itself.
+    pub(crate) async fn about(&self) -> Result<About, Error> {
+        let info = self.call("info", READ_DEADLINE, bollard::Docker::info).await?;
+        Ok(About {
+            version: info.server_version.unwrap_or_default(),
+            live_restore: info.live_restore_enabled.unwrap_or_default(),
+        })
+    }
+
+    /// Every container with the labels of this cluster and node.
+    pub(crate) async fn list(&self, cluster: ClusterId) -> Result<Vec<Listed>, Error> {
+        let options = ListContainersOptions { all: true, filters: Some(self.filters(cluster)), ..Default::default() };
+        let containers = self.call("list", READ_DEADLINE, |it| it.list_containers(Some(options))).await?;
+        Ok(containers.into_iter().filter_map(listed).collect())
+    }
+
+    fn filters(&self, cluster: ClusterId) -> HashMap<String, Vec<String>> {
+        let node = &self.inner.place.node;
+        HashMap::from([(
+            "label".to_owned(),
+            vec![format!("{LABEL_CLUSTER}={cluster}"), format!("{LABEL_NODE}={node}")],
+        )])
+    }
+
+    /// What is there of an instance.
+    pub(crate) async fn inspect(&self, instance: InstanceId) -> Result<Container, Error> {
+        let name = instance.to_string();
+        let options = None::<InspectContainerOptions>;
+        match self.call("inspect", READ_DEADLINE, |it| it.inspect_container(&name, options)).await {
+            Ok(found) => Ok(inspected(&found)),
+            Err(Error::Refused { status: 404, .. }) => Ok(Container::Absent),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes an instance's container and starts it; pulls its image where that is wanted or needed. Can be called off
+    /// while it waits for the image or its turn, not once the engine was asked to do something.
+    ///
+    /// The common case is two calls, create and start, and one look at the result: whether the image is there, the
+    /// create says.
+    pub(crate) async fn start(
+        &self,
+        cluster: ClusterId,
+        assignment: &Assignment,
+        progress: Progress,
+        abandoned: CancellationToken,
+    ) -> Done {
+        let PlaceOfNode { node, address, volumes_allowed, .. } = self.inner.place.clone();
+        let body = match spec::container(assignment, &Place { cluster, node, address, volumes_allowed }) {
+            Ok(body) => body,
+            Err(error) => return Done::Refused { message: error.to_string(), container: Container::Absent },
+        };
+        let instance = assignment.instance;
+        let image = body.image.clone().unwrap_or_default();
+        let mut pull = assignment.spec.as_ref().is_some_and(|it| it.run.force_pull);
+        let mut pulled = false;
+        loop {
+            if std::mem::take(&mut pull) {
+                pulled = true;
+                match abandoned.run_until_cancelled(self.pull(&image, &progress)).await {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => return self.failed(instance, error, &image).await,
+                    None => return Done::Abandoned,
+                }
+            }
+            let turn = abandoned.run_until_cancelled(self.inner.starts.acquire()).await;
+            let Some(Ok(_turn)) = turn else { return Done::Abandoned };
+            match self.create_and_start(instance, body.clone()).await {
+                Ok(container) => return Done::Now(container),
+                Err(Error::Refused { status: 404, message }) if !pulled && is_missing_image(&message) => pull = true,
+                Err(error) => return self.failed(instance, error, &image).await,
+            }
+        }
+    }
+
+    async fn pull(&self, image: &str, progress: &Progress) -> Result<(), Error> {
+        progress(format!("pulling image {image}"));
+        let client = self.client()?.clone();
+        let begun = Instant::now();
+        let result = self.inner.images.pull(client, image).await;
+        self.inner.metrics.docker("pull", if result.is_ok() { "ok" } else { "refused" }, begun.elapsed());
+        result
+    }
+
+    async fn create_and_start(
+        &self,
+        instance: InstanceId,
+        body: bollard::models::ContainerCreateBody,
+    ) -> Result<Container, Error> {
+        let name = instance.to_string();
+        let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
+        match self.call("create", WRITE_DEADLINE, |it| it.create_container(Some(options), body)).await {
+            Ok(_) => {}
+            // The name is the instance's: it was created before, by a start whose answer was lost (INV-F3).
+            Err(Error::Refused { status: 409, .. }) => {
+                let there = self.inspect(instance).await?;
+                if there != Container::Created {
+                    return Ok(there);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        let options = None::<StartContainerOptions>;
+        self.call("start", WRITE_DEADLINE, |it| it.start_container(&name, options)).await?;
+        self.inspect(instance).await
+    }
+
+    /// What a failed start means; clears away what it left.
+    async fn failed(&self, instance: InstanceId, error: Error, image: &str) -> Done {
+        match error {
+            Error::Away(message) => Done::Unavailable { message },
+            Error::Refused { status, message } => {
+                let container = match self.inspect(instance).await {
+                    Ok(Container::Created) => match self.remove(instance).await {
+                        Done::Now(container) => container,
+                        _ => Container::Created,
+                    },
+                    Ok(container) => container,
+                    Err(_) => Container::Created,
+                };
+                if message.contains("no space left on device") {
+                    let message = format!("Docker's disk is full: {message}");
+                    return Done::Full { message, container };
+                }
+                let message = if status == 404 && is_missing_image(&message) {
+                    format!("image {image}: {message}")
+                } else {
+                    message
+                };
+                Done::Refused { message, container }
+            }
+        }
+    }
+
+    /// Ends a container: the polite signal, and after the grace period the hard one.
+    pub(crate) async fn stop(&self, instance: InstanceId, grace_ms: u64) -> Done {
+        let grace = Duration::from_millis(grace_ms);
+        let seconds = grace_ms.div_ceil(1000).min(i32::MAX as u64) as i32;
+        let name = instance.to_string();
+        let options = StopContainerOptions { t: Some(seconds), ..Default::default() };
+        match self.call("stop", grace + STOP_MARGIN, |it| it.stop_container(&name, Some(options))).await {
+            Ok(()) | Err(Error::Refused { status: 304 | 404, .. }) => self.look(instance).await,
+            Err(error) => self.refused(instance, error).await,
+        }
+    }
+
+    /// Removes a container and its anonymous volumes.
+    pub(crate) async fn remove(&self, instance: InstanceId) -> Done {
+        let name = instance.to_string();
+        let options = RemoveContainerOptions { v: true, force: false, ..Default::default() };
+        match self.call("remove", WRITE_DEADLINE, |it| it.remove_container(&name, Some(options))).await {
+            Ok(()) | Err(Error::Refused { status: 404, .. }) => Done::Now(Container::Absent),
+            Err(error) => self.refused(instance, error).await,
+        }
+    }
+
+    async fn look(&self, instance: InstanceId) -> Done {
+        match self.inspect(instance).await {
+            Ok(container) => Done::Now(container),
+            Err(error) => Done::Unavailable { message: error.to_string() },
+        }
+    }
+
+    async fn refused(&self, instance: InstanceId, error: Error) -> Done {
+        match (error, self.look(instance).await) {
+            (Error::Refused { message, .. }, Done::Now(container)) => Done::Refused { message, container },
+            (error, _) => Done::Unavailable { message: error.to_string() },
+        }
+    }
+
+    /// The instances that something happened to, as the engine tells it; ends when the engine does.
+    pub(crate) fn events(&self, cluster: ClusterId) -> Result<Pin<Box<dyn Stream<Item = InstanceId> + Send>>, Error> {
+        let mut filters = self.filters(cluster);
+        filters.insert("type".to_owned(), vec!["container".to_owned()]);
+        let events = ["die", "destroy", "oom"];
+        filters.insert("event".to_owned(), events.iter().map(|it| (*it).to_owned()).collect());
+        let options = EventsOptions { filters: Some(filters), ..Default::default() };
+        let stream = self.client()?.events(Some(options));
+        let instance = |event: Result<bollard::models::EventMessage, Bollard>| {
+            let attributes = event.ok()?.actor?.attributes?;
+            attributes.get(LABEL_INSTANCE)?.parse().ok()
+        };
+        Ok(Box::pin(stream.filter_map(move |it| std::future::ready(instance(it)))))
+    }
+
+    /// Runs a command line in a container; its exit code is the outcome. What the engine itself fails at says
+    /// nothing about the instance.
+    pub(crate) async fn run_inside(&self, instance: InstanceId, command: &str, deadline: Duration) -> Outcome {
+        let name = instance.to_string();
+        let shell = ["/bin/sh", "-c", command];
+        let config = CreateExecOptions {
+            cmd: Some(shell.iter().map(|it| (*it).to_owned()).collect()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..CreateExecOptions::default()
+        };
+        let Ok(exec) = self.call("exec", READ_DEADLINE, |it| it.create_exec(&name, config)).await else {
+            return Outcome::Ignored;
+        };
+        let ended = async {
+            let begun = self.client()?.start_exec(&exec.id, None).await?;
+            if let StartExecResults::Attached { mut output, .. } = begun {
+                while output.next().await.is_some() {}
+            }
+            Ok::<_, Error>(())
+        };
+        match timeout(deadline, ended).await {
+            Ok(Ok(())) => {}
+            Ok(Err(Error::Refused { message, .. })) => return Outcome::Failure(message),
+            Ok(Err(Error::Away(_))) => return Outcome::Ignored,
+            Err(_) => return Outcome::Failure(format!("the command did not end within {} ms", deadline.as_millis())),
+        }
+        match self.call("exec", READ_DEADLINE, |it| it.inspect_exec(&exec.id)).await.map(|it| it.exit_code) {
+            Ok(Some(0)) => Outcome::Success,
+            Ok(Some(code)) => Outcome::Failure(format!("the command exited with code {code}")),
+            _ => Outcome::Ignored,
+        }
+    }
+}
+
+fn is_missing_image(message: &str) -> bool {
+    message.contains("No such image") || message.contains("no such image")
+}
+
+fn listed(container: ContainerSummary) -> Option<Listed> {
+    let instance = container.labels.as_ref()?.get(LABEL_INSTANCE)?.parse().ok()?;
+    let networks = container.network_settings.and_then(|it| it.networks).unwrap_or_default();
+    let listing = match container.state? {
+        ContainerSummaryStateEnum::CREATED => Listing::Created,
+        ContainerSummaryStateEnum::EXITED | ContainerSummaryStateEnum::DEAD | ContainerSummaryStateEnum::REMOVING => {
+            Listing::Ended
+        }
+        // Running, or paused, or about to stop: processes are there.
+        _ => Listing::Running { ip: address(&networks) },
+    };
+    Some(Listed { instance, listing })
+}
+
+fn inspected(container: &ContainerInspectResponse) -> Container {
+    let Some(state) = &container.state else { return Container::Created };
+    match state.status {
+        Some(ContainerStateStatusEnum::CREATED) => Container::Created,
+        Some(
+            ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD | ContainerStateStatusEnum::REMOVING,
+        ) => Container::Exited(Exit {
+            code: state.exit_code,
+            out_of_memory: state.oom_killed.unwrap_or_default(),
+            error: state.error.clone().unwrap_or_default(),
+        }),
+        _ => {
+            let networks = container.network_settings.as_ref().and_then(|it| it.networks.as_ref());
+            Container::Running { ip: networks.and_then(address) }
+        }
+    }
+}
+
+fn address(networks: &HashMap<String, EndpointSettings>) -> Option<String> {
+    networks.values().find_map(|it| it.ip_address.clone().filter(|it| !it.is_empty()))
+}

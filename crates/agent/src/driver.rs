@@ -1,0 +1,303 @@
+//! The agent's loop: one closed set of events, the pure [`Agent`], and its outputs performed.
+
+use crate::clock::Clock;
+use crate::consul::Order;
+use crate::docker::{Docker, Error as DockerError};
+use crate::metrics::Metrics;
+use crate::probe;
+use crate::state::Keeper;
+use cluster::agent::{Agent, FromAgent, Input, Note, Outcome, Output};
+use cluster::{ClusterId, InstanceId, NodeId};
+use futures::StreamExt;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// What is kept is written so long after it changed: a deployment's changes go to the disk together.
+const KEEP_AFTER: Duration = Duration::from_millis(200);
+
+/// So many events are taken in before their consequences are performed.
+const BATCH: usize = 256;
+
+/// More probes at a time wait for their turn; the time of waiting is not the instance's.
+const MAX_PROBES: usize = 64;
+
+/// The pause before the engine's events are asked for again.
+const EVENTS_AGAIN: Duration = Duration::from_millis(500);
+
+/// What reaches the loop.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Something for the agent itself.
+    Input(Input),
+    /// A member took the agent in.
+    Connected {
+        /// The cluster served from now on.
+        cluster: ClusterId,
+        /// What is put in here goes to that member; dropping it ends the connection.
+        outbox: mpsc::UnboundedSender<FromAgent>,
+    },
+}
+
+/// The hands of an agent.
+pub(crate) struct Driver {
+    pub(crate) agent: Agent,
+    pub(crate) node: NodeId,
+    pub(crate) clock: Clock,
+    pub(crate) docker: Docker,
+    pub(crate) metrics: Metrics,
+    pub(crate) keeper: Keeper,
+    pub(crate) events: mpsc::UnboundedSender<Event>,
+    pub(crate) inbox: mpsc::UnboundedReceiver<Event>,
+    pub(crate) cluster: watch::Sender<Option<ClusterId>>,
+    pub(crate) orders: watch::Sender<Option<Order>>,
+    pub(crate) outbox: Option<mpsc::UnboundedSender<FromAgent>>,
+    pub(crate) starts: HashMap<InstanceId, CancellationToken>,
+    pub(crate) probes: Arc<Semaphore>,
+}
+
+impl Driver {
+    /// The number of probes at a time.
+    pub(crate) fn probe_turns() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(MAX_PROBES))
+    }
+
+    /// Runs until `shutdown`; containers go on running.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        let mut keep_at: Option<Instant> = None;
+        self.agent.handle(Input::Tick, self.clock.now());
+        loop {
+            keep_at = self.perform_all(keep_at);
+            let wake_at = self.agent.wake_at().map(|it| Instant::from_std(self.clock.instant(it)));
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                event = self.inbox.recv() => {
+                    let Some(event) = event else { break };
+                    self.take(event);
+                    for _ in 1..BATCH {
+                        let Ok(event) = self.inbox.try_recv() else { break };
+                        self.take(event);
+                    }
+                }
+                () = sleep_until_some(wake_at) => self.agent.handle(Input::Tick, self.clock.now()),
+                () = sleep_until_some(keep_at) => {
+                    keep_at = None;
+                    self.keep().await;
+                }
+            }
+        }
+        self.keep().await;
+    }
+
+    fn take(&mut self, event: Event) {
+        let input = match event {
+            Event::Input(input) => input,
+            Event::Connected { cluster, outbox } => {
+                self.outbox = Some(outbox);
+                Input::Connected { cluster }
+            }
+        };
+        match &input {
+            Input::Disconnected => self.outbox = None,
+            Input::Done { instance, .. } => {
+                self.starts.remove(instance);
+            }
+            _ => {}
+        }
+        self.agent.handle(input, self.clock.now());
+    }
+
+    async fn keep(&self) {
+        let (keeper, saved) = (self.keeper.clone(), self.agent.saved());
+        let kept = tokio::task::spawn_blocking(move || keeper.keep(&saved)).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!(%error, "cannot keep what was assigned; a restart without any member would forget it");
+        }
+    }
+
+    fn perform_all(&mut self, mut keep_at: Option<Instant>) -> Option<Instant> {
+        let outputs = self.agent.drain();
+        if !outputs.is_empty() {
+            self.metrics.instances(self.agent.counts());
+            self.metrics.connected(self.outbox.is_some());
+        }
+        let cluster = self.agent.cluster();
+        self.cluster.send_if_modified(|it| std::mem::replace(it, cluster) != cluster);
+        for output in outputs {
+            if output == Output::Save {
+                keep_at.get_or_insert_with(|| Instant::now() + KEEP_AFTER);
+            } else {
+                self.perform(output, cluster);
+            }
+        }
+        keep_at
+    }
+
+    fn perform(&mut self, output: Output, cluster: Option<ClusterId>) {
+        let docker = self.docker.clone();
+        // Every operation belongs to a cluster: the agent asks for none before it has one.
+        let Some(cluster) = cluster else { return };
+        match output {
+            Output::List { epoch } => self.spawn(async move {
+                match docker.list(cluster).await {
+                    Ok(containers) => Input::Listed { epoch, containers },
+                    Err(error) => Input::ListFailed { message: error.to_string() },
+                }
+            }),
+            Output::Inspect { instance, epoch } => self.spawn(async move {
+                let container = docker.inspect(instance).await.map_err(|it: DockerError| it.to_string());
+                Input::Inspected { instance, epoch, container }
+            }),
+            Output::Start { assignment } => {
+                let instance = assignment.instance;
+                let abandoned = CancellationToken::new();
+                self.starts.insert(instance, abandoned.clone());
+                let events = self.events.clone();
+                let progress = move |message| {
+                    let _ = events.send(Event::Input(Input::Progress { instance, message }));
+                };
+                self.spawn(async move {
+                    let result = docker.start(cluster, &assignment, Box::new(progress), abandoned).await;
+                    Input::Done { instance, result }
+                });
+            }
+            Output::Abandon { instance } => {
+                if let Some(start) = self.starts.get(&instance) {
+                    start.cancel();
+                }
+            }
+            Output::Stop { instance, grace_ms } => self.spawn(async move {
+                let result = docker.stop(instance, grace_ms).await;
+                Input::Done { instance, result }
+            }),
+            Output::Remove { instance } => self.spawn(async move {
+                let result = docker.remove(instance).await;
+                Input::Done { instance, result }
+            }),
+            Output::Probe { instance, check, probe, timeout_ms } => {
+                let (turns, metrics) = (Arc::clone(&self.probes), self.metrics.clone());
+                self.spawn(async move {
+                    let outcome = match turns.acquire().await {
+                        Ok(_turn) => probe::ask(&docker, instance, &probe, Duration::from_millis(timeout_ms)).await,
+                        Err(_) => Outcome::Ignored,
+                    };
+                    metrics.probe(&outcome);
+                    Input::Probed { instance, check, outcome }
+                });
+            }
+            Output::Report { sequence, observations } => {
+                self.metrics.report();
+                self.send(FromAgent::Report { sequence, observations });
+            }
+            Output::Degraded { reason } => {
+                if let Some(reason) = &reason {
+                    tracing::warn!(reason, "this node takes no new instances");
+                }
+                self.send(FromAgent::Degraded { reason });
+            }
+            Output::Publish { revision, generation, wish } => {
+                let node = self.node.clone();
+                self.orders.send_replace(Some(Order { revision, generation, cluster, node, wish }));
+            }
+            Output::Reconnect { reason } => {
+                tracing::warn!(reason, "dialling anew");
+                self.outbox = None;
+            }
+            Output::Note(note) => say(&note),
+            Output::Save => {}
+        }
+    }
+
+    fn send(&mut self, letter: FromAgent) {
+        if self.outbox.as_ref().is_some_and(|it| it.send(letter).is_err()) {
+            self.outbox = None;
+        }
+    }
+
+    fn spawn(&self, work: impl Future<Output = Input> + Send + 'static) {
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let input = work.await;
+            let _ = events.send(Event::Input(input));
+        });
+    }
+}
+
+async fn sleep_until_some(when: Option<Instant>) {
+    match when {
+        Some(when) => sleep_until(when).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn say(note: &Note) {
+    match note {
+        Note::Quarantined(instance) => {
+            tracing::warn!(%instance, "a container of this cluster and node is unknown to the cluster; it is left alone");
+        }
+        Note::Outdated { generation, known } => {
+            tracing::error!(
+                generation,
+                known,
+                "a control plane with an older state is not obeyed (restored from a backup?)"
+            );
+        }
+        Note::Stuck { instance, message } => {
+            tracing::warn!(%instance, message, "the container cannot be ended or removed; trying again");
+        }
+        Note::Ended { instance, end } => tracing::info!(%instance, kind = ?end.kind, message = end.message, "ended"),
+    }
+}
+
+/// Hands the engine's events on as hints, for ever.
+pub(crate) async fn watch_docker(
+    docker: Docker,
+    mut cluster: watch::Receiver<Option<ClusterId>>,
+    events: mpsc::UnboundedSender<Event>,
+) {
+    loop {
+        let served = *cluster.borrow_and_update();
+        let Some(served) = served else {
+            if cluster.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        if let Ok(mut hints) = docker.events(served) {
+            while let Some(instance) = hints.next().await {
+                if events.send(Event::Input(Input::Hint { instance })).is_err() {
+                    return;
+                }
+            }
+        }
+        sleep(EVENTS_AGAIN).await;
+    }
+}
+
+/// Asks the engine what it is until it answers; the description then says so at the next connection.
+pub(crate) async fn describe_docker(docker: Docker, description: watch::Sender<cluster::NodeDescription>) {
+    loop {
+        match docker.about().await {
+            Ok(about) => {
+                tracing::info!(version = about.version, "found Docker");
+                if !about.live_restore {
+                    tracing::warn!(
+                        "Docker's live-restore is off: every container ends when the engine stops. Set \
+                         \"live-restore\": true in /etc/docker/daemon.json"
+                    );
+                }
+                description.send_modify(|it| {
+                    it.versions.insert("docker".to_owned(), about.version);
+                });
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "Docker does not answer yet");
+                sleep(Duration::from_secs(5)).await;
+            }
+        }
+    }
+}
