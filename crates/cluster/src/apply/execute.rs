@@ -18,6 +18,12 @@ use std::sync::Arc;
 struct Counts {
     wanted: u32,
     serving: u32,
+    /// Wanted ones that run what is wanted; all wanted ones while no deployment replaces any.
+    new: u32,
+    /// Those of which a container may run.
+    existing: u32,
+    /// Out-of-date ones among them.
+    old: u32,
 }
 
 impl Changing<'_> {
@@ -26,7 +32,7 @@ impl Changing<'_> {
         let mut taken = false;
         for step in steps {
             taken |= match step {
-                Step::Launch { app, version, node, ports } => self.launch(&app, version, &node, ports),
+                Step::Launch { app, version, node, ports } => self.launch(&app, version, &node, ports, &mut counts),
                 Step::Stop { instance, reason } => self.stop_if_still_right(instance, reason, &mut counts),
                 Step::Settle { deployment, app } => self.settle(deployment, &app),
             };
@@ -34,9 +40,24 @@ impl Changing<'_> {
         if taken { Ok(()) } else { Err(Rejected::Nothing) }
     }
 
-    fn launch(&mut self, app: &AppId, version: Version, node: &NodeId, ports: Vec<u16>) -> bool {
+    fn launch(
+        &mut self,
+        app: &AppId,
+        version: Version,
+        node: &NodeId,
+        ports: Vec<u16>,
+        counts: &mut BTreeMap<AppId, Counts>,
+    ) -> bool {
         let Some(app) = self.state.live_app(app).filter(|it| it.current.version == version) else { return false };
         let Some(node) = self.state.nodes.get(node).filter(|it| fits(it, app, &ports)) else { return false };
+        // Another leader may have launched what was missing.
+        let counts = counts.entry(app.id.clone()).or_insert_with(|| self.counts(app));
+        if !counts.allow_one_more(app) {
+            return false;
+        }
+        counts.wanted += 1;
+        counts.new += 1;
+        counts.existing += 1;
         let (app, mut node) = (App::clone(app), Node::clone(node));
         let ordinal = self.next_ordinal();
         let id = InstanceId::derive(self.state.cluster, self.state.index, ordinal);
@@ -102,16 +123,30 @@ impl Changing<'_> {
             }
             counts.wanted -= u32::from(instance.is_wanted());
             counts.serving -= u32::from(serves);
+            if instance.is_wanted() {
+                let out_of_date = !app.is_current(&instance);
+                counts.new -= u32::from(app.deployment.is_none() || !out_of_date);
+                if self.state.is_unreachable(&instance) {
+                    counts.existing -= 1;
+                    counts.old -= u32::from(out_of_date);
+                }
+            }
         }
         self.stop(&instance, reason);
         true
     }
 
     fn counts(&self, app: &App) -> Counts {
-        let mut counts = Counts { wanted: 0, serving: 0 };
-        for instance in self.state.instances_of(app).filter(|it| it.is_wanted()) {
-            counts.wanted += 1;
+        let mut counts = Counts { wanted: 0, serving: 0, new: 0, existing: 0, old: 0 };
+        for instance in self.state.instances_of(app).filter(|it| !it.has_ended()) {
+            let (wanted, out_of_date) = (instance.is_wanted(), !app.is_current(instance));
+            counts.wanted += u32::from(wanted);
             counts.serving += u32::from(self.serves(app, instance));
+            counts.new += u32::from(wanted && (app.deployment.is_none() || !out_of_date));
+            if wanted || !self.state.is_unreachable(instance) {
+                counts.existing += 1;
+                counts.old += u32::from(out_of_date);
+            }
         }
         counts
     }
@@ -143,6 +178,15 @@ impl Changing<'_> {
             self.end_deployment(id, Outcome::Succeeded);
         }
         true
+    }
+}
+
+impl Counts {
+    /// Whether one more instance is missing, and the limits of an update leave room for it.
+    fn allow_one_more(&self, app: &App) -> bool {
+        let wanted = app.current.spec.instances;
+        let replacing = app.deployment.is_some() && self.old > 0;
+        self.new < wanted && (!replacing || self.existing < app.current.spec.policy.upgrade.max_running(wanted))
     }
 }
 

@@ -127,7 +127,14 @@ fn a_step_that_came_too_late_is_passed_over() {
         ("a held port", Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: taken }),
         ("no port", Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: vec![] }),
         ("a foreign port", Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: vec![80] }),
-        ("an old version", Step::Launch { app: app_id.clone(), version: Timestamp(1), node, ports: vec![31_005] }),
+        (
+            "an old version",
+            Step::Launch { app: app_id.clone(), version: Timestamp(1), node: node.clone(), ports: vec![31_005] },
+        ),
+        (
+            "not missing any more",
+            Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: vec![31_005] },
+        ),
         ("no node", Step::Launch { app: app_id, version, node: NodeId::new("nx"), ports: vec![31_005] }),
         ("no surplus", Step::Stop { instance: cluster.wanted("/web")[0], reason: StopReason::Surplus }),
         ("not out of date", Step::Stop { instance: cluster.wanted("/web")[0], reason: StopReason::Replaced }),
