@@ -32,9 +32,10 @@ lint: ## Checks form, lints, docs, licences and what may depend on what.
 fmt: ## Formats the sources.
 	cargo fmt --all
 
-bench: ## Measures against etcd, Docker Swarm and a bare Docker client, and writes docs/benchmarks.md.
+bench: ## Measures against etcd, Docker Swarm and a bare client, and writes docs/benchmarks.md: make bench ONLY="plan api"
 	scripts/setup build docker etcd
-	scripts/with-docker cargo run --release --locked -p tests --bin bench
+	cargo build --release --locked -p ekiden -p tests --bin ekiden --bin bench --features tests/bench
+	scripts/with-docker target/release/bench $(ONLY)
 
 sim: ## Replays one seed of the simulation: make sim SEED=7
 	cargo run --locked -p tests --bin sim -- --seed $(SEED)

@@ -64,7 +64,7 @@ impl World {
     }
 
     /// Reports every instance that was placed as running.
-    fn run_all(&mut self) {
+    pub(crate) fn run_all(&mut self) {
         let nodes: Vec<_> = self.state.nodes().map(|it| it.id().clone()).collect();
         for node in nodes {
             let record = self.state.node(&node).expect("it is there").clone();
@@ -73,7 +73,11 @@ impl World {
                 .instances_on(&record)
                 .map(|it| cluster::agent::Observation {
                     instance: it.id,
-                    seen: cluster::agent::Seen::Running { ip: None, health: cluster::Health::Unknown, checks: Vec::new() },
+                    seen: cluster::agent::Seen::Running {
+                        ip: None,
+                        health: cluster::Health::Unknown,
+                        checks: Vec::new(),
+                    },
                 })
                 .collect();
             self.apply(Command::Report { node, observations });
@@ -185,10 +189,17 @@ fn one_more(world: &mut World, mix: Mix) -> Duration {
 
 /// Runs the whole.
 pub(crate) fn run(table: &mut Table) {
-    for (mix, name) in [(Mix::None, "no constraint"), (Mix::Spread, "spread over racks"), (Mix::Mixed, "mixed constraints")] {
+    for (mix, name) in
+        [(Mix::None, "no constraint"), (Mix::Spread, "spread over racks"), (Mix::Mixed, "mixed constraints")]
+    {
         table.progress(&format!("placing 100 000 instances on 10 000 nodes, {name}"));
         let (_, rate) = cold(10_000, 100_000, mix);
-        table.push(Row::at_least(format!("placements, cold, {name}, 10 000 nodes, 100 000 instances"), rate, 50_000.0, "/s"));
+        table.push(Row::at_least(
+            format!("placements, cold, {name}, 10 000 nodes, 100 000 instances"),
+            rate,
+            50_000.0,
+            "/s",
+        ));
     }
     for (n_nodes, n_instances) in [(1_000, 10_000), (10_000, 100_000), (10_000, 1_000_000)] {
         table.progress(&format!("one more instance on {n_nodes} nodes with {n_instances} instances"));

@@ -1,6 +1,7 @@
-//! The table that a bench run prints and writes.
+//! The figures of a run, as a table for people and as `docs/benchmarks.md`.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// One measured figure, and what it is held against.
 pub(crate) struct Row {
@@ -46,7 +47,8 @@ impl Row {
     }
 }
 
-fn figure(value: f64) -> String {
+/// A number with as many digits as it is worth.
+pub(crate) fn figure(value: f64) -> String {
     match value {
         v if v >= 100.0 => format!("{v:.0}"),
         v if v >= 1.0 => format!("{v:.2}"),
@@ -54,17 +56,34 @@ fn figure(value: f64) -> String {
     }
 }
 
+/// All that one section measured.
+struct Section {
+    title: String,
+    how: String,
+    rows: Vec<Row>,
+    raw: String,
+}
+
 /// All figures of a run, in the order in which they were measured.
 #[derive(Default)]
 pub(crate) struct Table {
-    sections: Vec<(String, Vec<Row>)>,
+    sections: Vec<Section>,
 }
 
 impl Table {
     /// Begins a section.
     pub(crate) fn section(&mut self, title: &str) {
         eprintln!("== {title}");
-        self.sections.push((title.to_owned(), Vec::new()));
+        let title = title.to_owned();
+        self.sections.push(Section { title, how: String::new(), rows: Vec::new(), raw: String::new() });
+    }
+
+    /// Says how the present section is measured: Markdown, one sentence per line.
+    pub(crate) fn how(&mut self, text: &str) {
+        if let Some(section) = self.sections.last_mut() {
+            section.how.push_str(text.trim());
+            section.how.push('\n');
+        }
     }
 
     /// Says what is being measured.
@@ -77,21 +96,65 @@ impl Table {
     pub(crate) fn push(&mut self, row: Row) {
         let [what, value, bound, verdict] = row.cells();
         eprintln!("   {what}: {value}  {bound}  {verdict}");
-        if let Some((_, rows)) = self.sections.last_mut() {
-            rows.push(row);
+        if let Some(section) = self.sections.last_mut() {
+            section.rows.push(row);
         }
     }
 
-    /// The table in Markdown.
-    pub(crate) fn markdown(&self) -> String {
-        let mut text = String::new();
-        for (title, rows) in &self.sections {
-            let _ = writeln!(text, "## {title}\n\n| what | measured | bound | |\n|---|---|---|---|");
-            for row in rows {
-                let _ = writeln!(text, "| {} |", row.cells().join(" | "));
+    /// Adds a table of what was measured on either side to the present section.
+    pub(crate) fn raw(&mut self, caption: &str, heads: &[&str], lines: &[Vec<String>]) {
+        let Some(section) = self.sections.last_mut() else { return };
+        let _ = writeln!(section.raw, "\n{caption}:\n\n| {} |\n|{}", heads.join(" | "), "---|".repeat(heads.len()));
+        for line in lines {
+            let _ = writeln!(section.raw, "| {} |", line.join(" | "));
+        }
+    }
+
+    /// The sections in Markdown, each with its title. `when` says when they were measured.
+    fn markdown(&self, when: &str) -> Vec<(&str, String)> {
+        self.sections.iter().map(|it| (it.title.as_str(), it.markdown(when))).collect()
+    }
+
+    /// What goes to standard output: the figures alone.
+    pub(crate) fn summary(&self) -> String {
+        self.sections.iter().fold(String::new(), |text, it| format!("{text}## {}\n\n{}\n", it.title, it.figures()))
+    }
+
+    /// Writes the document: `head`, then all of `order` that was measured now, or else stands there already.
+    pub(crate) fn write(&self, path: &Path, head: &str, when: &str, order: &[&str]) -> std::io::Result<()> {
+        let before = std::fs::read_to_string(path).unwrap_or_default();
+        let measured = self.markdown(when);
+        let mut text = head.to_owned();
+        for &title in order {
+            let now = measured.iter().find(|(it, _)| *it == title).map(|(_, text)| text.clone());
+            if let Some(section) = now.or_else(|| kept(&before, title)) {
+                text.push('\n');
+                text.push_str(section.trim_end());
+                text.push('\n');
             }
-            text.push('\n');
+        }
+        std::fs::write(path, text)
+    }
+}
+
+impl Section {
+    fn markdown(&self, when: &str) -> String {
+        format!("## {}\n\n{}Measured {when}.\n\n{}{}", self.title, self.how, self.figures(), self.raw)
+    }
+
+    fn figures(&self) -> String {
+        let mut text = "| what | measured | bound | |\n|---|---|---|---|\n".to_owned();
+        for row in &self.rows {
+            let _ = writeln!(text, "| {} |", row.cells().join(" | "));
         }
         text
     }
+}
+
+/// The section of that title in an earlier document, with its title.
+fn kept(document: &str, title: &str) -> Option<String> {
+    let start = document.find(&format!("## {title}\n"))?;
+    let rest = &document[start..];
+    let end = rest[3..].find("\n## ").map_or(rest.len(), |it| it + 4);
+    Some(rest[..end].to_owned())
 }

@@ -1,0 +1,68 @@
+//! Three members of Ekiden's control plane on loopback, without agents.
+
+use crate::http;
+use crate::process::{Process, Scratch, ekiden, free_ports};
+use anyhow::{Context as _, Result, bail};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// A cluster on loopback, with default settings and data on the real disk.
+pub(crate) struct Members {
+    processes: Vec<Process>,
+    /// Where the leader answers clients.
+    pub(crate) leader: SocketAddr,
+}
+
+impl Members {
+    /// Starts three members and waits until one leads.
+    pub(crate) async fn start(scratch: &Scratch) -> Result<Self> {
+        let ports: [u16; 6] = free_ports()?;
+        let mut members = String::new();
+        for n in 0..3 {
+            let (http, link) = (ports[n], ports[3 + n]);
+            let _ = write!(
+                members,
+                "\n[[members]]\nid = {}\nhttp = \"127.0.0.1:{http}\"\nlink = \"127.0.0.1:{link}\"\n",
+                n + 1
+            );
+        }
+        let program = ekiden()?;
+        let mut processes = Vec::new();
+        for n in 0..3 {
+            let dir = scratch.fresh(&format!("ekiden-{n}"))?;
+            let dir = dir.to_str().context("a path in UTF-8")?;
+            let config = scratch.file(&format!("ekiden-{n}.toml"));
+            let (http, link) = (ports[n], ports[3 + n]);
+            let own = format!("id = {}\nlisten = \"127.0.0.1:{http}\"\nlink_listen = \"127.0.0.1:{link}\"\n", n + 1);
+            std::fs::write(&config, format!("{own}data_dir = \"{dir}\"\n{members}"))?;
+            let config = config.to_str().context("a path in UTF-8")?;
+            let command = [program.as_str(), "server", "--config", config];
+            let log = scratch.file(&format!("ekiden-{n}.log"));
+            processes.push(Process::start(&command, &[("EKIDEN_LOG", "warn")], &log)?);
+        }
+        let start = Instant::now();
+        loop {
+            for process in &mut processes {
+                process.check()?;
+            }
+            for port in &ports[..3] {
+                let address = SocketAddr::from(([127, 0, 0, 1], *port));
+                let Ok((200, answer)) = http::ask(address, "GET", "/v2/leader", "").await else { continue };
+                if answer["leader"].as_str().is_some_and(|it| it.parse() == Ok(address)) {
+                    return Ok(Self { processes, leader: address });
+                }
+            }
+            if start.elapsed() > Duration::from_secs(30) {
+                bail!("Ekiden finds no leader");
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The resident memory of the largest member, in MiB.
+    pub(crate) fn rss_mib(&self) -> Result<f64> {
+        let all: Vec<u64> = self.processes.iter().map(Process::rss).collect::<Result<_>>()?;
+        Ok(all.into_iter().max().unwrap_or(0) as f64 / f64::from(1 << 20))
+    }
+}
