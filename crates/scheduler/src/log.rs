@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! LOCK                        one process per directory
+//! OWNER                       which member of which cluster
 //! segment-0000000000000007    frames, oldest segment first …
 //! segment-0000000000000008    … the last one is appended to
 //! spare-9                     zeros, or a segment that a snapshot has made superfluous
@@ -47,6 +48,16 @@ pub enum Error {
     Locked {
         /// The data directory.
         directory: String,
+    },
+    /// The directory is another member's.
+    #[error("{directory} belongs to {owner}, not to {claimed}: check the name, the id and the data directory in the configuration")]
+    Foreign {
+        /// The data directory.
+        directory: String,
+        /// Whose it is.
+        owner: String,
+        /// Who wanted it.
+        claimed: String,
     },
     /// The file system refused.
     #[error("cannot {operation} {file}")]

@@ -104,7 +104,7 @@ impl<M: Machine> Member<M> {
         };
         let mut member = Self {
             reads: Reads::new(config.id, config.incarnation),
-            snapshots: Snapshots::new(applied),
+            snapshots: Snapshots::new(recovered.snapshot.as_ref()),
             config,
             raw,
             machine,
@@ -411,6 +411,7 @@ impl<M: Machine> Member<M> {
             term: entry.term,
         };
         self.output.n_applied += 1;
+        self.snapshots.applied(entry.data.len());
         match entry.get_entry_type() {
             // A leader's first entry of its term is empty.
             EntryType::EntryNormal if entry.data.is_empty() => {}
@@ -457,7 +458,7 @@ impl<M: Machine> Member<M> {
     fn restore(&mut self, file: &SnapshotFile) -> Result<(), Unreadable> {
         self.machine = M::restore(&file.data)?;
         self.applied = file.mark;
-        self.snapshots.installed(file.mark);
+        self.snapshots.installed(file);
         self.output.replaced = Some(file.mark.index);
         self.output.compact = Some(file.mark.index);
         for (ticket, refused) in self.proposals.log_replaced() {
@@ -484,7 +485,7 @@ impl<M: Machine> Member<M> {
         let wanted = self.raw.store().take_wanted();
         let tail = self.raw.store();
         if tail.conf_state().voters_outgoing.is_empty()
-            && self.snapshots.is_due(self.applied, tail, wanted, self.ticks, &self.config)
+            && self.snapshots.is_due(self.applied, wanted, self.ticks, &self.config)
         {
             let conf_state = tail.conf_state().clone();
             let view = self.machine.view();

@@ -17,6 +17,7 @@ mod side;
 mod tests;
 
 use std::collections::HashMap;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
@@ -82,6 +83,9 @@ pub enum Error {
     /// An entry or a snapshot of a newer version.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    /// Something that cannot happen did, and the thread said so as it panicked.
+    #[error("the replica's thread panicked")]
+    Panicked,
 }
 
 /// Everything that can reach the thread.
@@ -119,7 +123,7 @@ impl<M: Machine> Starting<M> {
     /// Opens the log and starts the thread.
     ///
     /// `fatal` is called on that thread when the replica must not go on: a disk that failed, an entry that cannot be
-    /// read. Nobody has been answered then who should not have been; the process should end.
+    /// read, a contradiction. Nobody has been answered then who should not have been; the process should end.
     ///
     /// # Errors
     /// [`Error`]: nothing was started.
@@ -176,8 +180,10 @@ impl<M: Machine> Starting<M> {
         thread::Builder::new()
             .name("replica".to_owned())
             .spawn(move || {
-                // Not kept alive by the transport's clones of the inbox: a Stop ends it.
-                if let Err(error) = replica.run(&self.events) {
+                // Nothing of it is used after a panic: it is dropped, and the process ends.
+                let run = AssertUnwindSafe(|| replica.run(&self.events));
+                let res = panic::catch_unwind(run).unwrap_or(Err(Error::Panicked));
+                if let Err(error) = res {
                     fatal(error);
                 }
             })

@@ -47,6 +47,7 @@ pub fn start(
 ) -> Result<Control, replica::Error> {
     let Config { cluster, id, members, data_dir, tick, snapshot_entries, node_loss_after } = config;
     let disk = log::Dir::open(&data_dir)?;
+    disk.claim(&cluster, id)?;
     let addresses = members.iter().filter(|(it, _)| **it != id).map(|(it, member)| (*it, member.link.clone()));
     let peers_config = peers::Config { cluster, id, addresses: addresses.collect() };
 

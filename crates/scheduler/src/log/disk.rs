@@ -48,6 +48,9 @@ pub trait Disk: Send + Sync + 'static {
 /// The file that holds the lock of a data directory.
 const LOCK: &str = "LOCK";
 
+/// The file that says whose data directory it is.
+const OWNER: &str = "OWNER";
+
 /// Zeros are written in pieces of this many bytes.
 const ZEROS: usize = 1 << 20;
 
@@ -100,6 +103,32 @@ impl Dir {
             open: Mutex::default(),
             _lock: lock,
         })
+    }
+
+    /// Makes the directory that of one member of one cluster, or checks that it is.
+    ///
+    /// # Errors
+    /// [`Error::Foreign`] when it belongs to another: with its votes and entries, this member would break promises
+    /// that it never made, or forget those it did.
+    pub fn claim(&self, cluster: &str, member: u64) -> Result<(), Error> {
+        let claimed = format!("member {member} of cluster {cluster}");
+        let io = |operation| Error::io(operation, OWNER);
+        match self.read(OWNER) {
+            Ok(owner) if owner == claimed.as_bytes() => Ok(()),
+            Ok(owner) => Err(Error::Foreign {
+                directory: self.path.display().to_string(),
+                owner: String::from_utf8_lossy(&owner).into_owned(),
+                claimed,
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let unfinished = format!("unfinished-{OWNER}");
+                self.write_at(&unfinished, 0, claimed.as_bytes()).map_err(io("write"))?;
+                self.sync(&unfinished).map_err(io("sync"))?;
+                self.rename(&unfinished, OWNER).map_err(io("rename"))?;
+                self.sync_dir().map_err(io("sync the directory of"))
+            }
+            Err(error) => Err(io("read")(error)),
+        }
     }
 
     /// Returns the directory's path.
@@ -197,5 +226,17 @@ mod tests {
         assert!(matches!(Dir::open(dir.path()), Err(Error::Locked { .. })));
         drop(held);
         Dir::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_directory_belongs_to_one_member_of_one_cluster() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Dir::open(dir.path()).unwrap();
+        dir.claim("blue", 1).unwrap();
+        dir.claim("blue", 1).unwrap();
+        for (cluster, member) in [("blue", 2), ("green", 1)] {
+            let error = dir.claim(cluster, member).unwrap_err();
+            assert!(matches!(&error, Error::Foreign { owner, .. } if owner == "member 1 of cluster blue"), "{error}");
+        }
     }
 }

@@ -36,8 +36,11 @@ impl<M: Machine> Chore<M> {
 
 /// The member's snapshots, its own and those under way to others.
 pub(super) struct Snapshots {
-    /// The newest one that is durable.
+    /// The newest one that is durable, and its length.
     newest: Mark,
+    newest_bytes: usize,
+    /// Bytes of the entries applied since the last one was begun.
+    bytes_since: usize,
     in_progress: bool,
     /// Not to be tried before this tick.
     pause_until: u64,
@@ -50,9 +53,11 @@ pub(super) struct Snapshots {
 }
 
 impl Snapshots {
-    pub(super) fn new(newest: Mark) -> Self {
+    pub(super) fn new(newest: Option<&SnapshotFile>) -> Self {
         Self {
-            newest,
+            newest: newest.map(|it| it.mark).unwrap_or_default(),
+            newest_bytes: newest.map_or(0, |it| it.data.len()),
+            bytes_since: 0,
             in_progress: false,
             pause_until: 0,
             wanted: false,
@@ -61,19 +66,28 @@ impl Snapshots {
         }
     }
 
-    pub(super) fn is_due(&mut self, applied: Mark, tail: &Tail, wanted: bool, tick: u64, config: &Config) -> bool {
+    pub(super) fn is_due(&mut self, applied: Mark, wanted: bool, tick: u64, config: &Config) -> bool {
         self.wanted |= wanted;
         if self.in_progress || applied.index == 0 || tick < self.pause_until {
             return false;
         }
         let n_new = applied.index - self.newest.index;
-        // `keep_entries` of the bytes held are in front of the last snapshot and say nothing about the new ones.
-        let many_bytes = tail.bytes() > config.snapshot_bytes && n_new > tail.n_entries() / 2;
-        self.wanted || n_new >= config.snapshot_entries || (n_new > 0 && many_bytes)
+        // A large state is not written again for a few small entries, or writing it would be all there is to do; but
+        // the time a restart takes to apply what is behind it stays bounded.
+        let worth_it = self.bytes_since >= self.newest_bytes / 4 || n_new / 10 >= config.snapshot_entries;
+        self.wanted
+            || (n_new >= config.snapshot_entries && worth_it)
+            || self.bytes_since >= config.snapshot_bytes.max(self.newest_bytes / 4)
+    }
+
+    /// Takes note of an entry that was applied.
+    pub(super) fn applied(&mut self, bytes: usize) {
+        self.bytes_since += bytes;
     }
 
     pub(super) fn begin<M: Machine>(&mut self, mark: Mark, conf_state: &ConfState, view: M::View) -> Chore<M> {
         self.in_progress = true;
+        self.bytes_since = 0;
         Chore {
             view,
             file: SnapshotFile {
@@ -100,6 +114,7 @@ impl Snapshots {
         // One from the leader may have overtaken it.
         let file = file.filter(|it| it.mark.index >= self.newest.index)?;
         self.newest = file.mark;
+        self.newest_bytes = file.data.len();
         if std::mem::take(&mut self.wanted) {
             tail.offer(Some(file.to_raft()));
             self.offered_until = u64::MAX;
@@ -108,8 +123,10 @@ impl Snapshots {
         Some(file.mark.index)
     }
 
-    pub(super) fn installed(&mut self, mark: Mark) {
-        self.newest = mark;
+    pub(super) fn installed(&mut self, file: &SnapshotFile) {
+        self.newest = file.mark;
+        self.newest_bytes = file.data.len();
+        self.bytes_since = 0;
     }
 
     /// Notes which messages carry a snapshot.

@@ -19,8 +19,6 @@ pub(super) struct Tail {
     /// The entry before the first one.
     base: Mark,
     entries: VecDeque<Entry>,
-    /// Payload bytes in `entries`.
-    bytes: usize,
     /// The state that a member too far behind is sent.
     snapshot: Option<Snapshot>,
     /// Set when raft asked for a snapshot that is not at hand.
@@ -39,7 +37,6 @@ impl Tail {
                 crate::log::SnapshotFile::conf_state,
             ),
             base: snapshot.map(|it| it.mark).unwrap_or_default(),
-            bytes: entries.iter().map(|it| it.data.len()).sum(),
             entries,
             snapshot: None,
             wanted: Cell::new(false),
@@ -51,10 +48,7 @@ impl Tail {
         let keep = first.index.checked_sub(self.base.index + 1);
         let keep = keep.expect("raft never replaces what was compacted") as usize;
         assert!(keep <= self.entries.len(), "raft appends without gaps");
-        for cut in self.entries.drain(keep..) {
-            self.bytes -= cut.data.len();
-        }
-        self.bytes += entries.iter().map(|it| it.data.len()).sum::<usize>();
+        self.entries.truncate(keep);
         self.entries.extend(entries.iter().cloned());
     }
 
@@ -74,7 +68,6 @@ impl Tail {
     pub(super) fn install(&mut self, mark: Mark, conf_state: ConfState) {
         self.base = mark;
         self.entries.clear();
-        self.bytes = 0;
         self.conf_state = conf_state;
         self.hard_state.commit = self.hard_state.commit.max(mark.index);
         self.snapshot = None;
@@ -87,7 +80,6 @@ impl Tail {
                 index: first.index,
                 term: first.term,
             };
-            self.bytes -= first.data.len();
             self.entries.pop_front();
         }
         if self.snapshot.as_ref().is_some_and(|it| it.get_metadata().index < self.base.index) {
@@ -103,15 +95,6 @@ impl Tail {
     /// Returns whether raft asked for a snapshot in vain since the last call.
     pub(super) fn take_wanted(&self) -> bool {
         self.wanted.take()
-    }
-
-    pub(super) fn n_entries(&self) -> u64 {
-        self.entries.len() as u64
-    }
-
-    /// Returns the payload bytes held.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
     }
 
     pub(super) fn term_at(&self, index: u64) -> Option<u64> {
