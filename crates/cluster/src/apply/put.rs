@@ -54,11 +54,15 @@ impl Changing<'_> {
     }
 
     /// Reverts only what the deployment changes: what it created goes, what it changed gets its old content back,
-    /// and instances that still run that content stay.
+    /// and instances that still run that content stay. What another deployment has changed since stays as well.
     pub(super) fn roll_back(&mut self, id: DeploymentId) -> Result<(), Rejected> {
         let deployment = self.active(id)?;
         let targets = deployment.changes.iter().filter_map(|change| {
-            let app = self.state.apps.get(&change.app)?;
+            let still_ours = |it: &&Arc<App>| {
+                it.deployment.is_none_or(|holder| holder == id)
+                    && change.to.map_or(it.removing, |to| !it.removing && it.current.version == to)
+            };
+            let app = self.state.apps.get(&change.app).filter(still_ours)?;
             Some(match change.from {
                 None => Target::Removed(change.app.clone()),
                 Some(version) => {
@@ -70,7 +74,7 @@ impl Changing<'_> {
         let targets = targets.collect();
         let by = self.next_deployment();
         self.end_deployment(id, Outcome::RolledBack { by });
-        self.deploy_as(by, targets);
+        self.deploy_as(by, targets, Vec::new());
         Ok(())
     }
 
@@ -80,6 +84,7 @@ impl Changing<'_> {
         for change in &deployment.changes {
             if let Some(app) = self.state.apps.get(&change.app)
                 && app.removing
+                && app.deployment == Some(id)
             {
                 self.put_app(App { removing: false, ..App::clone(app) });
             }
@@ -156,17 +161,36 @@ impl Changing<'_> {
             return Err(Rejected::Locked { deployments: holders.into_iter().collect() });
         }
         let id = self.next_deployment();
+        let mut carried = Vec::new();
         for holder in holders {
+            carried.extend(self.unfinished(holder));
             self.end_deployment(holder, Outcome::Superseded { by: id });
         }
-        self.deploy_as(id, targets);
+        self.deploy_as(id, targets, carried);
         Ok(())
     }
 
-    fn deploy_as(&mut self, id: DeploymentId, targets: Vec<Target>) {
+    /// What a deployment has still to do: whoever takes over from it does that too, or an accepted change would be
+    /// left half done, with nobody to finish it.
+    fn unfinished(&self, holder: DeploymentId) -> Vec<Change> {
+        let changes = self.state.deployments.get(&holder).map(|it| it.changes.as_slice()).unwrap_or_default();
+        let held = |it: &&Change| self.state.apps.get(&it.app).is_some_and(|app| app.deployment == Some(holder));
+        changes.iter().filter(|it| !it.settled).filter(held).cloned().collect()
+    }
+
+    /// Opens a deployment for what these targets change, and for what is carried over from others and not changed
+    /// again.
+    fn deploy_as(&mut self, id: DeploymentId, targets: Vec<Target>, mut carried: Vec<Change>) {
         let latest = targets.iter().filter_map(|it| self.state.apps.get(it.app())).map(|it| it.current.version).max();
         let version = latest.map_or(self.now(), |it| self.now().max(it.plus_ms(1)));
-        let changes: Vec<Change> = targets.into_iter().filter_map(|it| self.retarget(it, id, version)).collect();
+        let mut changes: Vec<Change> = targets.into_iter().filter_map(|it| self.retarget(it, id, version)).collect();
+        carried.retain(|it| changes.iter().all(|change| change.app != it.app));
+        for change in &carried {
+            if let Some(app) = self.state.apps.get(&change.app) {
+                self.put_app(App { deployment: Some(id), ..App::clone(app) });
+            }
+        }
+        changes.extend(carried);
         let unchanged = changes.is_empty();
         let deployment = Arc::new(Deployment { id, version, changes, outcome: None, ended_at: None });
         self.state.deployments.insert(id, Arc::clone(&deployment));

@@ -200,6 +200,51 @@ fn an_app_under_deployment_is_locked_unless_forced() {
 }
 
 #[test]
+fn who_takes_over_a_deployment_finishes_what_it_had_begun_elsewhere() {
+    let mut cluster = Cluster::with_nodes(1);
+    let both = |a: AppSpec, b: AppSpec, force| Command::PutApps {
+        apps: vec![(a, Expect::Any), (b, Expect::Any)],
+        force,
+    };
+    // Rolling back a creation removes both apps.
+    let created = cluster.ask(both(app("/a", 1), app("/b", 1), false)).unwrap().deployment.unwrap();
+    let removal = cluster.ask(Command::RollBack { deployment: created }).unwrap().deployment.unwrap();
+    let apps = vec![(app("/a", 2), Expect::Any)];
+    let forced = cluster.ask(Command::PutApps { apps, force: true }).unwrap().deployment.unwrap();
+    let outcome = cluster.state.deployment(removal).unwrap().outcome.clone();
+    assert_eq!(outcome, Some(Outcome::Superseded { by: forced }));
+    cluster.settle();
+    assert_eq!((cluster.picture("/a").as_str(), cluster.picture("/b").as_str()), ("2 new healthy", "gone"));
+    assert!(!cluster.is_deploying());
+
+    // The same content again, with force, does not leave an update half done.
+    cluster.put(image(app("/a", 2), "web:2")).unwrap();
+    let apps = vec![(image(app("/a", 2), "web:2"), Expect::Any)];
+    cluster.ask(Command::PutApps { apps, force: true }).unwrap();
+    cluster.settle();
+    assert_eq!((cluster.picture("/a").as_str(), cluster.is_deploying()), ("2 new healthy", false));
+}
+
+#[test]
+fn what_another_deployment_has_changed_since_is_neither_rolled_back_nor_cancelled() {
+    for cancel in [false, true] {
+        let mut cluster = Cluster::with_nodes(1);
+        // The first is settled while the second waits for a place that there is not.
+        let mut wide = app("/wide", 1);
+        wide.run.resources.cpu_milli = 1 << 40;
+        let apps = vec![(app("/a", 1), Expect::Any), (wide, Expect::Any)];
+        let first = cluster.ask(Command::PutApps { apps, force: false }).unwrap().deployment.unwrap();
+        cluster.settle();
+        let second = cluster.ask(Command::RemoveApp { app: id("/a"), force: false }).unwrap().deployment.unwrap();
+        let end = if cancel { Command::Cancel { deployment: first } } else { Command::RollBack { deployment: first } };
+        cluster.ask(end).unwrap();
+        cluster.settle();
+        assert_eq!(cluster.picture("/a"), "gone", "cancel: {cancel}");
+        assert_eq!(cluster.state.deployment(second).unwrap().outcome, Some(Outcome::Succeeded), "cancel: {cancel}");
+    }
+}
+
+#[test]
 fn a_cancelled_update_stays_where_it_is() {
     let mut cluster = Cluster::with_nodes(2);
     cluster.put(upgrade(app("/web", 4), 50, 0)).unwrap();
