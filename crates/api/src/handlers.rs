@@ -67,11 +67,24 @@ pub(crate) fn add_warnings(response: &mut Response, warnings: &[Warning]) {
             break;
         }
         let separator = if n == 0 { "" } else { "; " };
-        let _ = write!(text, "{separator}{}: {}", it.path.escape_default(), it.message.escape_default());
+        let _ = write!(text, "{separator}{}: {}", printable(&it.path), printable(&it.message));
     }
     if let (false, Ok(text)) = (text.is_empty(), HeaderValue::from_str(&text)) {
         response.headers_mut().insert("x-ekiden-warnings", text);
     }
+}
+
+/// A text as headers may carry it: what is no visible ASCII is escaped.
+fn printable(text: &str) -> String {
+    let mut printable = String::new();
+    for it in text.chars() {
+        if it.is_ascii_graphic() || it == ' ' {
+            printable.push(it);
+        } else {
+            printable.extend(it.escape_default());
+        }
+    }
+    printable
 }
 
 /// Reads a version's name.

@@ -33,4 +33,9 @@ pub mod metrics;
 mod proxy;
 pub mod server;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+
 pub use service::{Api, Config};

@@ -1,0 +1,159 @@
+//! Deployments and the launch queue.
+
+use super::world::{World, app};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn deployments_are_told_in_marathons_words() {
+    let world = World::new();
+    assert_eq!(world.ask("GET /v2/deployments", Value::Null).await.json(), json!([]));
+    let created = world.ask("POST /v2/apps", app("/a", 1)).await;
+    let id = created.header("marathon-deployment-id").to_owned();
+    let listed = world.ask("GET /v2/deployments", Value::Null).await.json();
+    let version = created.json()["version"].clone();
+    assert_eq!(
+        listed,
+        json!([{
+            "id": id, "version": version, "affectedApps": ["/a"], "affectedPods": [],
+            "steps": [
+                { "actions": [{ "action": "StartApplication", "app": "/a" }] },
+                { "actions": [{ "action": "ScaleApplication", "app": "/a" }] },
+            ],
+            "currentActions": [{ "action": "ScaleApplication", "app": "/a", "readinessCheckResults": [] }],
+            "currentStep": 2, "totalSteps": 2,
+        }])
+    );
+    world.fake.settle();
+    assert_eq!(world.ask("GET /v2/deployments", Value::Null).await.json(), json!([]));
+    for (line, body, action) in [
+        ("PUT /v2/apps/a", json!({ "cmd": "x" }), "RestartApplication"),
+        ("PUT /v2/apps/a", json!({ "instances": 2 }), "ScaleApplication"),
+        ("DELETE /v2/apps/a", Value::Null, "StopApplication"),
+    ] {
+        world.ask(line, body).await;
+        let listed = world.ask("GET /v2/deployments", Value::Null).await.json();
+        assert_eq!(listed[0]["currentActions"][0]["action"], action, "{line}");
+        assert_eq!((&listed[0]["currentStep"], &listed[0]["totalSteps"]), (&json!(1), &json!(1)), "{line}");
+        world.fake.settle();
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_is_rolled_back_or_cancelled() {
+    let world = World::new();
+    world.run(app("/a", 1)).await;
+    let first = world.ask("PUT /v2/apps/a", json!({ "env": { "A": "1" } })).await;
+    let first = first.header("marathon-deployment-id").to_owned();
+    let back = world.ask(&format!("DELETE /v2/deployments/{first}"), Value::Null).await;
+    assert_eq!(back.status, 200, "{}", back.text);
+    assert_ne!(back.json()["deploymentId"], json!(first));
+    world.fake.settle();
+    assert!(world.ask("GET /v2/apps/a", Value::Null).await.json()["app"].get("env").is_none());
+    let ended = world.ask(&format!("GET /v3/deployments/{first}"), Value::Null).await.json();
+    assert_eq!((&ended["status"], &ended["by"]), (&json!("rolledBack"), &back.json()["deploymentId"]));
+
+    let second = world.ask("PUT /v2/apps/a", json!({ "env": { "A": "1" } })).await;
+    let second = second.header("marathon-deployment-id").to_owned();
+    let cancelled = world.ask(&format!("DELETE /v2/deployments/{second}?force=true"), Value::Null).await;
+    assert_eq!((cancelled.status, cancelled.text.as_str()), (202, ""));
+    assert_eq!(world.ask("GET /v2/deployments", Value::Null).await.json(), json!([]));
+    let ended = world.ask(&format!("GET /v3/deployments/{second}"), Value::Null).await.json();
+    assert_eq!(ended["status"], "cancelled");
+
+    for id in [second.as_str(), "nonsense", "12345678-1234-8123-8123-123456789abc"] {
+        let answer = world.ask(&format!("DELETE /v2/deployments/{id}"), Value::Null).await;
+        assert_eq!(answer.status, 404, "{id}: {}", answer.text);
+        assert_eq!(answer.json()["message"], json!(format!("DeploymentPlan {id} does not exist")));
+    }
+    assert_eq!(world.ask("GET /v3/deployments/nonsense", Value::Null).await.status, 404);
+    let history = world.ask("GET /v3/deployments", Value::Null).await.json();
+    let outcomes: Vec<_> = history["deployments"].as_array().unwrap().iter().map(|it| it["status"].clone()).collect();
+    assert_eq!(outcomes, ["succeeded", "rolledBack", "succeeded", "cancelled"]);
+}
+
+#[tokio::test]
+async fn identical_content_changes_nothing() {
+    let world = World::new();
+    world.run(app("/a", 1)).await;
+    let before = world.ask("GET /v2/apps/a", Value::Null).await.json();
+    let tasks = world.tasks("/a").await;
+    let answer = world.ask("PUT /v2/apps/a", app("/a", 1)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.json()["version"], before["app"]["version"]);
+    assert!(answer.json()["deploymentId"].is_string());
+    world.fake.settle();
+    assert_eq!(world.ask("GET /v2/apps/a", Value::Null).await.json(), before);
+    assert_eq!(world.tasks("/a").await, tasks);
+}
+
+#[tokio::test]
+async fn labels_and_checks_change_without_a_restart() {
+    let world = World::new();
+    world.run(app("/a", 1)).await;
+    let tasks = world.tasks("/a").await;
+    let change = json!({ "labels": { "team": "pay" }, "healthChecks": [], "constraints": [["hostname", "UNIQUE"]] });
+    assert_eq!(world.ask("PUT /v2/apps/a", change).await.status, 200);
+    world.fake.settle();
+    assert_eq!(world.tasks("/a").await, tasks);
+    assert_eq!(world.ask("GET /v2/apps/a", Value::Null).await.json()["app"]["labels"], json!({ "team": "pay" }));
+}
+
+#[tokio::test]
+async fn the_queue_says_why() {
+    let world = World::new();
+    let mut large = app("/large", 1);
+    large["mem"] = json!(100_000);
+    large["constraints"] = json!([["hostname", "LIKE", "n1"]]);
+    let created = world.ask("POST /v2/apps", large).await;
+    world.fake.plan();
+    let queue = world.ask("GET /v2/queue?embed=lastUnusedOffers", Value::Null).await.json();
+    let item = &queue["queue"][0];
+    assert_eq!((&item["app"]["id"], &item["count"]), (&json!("/large"), &json!(1)));
+    assert_eq!(item["delay"], json!({ "timeLeftSeconds": 0, "overdue": true }));
+    assert_eq!(item["lastUnusedOffers"], json!([]));
+    assert!(item.get("role").is_none() && item["since"].is_string());
+    let summary = &item["processedOffersSummary"];
+    assert_eq!((&summary["processedOffersCount"], &summary["unusedOffersCount"]), (&json!(2), &json!(2)));
+    let steps = summary["rejectSummaryLastOffers"].as_array().unwrap();
+    assert!(steps.contains(&json!({ "reason": "UnfulfilledConstraint", "declined": 1, "processed": 2 })), "{steps:?}");
+    assert!(steps.contains(&json!({ "reason": "InsufficientMemory", "declined": 1, "processed": 1 })), "{steps:?}");
+
+    let explained = world.ask("GET /v3/apps/large/explain", Value::Null).await.json();
+    assert_eq!((&explained["missing"], &explained["instances"]["wanted"]), (&json!(1), &json!(1)));
+    assert_eq!(explained["nodes"].as_array().unwrap().len(), 2);
+    assert!(explained["waiting"][0].as_str().unwrap().contains("no node takes one"), "{explained}");
+    let deployment = created.header("marathon-deployment-id");
+    let shown = world.ask(&format!("GET /v3/deployments/{deployment}"), Value::Null).await.json();
+    assert_eq!(shown["status"], "running");
+    assert_eq!(shown["waiting"], explained["waiting"]);
+    assert_eq!(shown["changes"][0]["action"], "create");
+    assert_eq!(shown["changes"][0]["instances"]["wanted"], 1);
+    assert_eq!(world.ask("GET /v3/apps/none/explain", Value::Null).await.status, 404);
+
+    let reset = world.ask("DELETE /v2/queue//large/delay", Value::Null).await;
+    assert_eq!((reset.status, reset.text.as_str()), (204, ""));
+    let unknown = world.ask("DELETE /v2/queue/none/delay", Value::Null).await;
+    assert_eq!(unknown.status, 404);
+    assert_eq!(unknown.json(), json!({ "message": "Application /none not found in tasks queue." }));
+}
+
+#[tokio::test]
+async fn failures_are_shown_and_delay_launches() {
+    use cluster::agent::Seen;
+    use cluster::{End, EndKind};
+    let world = World::new();
+    world.ask("POST /v2/apps", app("/a", 1)).await;
+    world.fake.plan();
+    let instance = world.fake.state().instances().next().unwrap().clone();
+    let end = End { kind: EndKind::Failed, exit_code: Some(3), message: "exited with code 3".to_owned() };
+    world.fake.report(&instance, Seen::Ended(end));
+    let info = world.ask("GET /v2/apps?embed=apps.lastTaskFailure", Value::Null).await.json()["apps"][0].clone();
+    let failure = &info["lastTaskFailure"];
+    assert_eq!((&failure["state"], &failure["message"]), (&json!("TASK_FAILED"), &json!("exited with code 3")));
+    assert_eq!(failure["appId"], "/a");
+    let queue = world.ask("GET /v2/queue", Value::Null).await.json();
+    assert_eq!(queue["queue"][0]["delay"], json!({ "timeLeftSeconds": 1, "overdue": false }));
+    assert_eq!(world.ask("DELETE /v2/queue/a/delay", Value::Null).await.status, 204);
+    let queue = world.ask("GET /v2/queue", Value::Null).await.json();
+    assert_eq!(queue["queue"][0]["delay"]["overdue"], true);
+}
