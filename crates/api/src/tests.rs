@@ -1,8 +1,8 @@
 //! Requests and answers, as data, through the whole API over a control plane in memory.
 
 mod apps;
-//mod bad_input;
-//mod cluster;
+mod bad_input;
+mod cluster;
 mod deployments;
 //mod documented;
 //mod events;

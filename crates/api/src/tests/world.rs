@@ -16,6 +16,7 @@ use tower::ServiceExt;
 pub(super) struct World {
     pub(super) fake: Fake,
     pub(super) router: Router,
+    #[expect(dead_code, reason = "keeps streams open")]
     pub(super) shutdown: CancellationToken,
 }
 

@@ -1,0 +1,137 @@
+//! The cluster itself: nodes, leader, info, headers, metrics.
+
+use super::world::{World, app};
+use crate::control::{Leadership, SubmitError};
+use cluster::{Command, NodeId, Principal};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn every_answer_has_marathons_headers() {
+    let world = World::new();
+    for line in ["GET /v2/apps", "GET /v2/apps/none", "GET /nothing", "POST /v2/info", "GET /ping", "HEAD /v2/apps"] {
+        let answer = world.ask(line, Value::Null).await;
+        for (name, value) in [
+            ("x-marathon-leader", "http://leader:8080"),
+            ("cache-control", "no-cache, no-store, must-revalidate"),
+            ("pragma", "no-cache"),
+            ("expires", "0"),
+            ("x-frame-options", "DENY"),
+            ("x-xss-protection", "1; mode=block"),
+        ] {
+            assert_eq!(answer.header(name), value, "{line} {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn info_has_what_clients_read() {
+    let world = World::new();
+    let info = world.ask("GET /v2/info", Value::Null).await.json();
+    assert_eq!((&info["name"], &info["version"], &info["elected"]), (&json!("marathon"), &json!("1.11.24"), &json!(true)));
+    assert_eq!((&info["leader"], &info["frameworkId"]), (&json!("leader:8080"), &json!("00e1de40e1de")));
+    assert!(info["buildref"].as_str().unwrap().starts_with("ekiden "));
+    assert_eq!(info["http_config"], json!({ "http_port": 8080, "https_port": 0 }));
+    assert_eq!(info["marathon_config"]["local_port_min"], 10000);
+    assert!(!info.to_string().contains("null"));
+    assert_eq!(world.ask("GET /v2/plugins", Value::Null).await.json(), json!({ "plugins": [] }));
+}
+
+#[tokio::test]
+async fn the_leader_is_named() {
+    let world = World::new();
+    assert_eq!(world.ask("GET /v2/leader", Value::Null).await.json(), json!({ "leader": "leader:8080" }));
+    world.fake.set_leadership(Leadership { leading: true, leader_http: None, this_http: "a:1".to_owned() });
+    let answer = world.ask("GET /v2/leader", Value::Null).await;
+    assert_eq!((answer.status, answer.json()), (404, json!({ "message": "There is no leader" })));
+}
+
+#[tokio::test]
+async fn ping_answers_in_the_form_that_is_accepted() {
+    let world = World::new();
+    for (accept, status, kind, text) in [
+        ("*/*", 200, "text/plain", "pong"),
+        ("text/html", 200, "text/html", "pong"),
+        ("application/json", 200, "application/json", "\"pong\""),
+        ("image/png", 204, "", ""),
+    ] {
+        let answer = world.send("GET /ping", &[("accept", accept)], "").await;
+        assert_eq!((answer.status, answer.header("content-type"), answer.text.as_str()), (status, kind, text), "{accept}");
+    }
+    let head = world.send("HEAD /ping", &[], "").await;
+    assert_eq!((head.status, head.text.as_str()), (200, ""));
+    assert_eq!(world.send("GET /v2/info", &[("accept", "text/html")], "").await.status, 406);
+    assert_eq!(world.send("GET /v2/info", &[("accept", "text/html, */*;q=0.1")], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn nodes_are_shown_and_lost_ones_forgotten() {
+    let world = World::new();
+    world.run(app("/a", 2)).await;
+    let nodes = world.ask("GET /v3/nodes", Value::Null).await.json()["nodes"].clone();
+    assert_eq!((&nodes[0]["name"], &nodes[1]["name"]), (&json!("n1"), &json!("n2")));
+    assert_eq!(
+        nodes[0],
+        json!({
+            "name": "n1", "address": "n1.example", "status": "ready",
+            "capacity": { "cpus": 4, "mem": 4096, "disk": 102_400 }, "used": { "cpus": 0.1, "mem": 32, "disk": 0 },
+            "ports": { "first": 31000, "last": 32000 }, "usedPorts": 1, "attributes": { "rack": "r-n1" },
+            "versions": { "docker": "20.10" }, "nInstances": 1,
+        })
+    );
+    let one = world.ask("GET /v3/nodes/n1", Value::Null).await.json();
+    assert_eq!(one["tasks"][0]["slaveId"], "n1");
+
+    assert_eq!(world.ask("DELETE /v3/nodes/n1", Value::Null).await.status, 409, "it is not lost");
+    let _ = world.fake.apply(Principal::Leader, Command::Lose { node: NodeId::new("n1") });
+    let lost = world.ask("GET /v3/nodes/n1", Value::Null).await.json();
+    assert_eq!(lost["status"], "lost");
+    assert!(lost["lostSince"].is_string());
+    assert_eq!(lost["tasks"][0]["state"], "TASK_UNREACHABLE");
+    assert_eq!(world.ask("DELETE /v3/nodes/n1", Value::Null).await.status, 204);
+    assert_eq!(world.ask("GET /v3/nodes/n1", Value::Null).await.status, 404);
+    assert_eq!(world.ask("DELETE /v3/nodes/n1", Value::Null).await.status, 404);
+}
+
+#[tokio::test]
+async fn metrics_tell_of_the_api_and_the_cluster() {
+    let world = World::new();
+    world.run(app("/a", 2)).await;
+    world.ask("GET /v2/apps/a", Value::Null).await;
+    world.ask("GET /v2/apps/b", Value::Null).await;
+    let answer = world.send("GET /metrics", &[("accept", "application/openmetrics-text;version=1.0.0")], "").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "text/plain; version=0.0.4"));
+    for line in [
+        "ekiden_http_request_duration_seconds_count{method=\"GET\",route=\"/v2/apps/{id}\",status=\"2xx\"} 1",
+        "ekiden_http_request_duration_seconds_count{method=\"GET\",route=\"/v2/apps/{id}\",status=\"4xx\"} 1",
+        "ekiden_http_requests_in_flight 1",
+        "ekiden_instances{condition=\"running\",health=\"healthy\"} 2",
+        "ekiden_instances_wanted 2",
+        "ekiden_apps 1",
+        "ekiden_leading 1",
+        "ekiden_node_cpu_cores{kind=\"used\",node=\"n1\"} 0.1",
+        "ekiden_node_memory_bytes{kind=\"capacity\",node=\"n2\"} 4294967296",
+        "ekiden_node_status{node=\"n1\",status=\"ready\"} 1",
+    ] {
+        assert!(answer.text.lines().any(|it| it == line), "{line}\n{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn what_the_control_plane_cannot_do_is_said() {
+    let world = World::new();
+    for (failure, text) in [
+        (SubmitError::Unavailable { why: "no quorum".to_owned() }, "the control plane cannot answer now: no quorum"),
+        (SubmitError::Unknown { why: "no answer in 5 s".to_owned() }, "look before repeating it"),
+        (SubmitError::NotLeader { leader: None }, "this member does not lead"),
+    ] {
+        world.fake.set_failure(Some(failure));
+        for line in ["GET /v2/apps", "POST /v2/apps"] {
+            let body = if line.starts_with("POST") { app("/a", 1) } else { Value::Null };
+            let answer = world.ask(line, body).await;
+            assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{line}");
+            assert!(answer.json()["message"].as_str().unwrap().contains(text), "{}", answer.text);
+        }
+        assert_eq!(world.ask("GET /ping", Value::Null).await.status, 200);
+        assert_eq!(world.ask("GET /metrics", Value::Null).await.status, 200);
+    }
+}
