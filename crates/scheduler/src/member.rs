@@ -64,6 +64,8 @@ pub struct Member<M: Machine> {
     /// Messages that wait until a Ready is durable, with its number.
     promises: VecDeque<(u64, Vec<Message>)>,
     persisted: u64,
+    /// Entries up to here were acknowledged once. See [`Member::notice_loss`].
+    lost_through: u64,
     output: Output<M>,
 }
 
@@ -118,6 +120,7 @@ impl<M: Machine> Member<M> {
             work: VecDeque::new(),
             promises: VecDeque::new(),
             persisted: 0,
+            lost_through: 0,
             output,
         };
         if member.config.voters == [member.config.id] {
@@ -277,7 +280,10 @@ impl<M: Machine> Member<M> {
 
     fn tick(&mut self) {
         self.ticks += 1;
-        self.raw.tick();
+        if !self.has_lost_entries() {
+            // All that a tick brings a follower is nearer to an election.
+            self.raw.tick();
+        }
         self.snapshots.tick(&mut self.raw, self.ticks, self.config.snapshot_ticks);
         self.propose_again();
         self.reads.retry(self.ticks, 2 * self.config.heartbeat_ticks as u64 + 1);
@@ -289,13 +295,42 @@ impl<M: Machine> Member<M> {
         }
     }
 
-    fn receive(&mut self, message: Message) {
-        if message.get_msg_type() == MessageType::MsgPropose {
-            self.receive_proposals(message);
-        } else {
-            // What raft does not want (a member unknown, a message of its own making) is as good as lost.
-            let _ = self.raw.step(message);
+    fn receive(&mut self, mut message: Message) {
+        match message.get_msg_type() {
+            MessageType::MsgPropose => return self.receive_proposals(message),
+            MessageType::MsgHeartbeat => self.notice_loss(&mut message),
+            MessageType::MsgRequestVote | MessageType::MsgRequestPreVote | MessageType::MsgTimeoutNow
+                if self.has_lost_entries() =>
+            {
+                return;
+            }
+            _ => {}
         }
+        // What raft does not want (a member unknown, a message of its own making) is as good as lost.
+        let _ = self.raw.step(message);
+    }
+
+    /// Notices from a leader's heartbeat that this member acknowledged entries which it does not have: its data
+    /// directory was wiped or is an old copy. raft-rs would panic, at every start again. It may follow and be sent
+    /// everything anew, but until it is where it was it neither votes nor stands for election: it might help
+    /// somebody win who lacks what only this member and the leader had.
+    fn notice_loss(&mut self, message: &mut Message) {
+        let last = self.raw.raft.raft_log.last_index();
+        if message.term >= self.raw.raft.term && message.commit > last {
+            if !self.has_lost_entries() {
+                tracing::error!(
+                    acknowledged = message.commit,
+                    found = last,
+                    "this member has lost entries that it had acknowledged; it does not vote until it has them again"
+                );
+            }
+            self.lost_through = message.commit;
+            message.commit = last;
+        }
+    }
+
+    fn has_lost_entries(&self) -> bool {
+        self.lost_through > self.raw.raft.raft_log.last_index()
     }
 
     /// Proposes what another member was asked. What cannot be proposed is dropped: its member learns by the term.

@@ -369,6 +369,21 @@ fn every_history_comes_to_rest() {
 }
 
 #[test]
+fn a_member_that_lost_its_disk_is_sent_everything_anew() {
+    for seed in 1..=20 {
+        let mut world = World::new(seed);
+        world.faults = 0;
+        (0..2_000 + 100 * seed).for_each(|_| world.step(false));
+        let wiped = 1 + seed % 3;
+        world.crash(wiped);
+        world.seats.get_mut(&wiped).unwrap().disk = Memory::new();
+        world.start(wiped);
+        world.settle();
+        world.check();
+    }
+}
+
+#[test]
 fn one_seed_is_one_history() {
     let run = |seed| {
         let mut world = World::new(seed);
