@@ -11,7 +11,7 @@
 //! [`replica`](crate::replica) are the two callers.
 //!
 //! # What raft-rs leaves to its user, and where it is done
-//! - Its defaults are wrong for production: [`Config::raft`].
+//! - Its defaults are wrong for production: `config`.
 //! - A proposal gets no index and no answer: `proposals`.
 //! - Questions for a read index get lost in silence: `reads`.
 //! - A snapshot message that got lost stops its receiver for ever: `snapshots`.
