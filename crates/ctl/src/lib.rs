@@ -26,6 +26,7 @@ mod verbs;
 use clap::{Args as _, ValueEnum};
 
 pub use io::{Io, Pace};
+pub use text::parse_duration;
 pub use verbs::Verb;
 
 use error::Kind;

@@ -102,7 +102,7 @@ pub(crate) fn percent(text: &str) -> String {
 }
 
 /// Reads `90s`, `10m`, `1h`, `1h30m` or a bare number of seconds.
-pub(crate) fn parse_duration(typed: &str) -> Result<Duration, String> {
+pub fn parse_duration(typed: &str) -> Result<Duration, String> {
     let wrong = || format!("`{typed}` is no duration: write 90s, 10m or 1h30m");
     if let Ok(seconds) = typed.parse() {
         return Ok(Duration::from_secs(seconds));

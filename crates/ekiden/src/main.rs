@@ -1,2 +1,29 @@
-//! ekiden
-fn main() {}
+//! Ekiden: one binary for the control plane, the machines and the operators.
+//!
+//! [`main`] lists everything it can do. `config/*` says what is typed, in which places, and what it means;
+//! `dev`, `server` and `agent` put the parts of a process together and take them apart again.
+
+mod agent;
+mod cli;
+mod config;
+mod dev;
+mod logs;
+mod process;
+mod server;
+
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(err) => return cli::refuse(&err),
+    };
+    match cli.command {
+        Command::Dev(args) => process::daemon(|| dev::prepare(args), dev::run),
+        Command::Server(args) => process::daemon(|| server::prepare(args), server::run),
+        Command::Agent(args) => process::daemon(|| agent::prepare(args), agent::run),
+        Command::Verb(verb) => process::verb(ctl::Args { global: cli.global, verb }, &mut Cli::command()),
+    }
+}

@@ -74,8 +74,10 @@ async fn details(session: &Session<'_>, app: &str) -> Result<String> {
         return Ok(String::new());
     };
     let mut text = format!("\n{}\n", text::line(app));
+    let prefix = format!("{app}: ");
     for it in &explained.waiting {
-        writeln!(text, "  {}", text::line(it)).expect("a String takes all");
+        let sentence = it.strip_prefix(&prefix).unwrap_or(it);
+        writeln!(text, "  {}", text::line(sentence)).expect("a String takes all");
     }
     for it in &explained.nodes {
         let (node, reason) = (text::line(&it.node), text::line(&it.reason));

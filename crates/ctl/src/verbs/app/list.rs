@@ -71,11 +71,12 @@ pub(super) fn status(info: &AppInfo, waits: Option<&QueueItem>) -> (&'static str
         Some(it) if declines_everywhere(it) => return ("Waiting", Tone::Busy),
         _ => {}
     }
+    let has_checks = !info.app.health_checks.is_empty();
     if !info.deployments.is_empty() {
         ("Deploying", Tone::Busy)
     } else if info.app.instances == 0 {
         ("Suspended", Tone::Muted)
-    } else if info.tasks_unhealthy > 0 || info.tasks_running < info.app.instances {
+    } else if info.tasks_running < info.app.instances || (has_checks && info.tasks_healthy < info.app.instances) {
         ("Degraded", Tone::Bad)
     } else {
         ("Running", Tone::Good)

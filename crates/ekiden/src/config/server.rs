@@ -1,0 +1,211 @@
+//! A member of the control plane, as typed and as meant.
+
+use super::{LogConfig, LogFormat, Violations, address, duration, reachable, read};
+use scheduler::Member;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Elections take 8 to 14 ticks; shorter ticks elect on every hiccup of a disk, longer ones leave a cluster without a
+/// leader for too long.
+const TICK_MS: std::ops::RangeInclusive<u64> = 10..=1000;
+
+/// Fewer entries would make snapshots all the time.
+const SNAPSHOT_EVERY_MIN: u64 = 100;
+
+/// An agent's session may be cut and dialled anew in this time without its node being given up.
+const NODE_LOSS_AFTER_MIN: Duration = Duration::from_secs(2);
+
+/// A member of the control plane, as typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ServerArgs {
+    /// The file with the settings below; flags and environment win over it
+    #[arg(short, long, env = "EKIDEN_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the log and the snapshots are kept
+    #[arg(long, env = "EKIDEN_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where the HTTP API is served [default: 127.0.0.1:8080]
+    #[arg(long, env = "EKIDEN_LISTEN", value_name = "IP:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Where members and agents connect [default: 127.0.0.1:4800]
+    #[arg(long, env = "EKIDEN_LINK_LISTEN", value_name = "IP:PORT")]
+    pub(crate) link_listen: Option<String>,
+    /// Host under which a cluster of one member is reached [default: the host of --listen]
+    #[arg(long, env = "EKIDEN_ADVERTISE", value_name = "HOST")]
+    pub(crate) advertise: Option<String>,
+    /// Accept that links, which are neither encrypted nor authenticated yet, leave the machine
+    #[arg(long, env = "EKIDEN_INSECURE_NETWORK", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) insecure_network: Option<bool>,
+    /// The cluster's name: members of another one are refused [default: ekiden]
+    #[arg(long, env = "EKIDEN_CLUSTER", value_name = "NAME")]
+    pub(crate) cluster: Option<String>,
+    /// Which of the members this is [default: 1]
+    #[arg(long, env = "EKIDEN_ID", value_name = "N")]
+    pub(crate) id: Option<u64>,
+    /// A member, once for each of the three: its id, where its link and where its API is reached
+    #[arg(long = "member", env = "EKIDEN_MEMBERS", value_delimiter = ';', value_name = "N=LINK,HTTP")]
+    pub(crate) members: Option<Vec<MemberArg>>,
+    /// A snapshot of the state is made after so many log entries [default: 10000]
+    #[arg(long, env = "EKIDEN_SNAPSHOT_EVERY", value_name = "N")]
+    pub(crate) snapshot_every: Option<u64>,
+    /// The length of a tick in milliseconds; an election takes 8 to 14 of them [default: 100]
+    #[arg(long, env = "EKIDEN_TICK_MS", value_name = "MS")]
+    pub(crate) tick_ms: Option<u64>,
+    /// A node whose agent is silent for so long is given up [default: 10s]
+    #[arg(long, env = "EKIDEN_NODE_LOSS_AFTER", value_name = "TIME")]
+    pub(crate) node_loss_after: Option<String>,
+    /// What is logged, as `info,scheduler=debug`
+    #[arg(long, env = "EKIDEN_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// The form of log lines
+    #[arg(long, env = "EKIDEN_LOG_FORMAT", value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+/// A member, as typed: `1=10.0.0.1:4800,10.0.0.1:8080`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MemberArg {
+    pub(crate) id: u64,
+    pub(crate) link: String,
+    pub(crate) http: String,
+}
+
+impl FromStr for MemberArg {
+    type Err = String;
+
+    fn from_str(typed: &str) -> Result<Self, String> {
+        let parts = typed.split_once('=').and_then(|(id, rest)| Some((id.trim().parse().ok()?, rest.split_once(',')?)));
+        let (id, (link, http)) =
+            parts.ok_or_else(|| format!("`{typed}` is no member: write 1=10.0.0.1:4800,10.0.0.1:8080"))?;
+        Ok(Self { id, link: link.trim().to_owned(), http: http.trim().to_owned() })
+    }
+}
+
+/// A member of the control plane, as meant.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerConfig {
+    pub(crate) listen: SocketAddr,
+    pub(crate) link_listen: SocketAddr,
+    pub(crate) member: scheduler::Config,
+}
+
+impl ServerArgs {
+    /// These, and what the file says where these are absent.
+    pub(crate) fn with_file(self) -> Result<Self, Violations> {
+        let file = self.config.as_deref().map(read::<Self>).transpose()?.unwrap_or_default();
+        Ok(Self {
+            config: self.config,
+            data_dir: self.data_dir.or(file.data_dir),
+            listen: self.listen.or(file.listen),
+            link_listen: self.link_listen.or(file.link_listen),
+            advertise: self.advertise.or(file.advertise),
+            insecure_network: self.insecure_network.or(file.insecure_network),
+            cluster: self.cluster.or(file.cluster),
+            id: self.id.or(file.id),
+            members: self.members.or(file.members),
+            snapshot_every: self.snapshot_every.or(file.snapshot_every),
+            tick_ms: self.tick_ms.or(file.tick_ms),
+            node_loss_after: self.node_loss_after.or(file.node_loss_after),
+            log: self.log.or(file.log),
+            log_format: self.log_format.or(file.log_format),
+        })
+    }
+
+    pub(crate) fn check(self) -> Result<(ServerConfig, LogConfig), Violations> {
+        let mut violations = Violations::default();
+        let wrong = &mut violations;
+        let listen = address("listen", self.listen.as_deref().unwrap_or("127.0.0.1:8080"), wrong);
+        let link_listen = address("link_listen", self.link_listen.as_deref().unwrap_or("127.0.0.1:4800"), wrong);
+        if !link_listen.ip().is_loopback() && self.insecure_network != Some(true) {
+            wrong.add(
+                "link_listen",
+                "members and agents are not encrypted or authenticated yet, and this address leaves the machine: set \
+                 insecure_network = true if that network is yours alone",
+            );
+        }
+        let data_dir = self.data_dir.unwrap_or_default();
+        if data_dir.as_os_str().is_empty() {
+            wrong.add("data_dir", "say where the log and the snapshots are to be kept");
+        }
+        let id = self.id.unwrap_or(1);
+        let members = match self.members {
+            Some(members) => {
+                if self.advertise.is_some() {
+                    wrong.add("advertise", "the list of members says where this one is reached: leave this out");
+                }
+                listed(id, members, wrong)
+            }
+            None => alone(id, self.advertise, listen, link_listen, wrong),
+        };
+        let tick_ms = self.tick_ms.unwrap_or(100);
+        if !TICK_MS.contains(&tick_ms) {
+            wrong.add("tick_ms", format!("is {tick_ms}, and must be {} to {}", TICK_MS.start(), TICK_MS.end()));
+        }
+        let snapshot_entries = self.snapshot_every.unwrap_or(10_000);
+        if snapshot_entries < SNAPSHOT_EVERY_MIN {
+            wrong.add("snapshot_every", format!("is {snapshot_entries}, and must be at least {SNAPSHOT_EVERY_MIN}"));
+        }
+        let node_loss_after = duration("node_loss_after", self.node_loss_after.as_deref().unwrap_or("10s"), wrong);
+        if node_loss_after < NODE_LOSS_AFTER_MIN {
+            wrong.add("node_loss_after", format!("must be at least {NODE_LOSS_AFTER_MIN:?}"));
+        }
+        let cluster = self.cluster.unwrap_or_else(|| "ekiden".to_owned());
+        if cluster.is_empty() || cluster.len() > 63 {
+            wrong.add("cluster", "must have 1 to 63 characters");
+        }
+        let log = LogConfig::check(self.log.as_deref(), self.log_format, wrong);
+        let tick = Duration::from_millis(tick_ms);
+        let member = scheduler::Config { cluster, id, members, data_dir, tick, snapshot_entries, node_loss_after };
+        violations.or((ServerConfig { listen, link_listen, member }, log))
+    }
+}
+
+/// The members of a list.
+fn listed(id: u64, list: Vec<MemberArg>, violations: &mut Violations) -> BTreeMap<u64, Member> {
+    if !matches!(list.len(), 1 | 3) {
+        violations.add("members", format!("there are {}, and must be one or three", list.len()));
+    }
+    let mut members = BTreeMap::new();
+    for MemberArg { id, link, http } in list {
+        if id == 0 {
+            violations.add("members", "0 is no id");
+        }
+        reachable(&format!("members, {id}: link"), &link, violations);
+        reachable(&format!("members, {id}: http"), &http, violations);
+        if members.insert(id, Member { link, http }).is_some() {
+            violations.add("members", format!("{id} is there twice"));
+        }
+    }
+    if !members.contains_key(&id) {
+        violations.add("id", format!("member {id} is not in the list of members"));
+    }
+    members
+}
+
+/// A cluster of one member.
+fn alone(
+    id: u64,
+    advertise: Option<String>,
+    listen: SocketAddr,
+    link_listen: SocketAddr,
+    violations: &mut Violations,
+) -> BTreeMap<u64, Member> {
+    if id == 0 {
+        violations.add("id", "0 is no id");
+    }
+    if advertise.is_none() && (listen.ip().is_unspecified() || link_listen.ip().is_unspecified()) {
+        violations.add("advertise", "it listens on all addresses: say under which host it is reached");
+    }
+    let at = |it: SocketAddr| match &advertise {
+        Some(host) => format!("{host}:{}", it.port()),
+        None => it.to_string(),
+    };
+    BTreeMap::from([(id, Member { link: at(link_listen), http: at(listen) })])
+}

@@ -1,0 +1,88 @@
+//! `ekiden server`: a member of the control plane and its HTTP API.
+
+use crate::config::{LogConfig, ServerArgs, ServerConfig, Violations};
+use anyhow::{Context, anyhow};
+use api::metrics::HttpMetrics;
+use api::server::Limits;
+use prometheus::Registry;
+use prometheus::process_collector::ProcessCollector;
+use scheduler::Control;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+/// Checks what was typed.
+pub(crate) fn prepare(args: ServerArgs) -> Result<(ServerConfig, LogConfig), Violations> {
+    args.with_file()?.check()
+}
+
+/// Serves until `shutdown`.
+pub(crate) async fn run(config: ServerConfig, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let registry = registry()?;
+    let http = listen(config.listen).await?;
+    let link = listen(config.link_listen).await?;
+    if !config.listen.ip().is_loopback() {
+        tracing::warn!("whoever reaches {} may change the cluster: nobody is authenticated yet", config.listen);
+    }
+    let server = Server::start(config.member, link, &registry)?;
+    tracing::info!(api = %config.listen, link = %config.link_listen, "this member serves");
+    server.serve(http, &registry, shutdown).await
+}
+
+/// A running member of the control plane.
+pub(crate) struct Server {
+    pub(crate) control: Control,
+    n_members: usize,
+    /// Ends the member. Not the API: what that has accepted needs the member for its answer.
+    member_shutdown: CancellationToken,
+    fatal: oneshot::Receiver<scheduler::replica::Error>,
+}
+
+impl Server {
+    /// Starts the member; the API comes with [`Server::serve`].
+    pub(crate) fn start(config: scheduler::Config, link: TcpListener, registry: &Registry) -> anyhow::Result<Self> {
+        let member_shutdown = CancellationToken::new();
+        let (tell_fatal, fatal) = oneshot::channel();
+        let n_members = config.members.len();
+        let data_dir = config.data_dir.display().to_string();
+        let tell = |err| drop(tell_fatal.send(err));
+        let control = scheduler::start(config, link, registry, member_shutdown.clone(), tell)
+            .with_context(|| format!("this member cannot start on its data directory {data_dir}"))?;
+        Ok(Self { control, n_members, member_shutdown, fatal })
+    }
+
+    /// Serves the API until `shutdown`, lets requests under way finish, and ends the member.
+    pub(crate) async fn serve(
+        self,
+        http: TcpListener,
+        registry: &Registry,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let Self { control, n_members, member_shutdown, mut fatal } = self;
+        let metrics = HttpMetrics::register(registry).context("cannot register the API's metrics")?;
+        let config = api::Config { version: env!("CARGO_PKG_VERSION").to_owned(), n_members, ..api::Config::default() };
+        let router = api::Api::new(control, config, metrics.clone(), shutdown.clone()).router();
+        let serving = api::server::serve(http, router, Limits::default(), metrics, shutdown);
+        let done = tokio::select! {
+            served = serving => served.context("the API cannot be served any more"),
+            Ok(err) = &mut fatal => Err(anyhow!(err).context("this member must not go on")),
+        };
+        member_shutdown.cancel();
+        done
+    }
+}
+
+/// A registry with the process's own metrics.
+pub(crate) fn registry() -> anyhow::Result<Registry> {
+    let registry = Registry::new();
+    registry.register(Box::new(ProcessCollector::for_self())).context("cannot register the process's metrics")?;
+    Ok(registry)
+}
+
+/// Listens on an address.
+pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; if something else listens there, choose another address"))
+}
