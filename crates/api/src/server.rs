@@ -11,11 +11,12 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -149,6 +150,7 @@ async fn connection(
                 connection.as_mut().graceful_shutdown();
                 ending = true;
             }
+            () = watch.0.head_began.notified() => {}
             () = tokio::time::sleep_until(watch.deadline(&limits)) => {
                 if watch.deadline(&limits) <= Instant::now() {
                     return;
@@ -171,35 +173,45 @@ enum Phase {
 
 /// Shared between a connection's stream, its service and its watchdog.
 #[derive(Clone, Debug)]
-struct Watch(Arc<Mutex<Phase>>);
+struct Watch(Arc<Watching>);
+
+#[derive(Debug)]
+struct Watching {
+    phase: Mutex<Phase>,
+    /// Wakes the watchdog: its deadline is nearer now.
+    head_began: Notify,
+}
 
 impl Watch {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(Phase::Idle(Instant::now()))))
+        let phase = Mutex::new(Phase::Idle(Instant::now()));
+        Self(Arc::new(Watching { phase, head_began: Notify::new() }))
     }
 
-    fn set(&self, next: impl FnOnce(Phase) -> Phase) {
-        let mut phase = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *phase = next(*phase);
+    fn phase(&self) -> MutexGuard<'_, Phase> {
+        self.0.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first byte after an answer begins a head.
     fn bytes_arrived(&self) {
-        self.set(|phase| if matches!(phase, Phase::Idle(_)) { Phase::Head(Instant::now()) } else { phase });
+        let mut phase = self.phase();
+        if matches!(*phase, Phase::Idle(_)) {
+            *phase = Phase::Head(Instant::now());
+            self.0.head_began.notify_one();
+        }
     }
 
     fn begin_request(&self) -> Busy {
-        self.set(|_| Phase::Busy);
+        *self.phase() = Phase::Busy;
         Busy(self.clone())
     }
 
-    /// When the connection is to be closed if nothing happens; looked at again at least each second.
+    /// When the connection is to be closed, or looked at again, if nothing happens.
     fn deadline(&self, limits: &Limits) -> Instant {
-        let phase = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match phase {
+        match *self.phase() {
             Phase::Idle(since) => since + limits.idle_timeout,
             Phase::Head(since) => since + limits.head_timeout,
-            Phase::Busy => Instant::now() + Duration::from_secs(1),
+            Phase::Busy => Instant::now() + limits.idle_timeout,
         }
     }
 }
@@ -210,7 +222,7 @@ struct Busy(Watch);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.set(|_| Phase::Idle(Instant::now()));
+        *self.0.phase() = Phase::Idle(Instant::now());
     }
 }
 

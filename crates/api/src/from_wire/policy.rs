@@ -152,8 +152,7 @@ fn constraint(words: &[&str]) -> Result<Constraint, String> {
         }
         _ => {}
     }
-    let keeps_empty = matches!(operator, Operator::Is | Operator::Cluster);
-    let value = value.filter(|it| keeps_empty || !it.is_empty()).map(str::to_owned);
+    let value = value.filter(|it| operator == Operator::Is || !it.is_empty()).map(str::to_owned);
     Ok(Constraint { field: field.to_owned(), operator, value })
 }
 

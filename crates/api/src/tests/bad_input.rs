@@ -346,7 +346,7 @@ async fn no_odd_value_is_a_server_error() {
     );
     let mut pointers = Vec::new();
     collect(&whole, String::new(), &mut pointers);
-    assert!(pointers.len() > 40);
+    assert!(pointers.len() > 30, "{pointers:?}");
     let world = World::new();
     for pointer in pointers {
         for value in &odd {

@@ -16,7 +16,6 @@ use tower::ServiceExt;
 pub(super) struct World {
     pub(super) fake: Fake,
     pub(super) router: Router,
-    #[expect(dead_code, reason = "keeps streams open")]
     pub(super) shutdown: CancellationToken,
 }
 
@@ -46,13 +45,14 @@ impl World {
         let fake = Fake::new();
         fake.add_node("n1", 4, 4096);
         fake.add_node("n2", 4, 4096);
-        Self::over(fake)
+        Self::with(fake, Config::default())
     }
 
-    pub(super) fn over(fake: Fake) -> Self {
+    /// An API of this configuration over this control plane.
+    pub(super) fn with(fake: Fake, config: Config) -> Self {
         let shutdown = CancellationToken::new();
         let metrics = HttpMetrics::register(&Registry::new()).unwrap();
-        let router = Api::new(fake.clone(), Config::default(), metrics, shutdown.clone()).router();
+        let router = Api::new(fake.clone(), config, metrics, shutdown.clone()).router();
         Self { fake, router, shutdown }
     }
 
