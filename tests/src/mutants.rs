@@ -23,25 +23,25 @@ pub enum Mutant {
     NoFitCheck,
     /// Plans replace all old instances at once, and nobody checks again whether enough are left.
     IgnoresMinHealth,
-    /// A leader that lost its office goes on planning with what it knew, and nobody minds.
+    /// A leader that lost its office goes on planning with what it knew, and nobody counts again.
     StaleLeader,
     /// Agents take what they were not sent for what shall end.
     StopsUnlisted,
     /// Agents end everything when they hear nothing for a while.
     StopsWhenCutOff,
-    /// Agents obey whoever speaks, however old his orders are.
+    /// Members begin a conversation with orders of the past, and agents obey them.
     ObeysOldGenerations,
-    /// Agents give containers names of their own: a start that is repeated makes another one.
-    NamesContainers,
+    /// Agents make two containers for one instance.
+    StartsTwins,
     /// Agents say that a container is gone as soon as they were told to end it.
     ClaimsRemoved,
     /// Nodes that are silent are never given up.
     NeverLosesNodes,
-    /// A launch that has to wait is never looked at again.
+    /// The leader's clock stands still: no delay ends by itself.
     ForgetsDelays,
-    /// A report about an instance counts, whoever makes it.
+    /// Agents speak about instances of others, and are believed.
     BelievesAnybody,
-    /// The state's time is the leader's, also when that is earlier.
+    /// The time on an entry may be earlier than the last one's, and is taken as it is.
     TimeGoesBack,
     /// A command that was forwarded to a new leader is proposed twice.
     ProposesTwice,
@@ -50,18 +50,18 @@ pub enum Mutant {
 impl Mutant {
     /// All of them, with the promise that each breaks.
     pub const ALL: [(Self, &'static [&'static str]); 18] = [
-        (Self::AckBeforeSync, &["durability", "agreement", "monotony"]),
-        (Self::ForgetfulDisk, &["durability", "agreement", "recovery"]),
+        (Self::AckBeforeSync, &["agreement", "durability"]),
+        (Self::ForgetfulDisk, &["recovery", "agreement", "durability"]),
         (Self::AckBeforeCommit, &["durability"]),
         (Self::DivergentApply, &["agreement"]),
         (Self::PortsFreedOnStop, &["capacity"]),
         (Self::NoFitCheck, &["capacity"]),
         (Self::IgnoresMinHealth, &["pace"]),
-        (Self::StaleLeader, &["pace"]),
+        (Self::StaleLeader, &["pace", "progress"]),
         (Self::StopsUnlisted, &["honesty"]),
         (Self::StopsWhenCutOff, &["honesty"]),
         (Self::ObeysOldGenerations, &["monotony"]),
-        (Self::NamesContainers, &["uniqueness", "capacity"]),
+        (Self::StartsTwins, &["uniqueness"]),
         (Self::ClaimsRemoved, &["honesty"]),
         (Self::NeverLosesNodes, &["progress"]),
         (Self::ForgetsDelays, &["progress"]),
@@ -144,16 +144,18 @@ pub fn apply(state: &mut State, mut entry: Entry) -> Result<Applied, Rejected> {
             });
             res
         }
-        Some(Mutant::IgnoresMinHealth) => match entry.command {
-            Command::Execute { steps } => {
-                entry.command = Command::Execute { steps };
-                *state = edit(state, |json| set_min_health(json, 0));
-                let res = state.apply(entry);
-                *state = restore_min_health(state);
-                res
-            }
-            _ => state.apply(entry),
-        },
+        Some(Mutant::IgnoresMinHealth) if matches!(entry.command, Command::Execute { .. }) => {
+            *state = careless(state);
+            let res = state.apply(entry);
+            *state = with_own_limits(state);
+            res
+        }
+        Some(Mutant::StaleLeader) if matches!(entry.command, Command::Execute { .. }) => {
+            *state = insatiable(state);
+            let res = state.apply(entry);
+            *state = with_own_limits(state);
+            res
+        }
         Some(Mutant::BelievesAnybody) => {
             if let Command::Report { node, observations } = &mut entry.command
                 && let Some(instance) = observations.first().and_then(|it| state.instance(it.instance))
@@ -163,9 +165,9 @@ pub fn apply(state: &mut State, mut entry: Entry) -> Result<Applied, Rejected> {
             state.apply(entry)
         }
         Some(Mutant::TimeGoesBack) => {
-            let time = entry.time;
+            let time = entry.time.0 - entry.index % 5 * 300;
             let res = state.apply(entry);
-            *state = edit(state, |json| json["time"] = time.0.into());
+            *state = edit(state, |json| json["time"] = time.into());
             res
         }
         _ => state.apply(entry),
@@ -194,26 +196,30 @@ fn roomy(state: &State) -> State {
 
 /// A state whose apps need no healthy instances.
 fn careless(state: &State) -> State {
-    edit(state, |json| set_min_health(json, 0))
-}
-
-fn set_min_health(json: &mut serde_json::Value, ppm: u64) {
-    for app in values(&mut json["apps"]) {
-        let upgrade = &mut app["current"]["spec"]["policy"]["upgrade"];
-        if upgrade.get("honest").is_none() {
-            upgrade["min_health_ppm"] = ppm.into();
+    edit(state, |json| {
+        for app in values(&mut json["apps"]) {
+            app["current"]["spec"]["policy"]["upgrade"]["min_health_ppm"] = 0.into();
         }
-    }
+    })
 }
 
-/// The wanted version's own limits, from the app's history.
-fn restore_min_health(state: &State) -> State {
+/// A state whose apps want more and more instances.
+fn insatiable(state: &State) -> State {
+    edit(state, |json| {
+        for app in values(&mut json["apps"]) {
+            app["current"]["spec"]["instances"] = 1_000.into();
+        }
+    })
+}
+
+/// The wanted versions' own limits again, from the apps' histories.
+fn with_own_limits(state: &State) -> State {
     edit(state, |json| {
         for app in values(&mut json["apps"]) {
             let version = app["current"]["version"].to_string();
-            let honest = app["versions"][&version]["spec"]["policy"]["upgrade"].clone();
+            let honest = app["versions"][&version]["spec"].clone();
             if !honest.is_null() {
-                app["current"]["spec"]["policy"]["upgrade"] = honest;
+                app["current"]["spec"] = honest;
             }
         }
     })

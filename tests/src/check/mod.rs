@@ -79,7 +79,7 @@ pub enum Fact<'a> {
         since_ms: u64,
         /// Every member's state.
         states: &'a [(u64, State)],
-        /// Every node's engine.
+        /// The engine of every node that is not gone for good.
         engines: &'a [(NodeId, Engine)],
         /// The leader's clock.
         wall: u64,
@@ -154,8 +154,8 @@ impl Checks {
         let checks: Vec<Box<dyn Check>> = vec![
             Box::<agreement::Agreement>::default(),
             Box::<durability::Durability>::default(),
-            Box::<capacity::Capacity>::default(),
             Box::<uniqueness::Uniqueness>::default(),
+            Box::<capacity::Capacity>::default(),
             Box::<pace::Pace>::default(),
             Box::<monotony::Monotony>::default(),
             Box::<honesty::Honesty>::default(),

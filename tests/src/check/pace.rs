@@ -53,8 +53,10 @@ fn judge(taken: &Taken, app: &App, events: &[Event]) -> Result<(), String> {
             _ => {}
         }
     }
+    // What is left of a deleted app of the same name is not this one's.
+    let is_own = |state: &State, it: &Instance| state.app(&app.id).is_some_and(|app| app.instances.contains(&it.id));
     let of_app = |state: &State, which: &dyn Fn(&State, &Instance) -> bool| {
-        state.instances().filter(|it| it.app == app.id && which(state, it)).count() as u64
+        state.instances().filter(|it| is_own(state, it) && which(state, it)).count() as u64
     };
     let serving = of_app(&taken.after, &|state, it| serves(state, app, it));
     if spared > 0 && serving < floor {
@@ -74,7 +76,7 @@ fn judge(taken: &Taken, app: &App, events: &[Event]) -> Result<(), String> {
     }
     let is_there = |state: &State, it: &Instance| !has_ended(it) && !is_lost(state, it);
     let replaces = app.deployment.is_some()
-        && taken.after.instances().any(|it| it.app == app.id && is_there(&taken.after, it) && !is_new(app, it));
+        && taken.after.instances().any(|it| is_own(&taken.after, it) && is_there(&taken.after, it) && !is_new(app, it));
     let total = of_app(&taken.after, &is_there);
     if replaces && total > ceiling {
         return Err(format!("{}: {launched} were launched, {total} exist of at most {ceiling}", app.id));

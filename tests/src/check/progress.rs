@@ -5,7 +5,7 @@ use super::{Check, Fact};
 use crate::sim::docker::{Daemon, Engine, Phase};
 use cluster::{
     App, Condition, Goal, Health, Instance, Node, NodeId, NodeStatus, Operator, Resources, State, Timestamp,
-    WantedHostPort, explain,
+    Unreachable, WantedHostPort, explain,
 };
 
 /// Compares what was asked for with what runs.
@@ -50,7 +50,8 @@ impl Check for Progress {
 
 fn as_wanted(state: &State, engines: &[(NodeId, Engine)], wall: Timestamp) -> Result<(), String> {
     for node in state.nodes() {
-        if node.status != NodeStatus::Ready {
+        let there = engines.iter().any(|it| it.0 == *node.id());
+        if there != (node.status == NodeStatus::Ready) {
             return Err(format!("{} is {:?}", node.id(), node.status));
         }
     }
@@ -59,7 +60,10 @@ fn as_wanted(state: &State, engines: &[(NodeId, Engine)], wall: Timestamp) -> Re
     }
     for deployment in state.deployments().filter(|it| it.is_active()) {
         let apps = deployment.changes.iter().filter(|it| !it.settled).filter_map(|it| state.app(&it.app));
-        let excused = apps.into_iter().any(|it| !is_good(it) || has_no_room(state, it));
+        // An app that waits for a lost node, as it is told to, keeps its deployment waiting too.
+        let waits = |it: &App| it.current.spec.policy.unreachable == Unreachable::Disabled;
+        let any_lost = state.nodes().any(|it| it.status != NodeStatus::Ready);
+        let excused = apps.into_iter().any(|it| !is_good(it) || has_no_room(state, it) || (any_lost && waits(it)));
         if !excused {
             return Err(format!("deployment {} has not ended: {deployment:?}", deployment.id));
         }
@@ -75,8 +79,14 @@ fn app_as_wanted(state: &State, app: &App, wall: Timestamp) -> Result<(), String
         return Err(format!("{} is not removed yet", app.id));
     }
     let wanted = app.current.spec.instances as usize;
-    let all: Vec<_> = state.instances().filter(|it| it.app == app.id).collect();
-    let fine = all.iter().filter(|it| is_fine(app, it)).count();
+    let on_lost = |it: &Instance| state.node(&it.node).is_some_and(|it| it.status != NodeStatus::Ready);
+    // What nobody can reach waits for its node, and counts only where the app wants that.
+    let waits_for_node = |it: &Instance| {
+        on_lost(it) && app.current.spec.policy.unreachable == Unreachable::Disabled && it.goal == Goal::Run
+    };
+    let own = state.instances().filter(|it| it.app == app.id).map(AsRef::as_ref);
+    let all: Vec<&Instance> = own.filter(|it| !on_lost(it) || waits_for_node(it)).collect();
+    let fine = all.iter().filter(|it| waits_for_node(it) || is_fine(app, it)).count();
     if fine == wanted && all.len() == wanted {
         return Ok(());
     }
@@ -88,7 +98,8 @@ fn app_as_wanted(state: &State, app: &App, wall: Timestamp) -> Result<(), String
         let reason = told.is_some() || !reasons.is_empty() || trying;
         return if reason { Ok(()) } else { Err(format!("{} is stuck and gives no reason", app.id)) };
     }
-    if has_no_room(state, app) && all.len() - fine == all.iter().filter(|it| it.run != app.current.run).count() {
+    let only_old_are_left = all.iter().filter(|it| !waits_for_node(it) && !is_fine(app, it)).all(|it| it.run != app.current.run);
+    if has_no_room(state, app) && only_old_are_left {
         return if told.is_some() { Ok(()) } else { Err(format!("{} has no room and does not say so", app.id)) };
     }
     let all: Vec<_> = all.iter().map(|it| (it.id, &it.goal, &it.condition, it.health, &it.node, it.run)).collect();
@@ -99,7 +110,8 @@ fn is_fine(app: &App, it: &Instance) -> bool {
     let checked = !app.current.spec.policy.health_checks.is_empty();
     it.goal == Goal::Run
         && it.condition == Condition::Running
-        && it.run == app.current.run
+        // A cancelled update stays where it is.
+        && (app.deployment.is_none() || it.run == app.current.run)
         && (!checked || it.health == Health::Healthy)
 }
 
@@ -111,7 +123,7 @@ fn is_good(app: &App) -> bool {
 
 /// Whether no node takes one more of its instances, found out one by one.
 fn has_no_room(state: &State, app: &App) -> bool {
-    state.nodes().all(|node| !takes(state, node, app))
+    state.nodes().all(|node| node.status != NodeStatus::Ready || !takes(state, node, app))
 }
 
 fn takes(state: &State, node: &Node, app: &App) -> bool {

@@ -136,6 +136,7 @@ impl World {
                     self.work_off(n);
                 }
             }
+            Undo::Node(n) if self.calm && self.nodes[n].off && self.options.node_gone => {}
             Undo::Node(n) => {
                 self.nodes[n].off = false;
                 self.nodes[n].engine.daemon = Daemon::Up;
@@ -150,7 +151,6 @@ impl World {
     /// From now on nothing goes wrong any more.
     fn heal(&mut self) {
         self.say(format_args!("all is healed"));
-        self.calm = true;
         self.options.loss = 0;
         self.options.duplicates = 0;
         self.network.heal();
@@ -164,6 +164,14 @@ impl World {
         }
         for n in 0..self.options.n_agents {
             self.undo(Undo::Node(n));
+        }
+        self.calm = true;
+        if self.options.node_gone {
+            let n = self.rng.below(self.options.n_agents as u64) as usize;
+            self.say(format_args!("n{n} is gone for good"));
+            self.end_agent(n);
+            self.nodes[n].engine.power_off();
+            self.nodes[n].off = true;
         }
     }
 }

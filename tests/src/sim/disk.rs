@@ -31,6 +31,11 @@ impl Platter {
         self.memory.crash(choose);
     }
 
+    /// Whether the process has ended in the middle of a write.
+    pub fn is_burnt(&self) -> bool {
+        self.fuse.load(Ordering::Relaxed) == 1
+    }
+
     fn burn(&self) -> io::Result<()> {
         let left = self.fuse.load(Ordering::Relaxed);
         match left {
@@ -71,7 +76,7 @@ impl Disk for Platter {
 
     fn sync(&self, name: &str) -> io::Result<()> {
         self.burn()?;
-        if mutants::planted(Mutant::ForgetfulDisk) && name.starts_with("segment") {
+        if mutants::planted_here(Mutant::ForgetfulDisk) && name.starts_with("segment") {
             return Ok(());
         }
         self.memory.sync(name)

@@ -105,7 +105,7 @@ impl World {
                         Input::Done { instance, result: Done::Abandoned }
                     }
                     Ok(_) => {
-                        let name = self.name_for(instance);
+                        let name = instance.to_string();
                         return match self.nodes[n].engine.containers.get(&name).map(|it| it.phase) {
                             None => self.run_errand(n, Errand::Create { order, name }),
                             Some(Phase::Created) => self.run_errand(n, Errand::Start { order, name }),
@@ -123,6 +123,11 @@ impl World {
                 }
             }
             Errand::Create { order, name } => match answer {
+                Ok(_) if mutants::planted(Mutant::StartsTwins) => {
+                    let twin = Request::Create(format!("{name}-twin"), Box::new(container_of(&order)));
+                    let _ = self.perform(n, &twin);
+                    return self.run_errand(n, Errand::Start { order, name });
+                }
                 Ok(_) | Err(Trouble::NameTaken) => return self.run_errand(n, Errand::Start { order, name }),
                 Err(_) if away => unavailable(order.instance),
                 Err(_) => {
@@ -168,13 +173,6 @@ impl World {
             Outcome::Failure("connection refused".to_owned())
         };
         self.to_agent(n, Input::Probed { instance, check, outcome });
-    }
-
-    fn name_for(&mut self, instance: InstanceId) -> String {
-        if mutants::planted(Mutant::NamesContainers) {
-            return format!("{instance}-{}", self.rng.below(1_000_000));
-        }
-        instance.to_string()
     }
 
     fn there(&self, n: usize, name: &str) -> Known {

@@ -51,6 +51,8 @@ pub struct Options {
     pub pull_fails: u64,
     /// A whole node is off for some time: agent and daemon.
     pub node_ms: u64,
+    /// One node goes at the end of all faults and never comes back.
+    pub node_gone: bool,
     /// The clocks of members differ by up to this.
     pub skew_ms: u64,
     /// So many of a thousand ticks of a member are left out.
@@ -108,6 +110,7 @@ impl Options {
             start_fails,
             pull_fails,
             node_ms,
+            node_gone: rng.chance(250),
             skew_ms,
             skipped_ticks,
             snapshot_entries: *rng.pick(&[5, 20, 100, 10_000]),
@@ -125,14 +128,13 @@ impl Options {
                 self.disk_ms = (50, 200);
                 self.snapshot_entries = 10_000;
             }
-            Mutant::StaleLeader | Mutant::ObeysOldGenerations => {
+            Mutant::StaleLeader => {
                 self.n_members = 3;
                 self.partition_ms = 5_000;
                 self.pause_ms = 8_000;
             }
-            Mutant::StopsWhenCutOff => self.partition_ms = 5_000,
-            Mutant::NeverLosesNodes => self.node_ms = 10_000,
-            Mutant::TimeGoesBack => self.skew_ms = 5_000,
+            Mutant::StopsWhenCutOff | Mutant::ObeysOldGenerations => self.partition_ms = 5_000,
+            Mutant::NeverLosesNodes => self.node_gone = true,
             _ => {}
         }
     }

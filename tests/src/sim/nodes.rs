@@ -6,7 +6,7 @@ use super::seats::EPOCH;
 use super::world::{Event, Link, World};
 use crate::check::Fact;
 use crate::mutants::{self, Mutant};
-use cluster::agent::{Agent, FromAgent, Input, Output, PROTOCOL, Saved, Seen, Settings, ToAgent};
+use cluster::agent::{Agent, FromAgent, Input, Observation, Output, PROTOCOL, Saved, Seen, Settings, ToAgent};
 use cluster::{InstanceId, NodeDescription, NodeId, PortRange, Resources, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -186,6 +186,15 @@ impl World {
         {
             let stopping = &self.nodes[n].stopping;
             observations.iter_mut().filter(|it| stopping.contains(&it.instance)).for_each(|it| it.seen = Seen::Removed);
+        }
+        if mutants::planted(Mutant::BelievesAnybody)
+            && let FromAgent::Report { observations, .. } = &mut message
+            && self.rng.chance(200)
+        {
+            let others = self.nodes.iter().enumerate().filter(|it| it.0 != n);
+            let foreign = others.flat_map(|it| it.1.engine.containers.values()).map(|it| it.instance).next();
+            observations.clear();
+            observations.extend(foreign.map(|instance| Observation { instance, seen: Seen::Removed }));
         }
         if let Some(link) = self.nodes[n].link {
             self.send_over(link, true, || Event::ToMember { link, message });

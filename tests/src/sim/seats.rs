@@ -41,7 +41,10 @@ struct Life {
     next_ticket: u64,
     leader: Option<Leader>,
     sessions: BTreeMap<u64, Session>,
+    /// What the leader goes by.
     state: State,
+    /// What it was some time ago; only planted faults read it.
+    past: State,
 }
 
 /// Who waits for an answer.
@@ -61,7 +64,7 @@ impl Seat {
 
     /// What the member has applied, while it lives.
     pub(super) fn state(&self) -> Option<&State> {
-        self.life.as_ref().map(|it| &it.state)
+        self.life.as_ref().map(|it| &it.member.machine().0)
     }
 }
 
@@ -89,6 +92,13 @@ impl World {
         let options = LogOptions { segment_bytes: self.options.segment_bytes };
         let (log, recovered) = match Log::open(Arc::new(seat.disk.clone()), options) {
             Ok(it) => it,
+            Err(_) if seat.disk.is_burnt() => {
+                // The power was cut while it looked at what the last cut had left.
+                let rng = &mut self.rng;
+                seat.disk.crash(|n| rng.below(n));
+                self.say(format_args!("member {id} crashes at its start"));
+                return self.member_will_be_back(id);
+            }
             Err(error) => return self.checks.fail("recovery", format!("member {id} cannot start: {error}")),
         };
         let config = Config {
@@ -116,6 +126,7 @@ impl World {
             leader: None,
             sessions: BTreeMap::new(),
             state: state.clone(),
+            past: state.clone(),
         });
         self.say(format_args!("member {id} starts at {}", state.index()));
         self.see(&Fact::Started { member: id, state: &state });
@@ -304,6 +315,9 @@ impl World {
             if !(mutants::planted(Mutant::StaleLeader) && life.leader.is_some() && !life.member.status().leading) {
                 life.state = taken.after.clone();
             }
+            if index % 40 == 0 {
+                life.past = taken.after.clone();
+            }
             if let (Some(leader), Ok(applied)) = (&mut life.leader, &taken.result) {
                 leader.note(&taken.after, &applied.events);
             }
@@ -358,10 +372,12 @@ impl World {
         let wall = Timestamp(EPOCH + self.now + seat.skew_ms);
         let Some(life) = &mut seat.life else { return false };
         let Some(leader) = &mut life.leader else { return false };
+        // Time that stands still ends no delay.
+        let planned_at = if mutants::planted(Mutant::ForgetsDelays) { Timestamp(0) } else { wall };
         let believed = mutants::view(&life.state);
         let state = believed.as_ref().unwrap_or(&life.state);
         let asks: Vec<Ask> =
-            leader.tick(state, Timestamp(self.now)).into_iter().chain(leader.plan(state, wall)).collect();
+            leader.tick(state, Timestamp(self.now)).into_iter().chain(leader.plan(state, planned_at)).collect();
         let any = !asks.is_empty();
         for ask in asks {
             let (Ask::Plan(command) | Ask::Other(command)) = &ask;
@@ -526,8 +542,11 @@ impl World {
             if node.is_some_and(|it| it.is_lost()) {
                 // It was given up while it was connected: it must introduce itself again.
                 lost.push(*link);
-            } else if let Some(message) = session.news(&life.state) {
-                news.push((*link, message));
+            } else {
+                // An old backup, or a member that answers from the past.
+                let stale = mutants::planted(Mutant::ObeysOldGenerations) && session.is_new();
+                let state = if stale { &life.past } else { &life.state };
+                news.extend(session.news(state).map(|it| (*link, it)));
             }
         }
         for (link, message) in news {

@@ -17,6 +17,11 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Whether nothing was sent yet.
+    pub(super) const fn is_new(&self) -> bool {
+        !self.opened
+    }
+
     /// What is new for the agent, if anything is.
     pub(super) fn news(&mut self, state: &State) -> Option<ToAgent> {
         let node = state.node(self.node.as_ref()?)?;

@@ -199,7 +199,8 @@ impl World {
     fn is_at_rest(&mut self) -> Result<(), Violation> {
         let states: Vec<_> =
             self.seats.iter().filter_map(|(id, it)| it.state().map(|state| (*id, state.clone()))).collect();
-        let engines: Vec<_> = self.nodes.iter().map(|it| (it.id(), it.engine.clone())).collect();
+        let there = self.nodes.iter().filter(|it| !it.off);
+        let engines: Vec<_> = there.map(|it| (it.id(), it.engine.clone())).collect();
         let fact = Fact::Calm {
             since_ms: self.now - self.options.storm_ms,
             states: &states,
