@@ -64,6 +64,8 @@ pub struct Member<M: Machine> {
     /// Messages that wait until a Ready is durable, with its number.
     promises: VecDeque<(u64, Vec<Message>)>,
     persisted: u64,
+    /// The tick at which to stand for election if there is still no leader. See [`Member::doubt`].
+    stand_at: Option<u64>,
     /// Entries up to here were acknowledged once. See [`Member::notice_loss`].
     lost_through: u64,
     output: Output<M>,
@@ -120,6 +122,7 @@ impl<M: Machine> Member<M> {
             work: VecDeque::new(),
             promises: VecDeque::new(),
             persisted: 0,
+            stand_at: None,
             lost_through: 0,
             output,
         };
@@ -146,6 +149,7 @@ impl<M: Machine> Member<M> {
                 }
             }
             Input::Unreachable(peer) => self.raw.report_unreachable(peer),
+            Input::Closed(peer) => self.doubt(peer),
             Input::SnapshotSent(peer, arrived) => self.snapshots.sent(&mut self.raw, peer, arrived),
             Input::Snapshotted(file) => self.snapshotted(file),
         }
@@ -285,6 +289,7 @@ impl<M: Machine> Member<M> {
             self.raw.tick();
         }
         self.snapshots.tick(&mut self.raw, self.ticks, self.config.snapshot_ticks);
+        self.stand_if_due();
         self.propose_again();
         self.reads.retry(self.ticks, 2 * self.config.heartbeat_ticks as u64 + 1);
         for (ticket, refused) in self.proposals.expire(self.now) {
@@ -292,6 +297,30 @@ impl<M: Machine> Member<M> {
         }
         for (ticket, refused) in self.reads.expire(self.now) {
             self.output.reads.push((ticket, Err(refused)));
+        }
+    }
+
+    /// Doubts a leader whose connection ended: a process that was killed is replaced in a few ticks instead of an
+    /// election's time-out. If it lives, nothing comes of it: those who still hear it refuse the pre-vote, and its
+    /// next heartbeat ends the doubt.
+    fn doubt(&mut self, peer: u64) {
+        if self.raw.raft.state == StateRole::Follower && self.raw.raft.leader_id == peer {
+            // Else this member would refuse the pre-vote of another who doubts as well.
+            self.raw.raft.leader_id = 0;
+            let voters = &self.raw.store().conf_state().voters;
+            let turn = voters.iter().filter(|it| **it < self.id()).count() as u64;
+            // One after the other, so that two do not split the vote.
+            self.stand_at = Some(self.ticks + 1 + turn);
+        }
+    }
+
+    fn stand_if_due(&mut self) {
+        if self.stand_at.take_if(|it| *it <= self.ticks).is_some()
+            && self.raw.raft.leader_id == 0
+            && !self.has_lost_entries()
+        {
+            // With pre-vote, this asks first.
+            let _ = self.raw.campaign();
         }
     }
 

@@ -61,6 +61,8 @@ pub enum News {
     Messages(Vec<Message>),
     /// Nothing can be sent to this member at the moment.
     Unreachable(u64),
+    /// This member's connection ended, and it has not made another one.
+    Closed(u64),
     /// The snapshot for this member was sent, or could not be.
     SnapshotSent(u64, bool),
 }

@@ -277,6 +277,7 @@ impl<M: Machine> Replica<M> {
                 }
             }
             Event::News(News::Unreachable(peer)) => self.handle(Input::Unreachable(peer)),
+            Event::News(News::Closed(peer)) => self.handle(Input::Closed(peer)),
             Event::News(News::SnapshotSent(peer, arrived)) => {
                 self.handle(Input::SnapshotSent(peer, arrived));
             }

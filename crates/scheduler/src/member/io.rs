@@ -29,6 +29,8 @@ pub enum Input {
     StepDown,
     /// Nothing sent to this member arrives at the moment.
     Unreachable(u64),
+    /// This member's connection ended: it is probably gone. A hint, which may be wrong.
+    Closed(u64),
     /// The snapshot sent to this member arrived, or did not.
     SnapshotSent(u64, bool),
     /// A [`Chore`] is done; absent when it failed.

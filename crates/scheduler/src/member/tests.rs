@@ -142,6 +142,13 @@ impl World {
         seat.chore = None;
         let rng = &mut self.rng;
         seat.disk.crash(|n| rng.below(n));
+        // Some notice at once, and some are wrong.
+        for other in 1..=3 {
+            if other != id && self.rng.chance(50) {
+                let gone = if self.rng.chance(80) { id } else { 1 + self.rng.below(3) };
+                self.input(other, Input::Closed(gone));
+            }
+        }
         // Whoever asked there gets no answer.
         self.asked.retain(|_, it| it.0 != id);
     }

@@ -30,8 +30,10 @@ pub struct Listener {
 pub(super) struct Inner {
     config: Config,
     inbox: Inbox,
-    /// By peer, so that a new connection ends the old one, and all end with the member.
-    open: Mutex<BTreeMap<u64, TcpStream>>,
+    /// By peer, so that a new connection ends the old one, and all end with the member. The number tells an old
+    /// connection that there is a new one.
+    open: Mutex<BTreeMap<u64, (u64, TcpStream)>>,
+    n_accepted: AtomicU64,
     n_refused: AtomicU64,
     last_refused: Mutex<Option<Refusal>>,
 }
@@ -92,6 +94,7 @@ impl Listener {
                 config,
                 inbox,
                 open: Mutex::default(),
+                n_accepted: AtomicU64::new(0),
                 n_refused: AtomicU64::new(0),
                 last_refused: Mutex::default(),
             }),
@@ -133,7 +136,7 @@ impl Listener {
 
     /// Ends all connections of other members.
     pub fn close(&self) {
-        for (_, stream) in std::mem::take(&mut *lock(&self.inner.open)) {
+        for (_, (_, stream)) in std::mem::take(&mut *lock(&self.inner.open)) {
             let _ = stream.shutdown(std::net::Shutdown::Both);
         }
     }
@@ -141,16 +144,23 @@ impl Listener {
     fn receive(&self, peer: u64, stream: TcpStream) -> io::Result<()> {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
-        let old = lock(&self.inner.open).insert(peer, stream.try_clone()?);
-        if let Some(old) = old {
+        let number = self.inner.n_accepted.fetch_add(1, Ordering::Relaxed);
+        let old = lock(&self.inner.open).insert(peer, (number, stream.try_clone()?));
+        if let Some((_, old)) = old {
             let _ = old.shutdown(std::net::Shutdown::Both);
         }
         let inner = Arc::clone(&self.inner);
         thread::Builder::new()
             .name(format!("from-peer-{peer}"))
             .spawn(move || {
-                let error = inner.read(peer, stream);
-                tracing::debug!(peer, ?error, "a member's connection ended");
+                let ended = inner.read(peer, stream);
+                tracing::debug!(peer, ?ended, "a member's connection ended");
+                let mut open = lock(&inner.open);
+                if open.get(&peer).is_some_and(|it| it.0 == number) {
+                    open.remove(&peer);
+                    drop(open);
+                    (inner.inbox)(News::Closed(peer));
+                }
             })?;
         Ok(())
     }

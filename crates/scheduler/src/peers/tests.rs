@@ -104,6 +104,7 @@ async fn a_peer_that_comes_late_or_goes_is_dialled_again() {
         peers.send(vec![message(1, 1)]);
         assert_eq!(received(&received_news, 1).len(), 1);
         listener.close();
+        drop(received_news);
         // A broken connection shows itself when something is sent.
         for _ in 0..5 {
             peers.send(vec![message(2, 1)]);
