@@ -36,8 +36,14 @@ use tokio_util::sync::CancellationToken;
 /// Reads answer within milliseconds; one that takes so long is a hang.
 const READ_DEADLINE: Duration = Duration::from_secs(10);
 
+/// The list shows whether the engine hangs: a false alarm costs new instances a moment, a late one costs more.
+const LIST_DEADLINE: Duration = Duration::from_secs(4);
+
+/// A start that takes longer is reason to ask whether the engine answers at all.
+const SLOW: Duration = Duration::from_secs(3);
+
 /// Writes wait for the disk and for each other.
-const WRITE_DEADLINE: Duration = Duration::from_secs(60);
+const WRITE_DEADLINE: Duration = Duration::from_mins(1);
 
 /// A stop may take so much longer than its grace period.
 const STOP_MARGIN: Duration = Duration::from_secs(20);
@@ -130,8 +136,13 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Says what a start is doing.
-pub(crate) type Progress = Box<dyn Fn(String) + Send + Sync>;
+/// Hears how a start goes on.
+pub(crate) struct Listener {
+    /// What is being done, for people.
+    pub(crate) progress: Box<dyn Fn(String) + Send + Sync>,
+    /// The engine takes long.
+    pub(crate) slow: Box<dyn Fn() + Send + Sync>,
+}
 
 impl Docker {
     /// The engine at `host`, whether it is there or not.
@@ -193,7 +204,7 @@ impl Docker {
     /// Every container with the labels of this cluster and node.
     pub(crate) async fn list(&self, cluster: ClusterId) -> Result<Vec<Listed>, Error> {
         let options = ListContainersOptions { all: true, filters: Some(self.filters(cluster)), ..Default::default() };
-        let containers = self.call("list", READ_DEADLINE, |it| it.list_containers(Some(options))).await?;
+        let containers = self.call("list", LIST_DEADLINE, |it| it.list_containers(Some(options))).await?;
         Ok(containers.into_iter().filter_map(listed).collect())
     }
 
@@ -225,7 +236,7 @@ impl Docker {
         &self,
         cluster: ClusterId,
         assignment: &Assignment,
-        progress: Progress,
+        listener: Listener,
         abandoned: CancellationToken,
     ) -> Done {
         let PlaceOfNode { node, address, volumes_allowed, .. } = self.inner.place.clone();
@@ -240,24 +251,33 @@ impl Docker {
         loop {
             if std::mem::take(&mut pull) {
                 pulled = true;
-                match abandoned.run_until_cancelled(self.pull(&image, &progress)).await {
+                match abandoned.run_until_cancelled(self.pull(&image, &listener)).await {
                     Some(Ok(())) => {}
                     Some(Err(error)) => return self.failed(instance, error, &image).await,
                     None => return Done::Abandoned,
                 }
             }
             let turn = abandoned.run_until_cancelled(self.inner.starts.acquire()).await;
-            let Some(Ok(_turn)) = turn else { return Done::Abandoned };
-            match self.create_and_start(instance, body.clone()).await {
-                Ok(container) => return Done::Now(container),
+            let Some(Ok(turn)) = turn else { return Done::Abandoned };
+            let mut start = std::pin::pin!(self.create_and_start(instance, body.clone()));
+            let started = if let Ok(started) = timeout(SLOW, &mut start).await {
+                started
+            } else {
+                (listener.slow)();
+                start.await
+            };
+            // The engine is free for the next while the result is looked at.
+            drop(turn);
+            match started {
+                Ok(()) => return self.look(instance).await,
                 Err(Error::Refused { status: 404, message }) if !pulled && is_missing_image(&message) => pull = true,
                 Err(error) => return self.failed(instance, error, &image).await,
             }
         }
     }
 
-    async fn pull(&self, image: &str, progress: &Progress) -> Result<(), Error> {
-        progress(format!("pulling image {image}"));
+    async fn pull(&self, image: &str, listener: &Listener) -> Result<(), Error> {
+        (listener.progress)(format!("pulling image {image}"));
         let client = self.client()?.clone();
         let begun = Instant::now();
         let result = self.inner.images.pull(client, image).await;
@@ -269,23 +289,21 @@ impl Docker {
         &self,
         instance: InstanceId,
         body: bollard::models::ContainerCreateBody,
-    ) -> Result<Container, Error> {
+    ) -> Result<(), Error> {
         let name = instance.to_string();
         let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
         match self.call("create", WRITE_DEADLINE, |it| it.create_container(Some(options), body)).await {
             Ok(_) => {}
             // The name is the instance's: it was created before, by a start whose answer was lost (INV-F3).
             Err(Error::Refused { status: 409, .. }) => {
-                let there = self.inspect(instance).await?;
-                if there != Container::Created {
-                    return Ok(there);
+                if self.inspect(instance).await? != Container::Created {
+                    return Ok(());
                 }
             }
             Err(error) => return Err(error),
         }
         let options = None::<StartContainerOptions>;
-        self.call("start", WRITE_DEADLINE, |it| it.start_container(&name, options)).await?;
-        self.inspect(instance).await
+        self.call("start", WRITE_DEADLINE, |it| it.start_container(&name, options)).await
     }
 
     /// What a failed start means; clears away what it left.
@@ -305,12 +323,7 @@ impl Docker {
                     let message = format!("Docker's disk is full: {message}");
                     return Done::Full { message, container };
                 }
-                let message = if status == 404 && is_missing_image(&message) {
-                    format!("image {image}: {message}")
-                } else {
-                    message
-                };
-                Done::Refused { message, container }
+                Done::Refused { message: explained(status, message, image), container }
             }
         }
     }
@@ -398,6 +411,19 @@ impl Docker {
             Ok(Some(code)) => Outcome::Failure(format!("the command exited with code {code}")),
             _ => Outcome::Ignored,
         }
+    }
+}
+
+/// Docker's words, and before them what they mean where they hide it.
+fn explained(status: u16, message: String, image: &str) -> String {
+    let taken = ["port is already allocated", "address already in use"];
+    if status == 404 && is_missing_image(&message) {
+        format!("image {image}: {message}")
+    } else if taken.iter().any(|it| message.contains(it)) {
+        let detail = message.rsplit("): ").next().unwrap_or(&message);
+        format!("a host port is taken by another process of this node: {detail}")
+    } else {
+        message
     }
 }
 

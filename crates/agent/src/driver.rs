@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::consul::Order;
-use crate::docker::{Docker, Error as DockerError};
+use crate::docker::{Docker, Error as DockerError, Listener};
 use crate::metrics::Metrics;
 use crate::probe;
 use crate::state::Keeper;
@@ -159,8 +159,13 @@ impl Driver {
                 let progress = move |message| {
                     let _ = events.send(Event::Input(Input::Progress { instance, message }));
                 };
+                let events = self.events.clone();
+                let slow = move || {
+                    let _ = events.send(Event::Input(Input::Slow));
+                };
                 self.spawn(async move {
-                    let result = docker.start(cluster, &assignment, Box::new(progress), abandoned).await;
+                    let listener = Listener { progress: Box::new(progress), slow: Box::new(slow) };
+                    let result = docker.start(cluster, &assignment, listener, abandoned).await;
                     Input::Done { instance, result }
                 });
             }

@@ -95,7 +95,7 @@ pub(crate) async fn dial(
             );
             last_words = words;
         }
-        sleep(pause - pause.mul_f64(jitter.roll(500) as f64 / 1000.0)).await;
+        sleep(pause.mul_f64((1000 - jitter.roll(500)) as f64 / 1000.0)).await;
     }
 }
 

@@ -67,13 +67,12 @@ impl Dir {
         }
         let file = path.join(ID);
         let known = fs::read_to_string(&file).ok().and_then(|it| u64::from_str_radix(it.trim(), 16).ok());
-        let id = match known {
-            Some(id) => id,
-            None => {
-                let id = draw().map_err(at(Path::new("/dev/urandom")))?;
-                write(path, ID, format!("{id:016x}\n").as_bytes()).map_err(at(&file))?;
-                id
-            }
+        let id = if let Some(id) = known {
+            id
+        } else {
+            let id = draw().map_err(at(Path::new("/dev/urandom")))?;
+            write(path, ID, format!("{id:016x}\n").as_bytes()).map_err(at(&file))?;
+            id
         };
         Ok(Self { path: path.to_owned(), id, _lock: lock })
     }

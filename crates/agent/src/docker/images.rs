@@ -11,10 +11,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// A pull that makes no progress for so long has failed: a registry that drips holds nobody up for ever (INV-D5).
-const IDLE_DEADLINE: Duration = Duration::from_secs(120);
+const IDLE_DEADLINE: Duration = Duration::from_mins(2);
 
 /// No pull takes longer.
-const DEADLINE: Duration = Duration::from_secs(30 * 60);
+const DEADLINE: Duration = Duration::from_mins(30);
 
 type Pull = Shared<BoxFuture<'static, Result<(), Error>>>;
 
@@ -35,14 +35,8 @@ impl Images {
     pub(super) async fn pull(&self, client: bollard::Docker, image: &str) -> Result<(), Error> {
         let pull = {
             let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            match under_way.get(image) {
-                Some(pull) => pull.clone(),
-                None => {
-                    let pull = self.begin(client, image);
-                    under_way.insert(image.to_owned(), pull.clone());
-                    pull
-                }
-            }
+            let begin = || self.begin(client, image);
+            under_way.entry(image.to_owned()).or_insert_with(begin).clone()
         };
         pull.await
     }

@@ -64,7 +64,9 @@ fn check_form(path: &str) -> Result<&Path, VolumeError> {
 fn real_path(path: &Path) -> PathBuf {
     for there in path.ancestors() {
         if let Ok(real) = there.canonicalize() {
-            return real.join(path.strip_prefix(there).unwrap_or(Path::new("")));
+            let rest = path.strip_prefix(there).unwrap_or(Path::new(""));
+            // Joining nothing would add a slash.
+            return if rest == Path::new("") { real } else { real.join(rest) };
         }
     }
     path.to_owned()

@@ -58,7 +58,8 @@ fn make_image() -> bool {
     std::fs::create_dir_all(dir.path().join("bin")).unwrap();
     std::fs::create_dir_all(dir.path().join("tmp")).unwrap();
     std::fs::copy(&busybox, dir.path().join("bin/busybox")).unwrap();
-    for applet in ["sh", "sleep", "httpd", "cat", "echo", "nc", "test", "true", "false", "env", "kill", "tail", "mkdir"] {
+    for applet in ["sh", "sleep", "httpd", "cat", "echo", "nc", "test", "true", "false", "env", "kill", "tail", "mkdir"]
+    {
         std::os::unix::fs::symlink("busybox", dir.path().join("bin").join(applet)).unwrap();
     }
     let script = format!("tar -C {} -c . | docker import --change 'ENV PATH=/bin' - {IMAGE}", dir.path().display());
@@ -69,7 +70,7 @@ fn make_image() -> bool {
 pub async fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
+        assert!(begun.elapsed() < Duration::from_mins(1), "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -126,6 +126,7 @@ impl Agent {
             Input::Hint { instance } => self.hint(instance),
             Input::Inspected { instance, epoch, container } => self.take_look(instance, epoch, container, now),
             Input::Progress { instance, message } => self.progress(instance, message),
+            Input::Slow => self.engine.doubted(now),
             Input::Done { instance, result } => self.take_result(instance, result, now),
             Input::Probed { instance, check, outcome } => self.take_probe(instance, check, outcome, now),
             Input::Published { revision } => self.published(Some(revision), now),

@@ -64,6 +64,8 @@ pub enum Input {
         /// What is being done, for people: `pulling image x`.
         message: String,
     },
+    /// Docker has not answered for seconds; it may, still.
+    Slow,
     /// Answers [`Output::Start`], [`Output::Stop`] and [`Output::Remove`]; each has exactly one answer.
     Done {
         /// Which instance.

@@ -55,6 +55,11 @@ impl Engine {
         self.failed(message);
     }
 
+    /// Some call takes long: a list, at once, shows whether the engine hangs.
+    pub(super) fn doubted(&mut self, now: Timestamp) {
+        self.list_at = self.list_at.min(now);
+    }
+
     /// Some other call had no answer: a list, at once, shows whether it is the engine.
     pub(super) fn suspected(&mut self, message: &str, now: Timestamp) {
         self.list_at = self.list_at.min(now);
