@@ -91,7 +91,7 @@ pub(crate) async fn follow(session: &mut Session<'_>, ids: Vec<String>, wait: &W
         }
         show(session, &mut progress, &watched);
         tokio::time::sleep(look.min(left)).await;
-        look = (look + session.pace().look / 8).min(session.pace().look * 4);
+        look = (look + session.pace().look / 16).min(session.pace().look * 6);
     }
     // The last state is a line of its own where lines are kept.
     if !session.draws_in_place() {
@@ -108,7 +108,7 @@ fn show(session: &mut Session<'_>, progress: &mut Progress, watched: &[Watched])
         [one] => vec![one.count.clone()],
         _ => apps.iter().map(|it| format!("{}  {}", it.id, it.count)).collect(),
     };
-    let reasons = watched.iter().flat_map(|it| it.reasons.iter().chain(&it.silent)).cloned().collect::<Vec<_>>();
+    let reasons: Vec<String> = watched.iter().flat_map(|it| it.reasons.iter().chain(&it.silent)).cloned().collect();
     progress.show(session, &lines, &reasons);
 }
 
@@ -162,8 +162,12 @@ impl Watched {
         for change in &seen.changes {
             apps.push(look_at_app(session, change, &seen.version).await?);
         }
+        self.reasons = match &apps[..] {
+            // Who asks for one app knows which it is.
+            [one] => seen.waiting.iter().map(|it| without_name(it, &one.id)).collect(),
+            _ => seen.waiting,
+        };
         self.apps = apps;
-        self.reasons = seen.waiting;
         self.version = seen.version;
         self.verdict = verdict(&seen.status, seen.by);
         if wait.fail_fast && self.verdict.is_none() {
@@ -199,6 +203,11 @@ impl Watched {
         let apps = apps.collect();
         End { deployment: self.id, version: self.version, verdict, apps, reasons, took: self.took }
     }
+}
+
+fn without_name(sentence: &str, app: &str) -> String {
+    let rest = sentence.strip_prefix(app).and_then(|it| it.strip_prefix(": "));
+    rest.unwrap_or(sentence).to_owned()
 }
 
 fn unknown(err: Error) -> Error {

@@ -35,7 +35,7 @@ pub struct Io {
 /// How often a deployment under way is looked at and spoken of.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// From one look to the next, at first; later up to four times as long.
+    /// From one look to the next, at first; later up to six times as long.
     pub look: Duration,
     /// Without a change, and where progress is not drawn in place, a line is printed so often all the same: CI
     /// systems end jobs that are silent.
@@ -44,7 +44,7 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { look: Duration::from_millis(250), heartbeat: Duration::from_secs(30) }
+        Self { look: Duration::from_millis(100), heartbeat: Duration::from_secs(30) }
     }
 }
 

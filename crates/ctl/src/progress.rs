@@ -3,13 +3,14 @@
 
 use crate::session::Session;
 use crate::text;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Longer lines would wrap, and what wraps cannot be drawn over.
 const WIDTH: usize = 79;
 
-/// Reasons are told by lines only when nothing has changed for so long: most waits are over by then.
-const PATIENCE_LOOKS: u32 = 12;
+/// Reasons are told by lines only when nothing has changed for so many of the first looks: most waits are over by then.
+const PATIENCE_LOOKS: u32 = 30;
 
 /// What was shown last.
 #[derive(Debug)]
@@ -18,9 +19,9 @@ pub(crate) struct Progress {
     drawn: usize,
     lines: Vec<String>,
     reasons: Vec<String>,
-    same_looks: u32,
+    changed_at: Instant,
     said_at: Instant,
-    began_at: Instant,
+    began_ms: u64,
 }
 
 impl Progress {
@@ -32,9 +33,9 @@ impl Progress {
             drawn: 0,
             lines: Vec::new(),
             reasons: Vec::new(),
-            same_looks: 0,
+            changed_at: now,
             said_at: now,
-            began_at: now,
+            began_ms: session.now_ms(),
         }
     }
 
@@ -59,13 +60,17 @@ impl Progress {
     }
 
     fn draw(&mut self, session: &mut Session<'_>, lines: &[String], reasons: &[String]) {
-        let waited = text::duration(self.began_at.elapsed());
+        let waited = self.waited(session);
         let reasons = reasons.iter().map(|it| format!("  {it}"));
         let all: Vec<String> = lines.iter().map(|it| format!("{it}  ({waited})")).chain(reasons).collect();
         let up = if self.drawn > 0 { format!("\x1b[{}A\r", self.drawn) } else { String::new() };
         let lines: Vec<String> = all.iter().map(|it| format!("\x1b[2K{}\n", cut(&text::line(it)))).collect();
         session.draw(&format!("{up}{}\x1b[J", lines.concat()));
         self.drawn = all.len();
+    }
+
+    fn waited(&self, session: &Session<'_>) -> String {
+        text::duration(Duration::from_millis(session.now_ms().saturating_sub(self.began_ms)))
     }
 
     fn say(&mut self, session: &mut Session<'_>, lines: &[String], reasons: &[String]) {
@@ -77,14 +82,14 @@ impl Progress {
                 session.note(&it);
             }
             self.lines = lines.to_vec();
-            self.same_looks = 0;
-            self.said_at = Instant::now();
+            self.changed_at = Instant::now();
+            self.said_at = self.changed_at;
             return;
         }
-        self.same_looks += 1;
         let is_new =
             reasons.len() != self.reasons.len() || reasons.iter().zip(&self.reasons).any(|(a, b)| !alike(a, b));
-        if self.same_looks >= PATIENCE_LOOKS && is_new {
+        let is_time = self.changed_at.elapsed() >= session.pace().look * PATIENCE_LOOKS;
+        if is_time && is_new {
             for it in reasons {
                 session.note(&format!("{clock}  waits: {it}"));
             }
@@ -92,7 +97,7 @@ impl Progress {
             self.said_at = Instant::now();
         }
         if self.said_at.elapsed() >= session.pace().heartbeat {
-            let waited = text::duration(self.began_at.elapsed());
+            let waited = self.waited(session);
             session.note(&format!("{clock}  still {}  ({waited})", lines.join("; ")));
             self.said_at = Instant::now();
         }
