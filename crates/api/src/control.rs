@@ -15,10 +15,7 @@ pub trait ControlPlane: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Applied, SubmitError>> + Send;
 
     /// Returns a snapshot of the cluster.
-    fn view(
-        &self,
-        freshness: Freshness,
-    ) -> impl Future<Output = Result<Arc<State>, SubmitError>> + Send;
+    fn view(&self, freshness: Freshness) -> impl Future<Output = Result<Arc<State>, SubmitError>> + Send;
 
     /// What happens, in the order of the log, from the entry behind `after` on; from now on where it is absent.
     ///

@@ -15,7 +15,7 @@ mod refused;
 mod update;
 
 pub use problems::{Problems, Warning};
-pub use update::{Merge, Update, merge, one_update, updates};
+pub use update::{Merge, Update, Updates, merge, one_update, updates};
 
 use cluster::{AppId, AppSpec, RunSpec};
 use read::Object;
@@ -35,8 +35,8 @@ pub fn app(id: &AppId, definition: &Map<String, Value>) -> Result<(AppSpec, Vec<
 
     let (cmd, args) = command(&mut problems, &object);
     let container = container::read(&mut problems, &object);
-    let ports = ports::read(&mut problems, &object);
-    let policy = policy::read(&mut problems, &object, &ports.ports);
+    let attachment = ports::read(&mut problems, &object);
+    let policy = policy::read(&mut problems, &object, &attachment.ports);
     let instances = object.int(&mut problems, "instances", 0, limits::INSTANCES_MAX).unwrap_or(1) as u32;
     policy::check_single_instance(&mut problems, &policy, instances);
     let run = RunSpec {
@@ -49,9 +49,9 @@ pub fn app(id: &AppId, definition: &Map<String, Value>) -> Result<(AppSpec, Vec<
         force_pull: container.force_pull,
         parameters: container.parameters,
         volumes: container.volumes,
-        network: ports.network,
-        ports: ports.ports,
-        require_ports: ports.require_ports,
+        network: attachment.network,
+        ports: attachment.ports,
+        require_ports: attachment.require_ports,
     };
     problems.into_result(AppSpec { id: id.clone(), instances, run, policy })
 }
@@ -60,14 +60,11 @@ pub fn app(id: &AppId, definition: &Map<String, Value>) -> Result<(AppSpec, Vec<
 pub fn app_id(definition: &Map<String, Value>) -> Result<AppId, Problems> {
     let mut problems = Problems::default();
     let object = Object::root(definition);
-    let text = match object.text(&mut problems, "id") {
-        Some(text) => text,
-        None => {
-            if problems.is_empty() {
-                problems.shape("/id", "error.path.missing");
-            }
-            return Err(problems);
+    let Some(text) = object.text(&mut problems, "id") else {
+        if problems.is_empty() {
+            problems.shape("/id", "error.path.missing");
         }
+        return Err(problems);
     };
     AppId::parse(text).map_err(|error| {
         problems.invalid("/id", error.to_string());
@@ -79,7 +76,9 @@ fn check_id(problems: &mut Problems, object: &Object, id: &AppId) {
     let Some(text) = object.text(problems, "id") else { return };
     match AppId::parse(text) {
         Ok(given) if given == *id => {}
-        Ok(given) => problems.invalid("/id", format!("must be '{id}', the app of this request, or absent; it is '{given}'")),
+        Ok(given) => {
+            problems.invalid("/id", format!("must be '{id}', the app of this request, or absent; it is '{given}'"))
+        }
         Err(error) => problems.invalid("/id", error.to_string()),
     }
 }

@@ -14,12 +14,13 @@ use crate::error::{Error, json};
 use crate::from_wire::Warning;
 use crate::request::Request;
 use crate::{time, v2};
+use ::cluster::{AppId, Applied, ClusterId, DeploymentId, State, Version};
 use axum::response::Response;
-use ::cluster::{Applied, AppId, ClusterId, DeploymentId, State, Version};
 use http::{HeaderValue, StatusCode, header};
 use std::fmt::Write;
 
-/// Prints an answer.
+/// Prints an answer; the form in which handlers return it.
+#[expect(clippy::unnecessary_wraps, reason = "handlers end in it")]
 pub(crate) fn ok(body: &impl serde::Serialize) -> Result<Response, Error> {
     Ok(json(StatusCode::OK, body))
 }

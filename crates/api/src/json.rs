@@ -2,7 +2,7 @@
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// Reads one JSON document.
 ///
@@ -27,7 +27,7 @@ fn collect_nuls(value: &Value, path: &mut String, found: &mut Vec<String>) {
         Value::String(text) if text.contains('\0') => found.push(path.clone()),
         Value::Array(items) => {
             for (n, item) in items.iter().enumerate() {
-                path.push_str(&format!("({n})"));
+                let _ = write!(path, "({n})");
                 collect_nuls(item, path, found);
                 path.truncate(length);
             }

@@ -9,8 +9,7 @@ use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, O
 use std::time::Duration;
 
 /// Bounds of the latency histogram, seconds: from an answer out of memory to a change through a slow disk.
-const LATENCY_BOUNDS: &[f64] =
-    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const LATENCY_BOUNDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// The API's own metrics, and the registry whose metrics `/metrics` prints.
 #[derive(Clone, Debug)]
@@ -28,8 +27,9 @@ impl HttpMetrics {
     /// # Errors
     /// They are registered already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let latency = HistogramOpts::new("ekiden_http_request_duration_seconds", "Time to answer a request of the API.")
-            .buckets(LATENCY_BOUNDS.to_vec());
+        let latency =
+            HistogramOpts::new("ekiden_http_request_duration_seconds", "Time to answer a request of the API.")
+                .buckets(LATENCY_BOUNDS.to_vec());
         let metrics = Self {
             registry: registry.clone(),
             latency: HistogramVec::new(latency, &["route", "method", "status"])?,

@@ -17,7 +17,7 @@ const LEADER_WAIT: Duration = Duration::from_millis(250);
 /// A leader that does not take a connection in this time is taken for gone.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A leader that does not begin to answer in this time is given up.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 /// Names every member that has passed a request on.
 const VIA: HeaderName = HeaderName::from_static("x-marathon-via");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -80,7 +80,8 @@ impl Proxy {
         }
         let mut onward = http::Request::new(Body::from(request.body));
         *onward.method_mut() = request.method.clone();
-        *onward.uri_mut() = target.parse().map_err(|_| Error::Gateway(format!("The leader's address '{leader}' is none.")))?;
+        *onward.uri_mut() =
+            target.parse().map_err(|_| Error::Gateway(format!("The leader's address '{leader}' is none.")))?;
         *onward.headers_mut() = onward_headers(request.headers);
         append(onward.headers_mut(), FORWARDED_FOR, request.peer);
         append(onward.headers_mut(), VIA, &via);

@@ -196,7 +196,8 @@ pub(crate) fn segments(path: &str) -> Result<Vec<String>, Error> {
 }
 
 fn decode(text: &str) -> Result<String, Error> {
-    let malformed = || Error::Bad("the URI is not well encoded: '%' must stand before two hexadecimal digits of UTF-8".to_owned());
+    let malformed =
+        || Error::Bad("the URI is not well encoded: '%' must stand before two hexadecimal digits of UTF-8".to_owned());
     if !text.contains('%') {
         return Ok(text.to_owned());
     }

@@ -3,11 +3,11 @@
 //! An app's id is a path of its own, so routes are matched here and not by a general router: `{id}` and `{group}` take
 //! as many segments as there are, and what follows them is recognised from the end.
 
+use crate::control::ControlPlane;
 use crate::error::Error;
 use crate::handlers::{apps, cluster, deployments, events, queue, tasks, updates, versions};
 use crate::request::Request;
 use crate::service::Api;
-use crate::control::ControlPlane;
 use axum::response::Response;
 use http::Method;
 

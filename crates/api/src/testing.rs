@@ -3,8 +3,8 @@
 use crate::control::{ControlPlane, EventItem, Freshness, Leadership, SubmitError};
 use cluster::agent::{Observation, Seen};
 use cluster::{
-    Agenda, Applied, CheckResult, ClusterId, Command, Condition, Entry, Goal, Health, Instance, NodeDescription, NodeId,
-    PortRange, Principal, Rejected, Resources, State, Timestamp, plan,
+    Agenda, Applied, CheckResult, ClusterId, Command, Condition, Entry, Goal, Health, Instance, NodeDescription,
+    NodeId, PortRange, Principal, Rejected, Resources, State, Timestamp, plan,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -106,11 +106,11 @@ impl Fake {
     ///
     /// # Errors
     /// The state's refusal.
+    #[expect(clippy::needless_pass_by_value, reason = "callers have nothing to do with it after")]
     pub fn apply(&self, principal: Principal, command: Command) -> Result<Applied, Rejected> {
         let mut inner = self.inner();
         inner.now = inner.now.plus_ms(1);
-        let entry =
-            Entry { index: inner.state.index() + 1, time: inner.now, principal: principal.clone(), command };
+        let entry = Entry { index: inner.state.index() + 1, time: inner.now, principal: principal.clone(), command };
         let applied = inner.state.apply(entry)?;
         for (sequence, event) in (0..).zip(&applied.events) {
             let item = EventItem::Event {

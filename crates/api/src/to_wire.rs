@@ -14,4 +14,4 @@ pub use event::events;
 pub use own::{deployment_report, explanation, node};
 pub use queue::queue_item;
 pub use stats::task_stats;
-pub use task::{counts, instance_id, parse_task_id, task, task_failure, task_id, task_state, is_listed};
+pub use task::{counts, instance_id, is_listed, parse_task_id, task, task_failure, task_id, task_state};

@@ -15,9 +15,8 @@ pub(super) struct Container {
 }
 
 const KNOWN: &[&str] = &["type", "docker", "volumes", "portMappings", "linuxInfo"];
-const KNOWN_OF_DOCKER: &[&str] = &[
-    "image", "forcePullImage", "privileged", "parameters", "pullConfig", "network", "portMappings", "credential",
-];
+const KNOWN_OF_DOCKER: &[&str] =
+    &["image", "forcePullImage", "privileged", "parameters", "pullConfig", "network", "portMappings", "credential"];
 const KNOWN_OF_VOLUME: &[&str] = &["containerPath", "hostPath", "mode", "persistent", "external", "secret"];
 /// Longer references are no references.
 const IMAGE_BYTES_MAX: usize = 1024;
@@ -83,9 +82,14 @@ fn is_image(image: &str) -> bool {
     };
     let mut components: Vec<&str> = path.split('/').collect();
     let first_is_host = components.len() > 1
-        && (components[0].contains(['.', ':']) || components[0] == "localhost" || components[0].contains(char::is_uppercase));
+        && (components[0].contains(['.', ':'])
+            || components[0] == "localhost"
+            || components[0].contains(char::is_uppercase));
     let host = first_is_host.then(|| components.remove(0));
-    host.is_none_or(is_host) && components.iter().all(|it| is_component(it)) && tag.is_none_or(is_tag) && digest.is_none_or(is_digest)
+    host.is_none_or(is_host)
+        && components.iter().all(|it| is_component(it))
+        && tag.is_none_or(is_tag)
+        && digest.is_none_or(is_digest)
 }
 
 fn is_host(host: &str) -> bool {
@@ -204,8 +208,26 @@ mod tests {
             assert!(is_image(image), "{image}");
         }
         for image in [
-            "", " ", "a b", "Nginx", "nginx:", "nginx:a b", "/nginx", "nginx/", "a//b", "a:-x", "-a", "a_", "a___b", "a..b",
-            "a@sha256:xyz", "a@", "http://x/y", "a\n", "é", &"a".repeat(5000),
+            "",
+            " ",
+            "a b",
+            "Nginx",
+            "nginx:",
+            "nginx:a b",
+            "/nginx",
+            "nginx/",
+            "a//b",
+            "a:-x",
+            "-a",
+            "a_",
+            "a___b",
+            "a..b",
+            "a@sha256:xyz",
+            "a@",
+            "http://x/y",
+            "a\n",
+            "é",
+            &"a".repeat(5000),
         ] {
             assert!(!is_image(image), "{image:?}");
         }

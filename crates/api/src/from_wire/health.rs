@@ -1,13 +1,24 @@
 //! Health checks.
 
+use super::Problems;
 use super::limits::SECONDS_MAX;
 use super::read::Object;
-use super::Problems;
 use cluster::{CheckPort, HealthCheck, HealthKind, PortSpec};
 
 const KNOWN: &[&str] = &[
-    "command", "delaySeconds", "gracePeriodSeconds", "ignoreHttp1xx", "intervalSeconds", "ipProtocol",
-    "maxConsecutiveFailures", "path", "port", "portIndex", "portName", "protocol", "timeoutSeconds",
+    "command",
+    "delaySeconds",
+    "gracePeriodSeconds",
+    "ignoreHttp1xx",
+    "intervalSeconds",
+    "ipProtocol",
+    "maxConsecutiveFailures",
+    "path",
+    "port",
+    "portIndex",
+    "portName",
+    "protocol",
+    "timeoutSeconds",
 ];
 const PROTOCOLS: &[&str] = &["HTTP", "HTTPS", "TCP", "COMMAND", "MESOS_TCP", "MESOS_HTTP", "MESOS_HTTPS"];
 

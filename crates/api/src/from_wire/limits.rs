@@ -52,7 +52,10 @@ pub(super) fn environment(problems: &mut Problems, object: &Object) -> BTreeMap<
                 env.insert(name.clone(), value.clone());
             }
             Value::Object(secret) if secret.contains_key("secret") => {
-                problems.invalid(&path, "secrets are not supported yet: give the value itself, or mount a file with it as a host volume");
+                problems.invalid(
+                    &path,
+                    "secrets are not supported yet: give the value itself, or mount a file with it as a host volume",
+                );
             }
             _ => problems.shape(&path, "error.expected.jsstring"),
         }

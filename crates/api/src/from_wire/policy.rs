@@ -70,7 +70,10 @@ fn unreachable(problems: &mut Problems, app: &Object) -> Unreachable {
         None => return Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
         Some(Value::String(word)) if word == "disabled" => return Unreachable::Disabled,
         Some(Value::String(_)) => {
-            problems.invalid(&app.at("unreachableStrategy"), "must be 'disabled', or an object with inactiveAfterSeconds and expungeAfterSeconds");
+            problems.invalid(
+                &app.at("unreachableStrategy"),
+                "must be 'disabled', or an object with inactiveAfterSeconds and expungeAfterSeconds",
+            );
             return Unreachable::Disabled;
         }
         Some(_) => {}
@@ -127,7 +130,9 @@ fn constraint(words: &[&str]) -> Result<Constraint, String> {
     let (field, name, value) = match *words {
         [field, name] => (field, name, None),
         [field, name, value] => (field, name, Some(value)),
-        _ => return Err("illegal constraint specification: must be [field, operator] or [field, operator, value]".into()),
+        _ => {
+            return Err("illegal constraint specification: must be [field, operator] or [field, operator, value]".into());
+        }
     };
     if field.is_empty() {
         return Err("missing field for constraint declaration".into());

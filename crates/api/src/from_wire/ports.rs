@@ -11,14 +11,14 @@ use cluster::{Network, PortSpec, Protocol, WantedHostPort};
 use std::collections::BTreeMap;
 
 /// How an app is attached.
-pub(super) struct Ports {
+pub(super) struct Attachment {
     pub(super) network: Network,
     pub(super) ports: Vec<PortSpec>,
     pub(super) require_ports: bool,
 }
 
 /// Reads the network and the ports of an app.
-pub(super) fn read(problems: &mut Problems, app: &Object) -> Ports {
+pub(super) fn read(problems: &mut Problems, app: &Object) -> Attachment {
     // What is wrong with the container's shape has been noted where it was read first.
     let container = app.object(&mut Problems::default(), "container");
     let docker = container.as_ref().and_then(|it| it.object(&mut Problems::default(), "docker"));
@@ -40,7 +40,8 @@ pub(super) fn read(problems: &mut Problems, app: &Object) -> Ports {
             let mut ports = mappings.map_or_else(|| vec![default_port()], |(_, mappings)| mappings);
             let wanted = definitions.map_or(0, |it| it.len());
             if app.get("portDefinitions").is_some() && wanted > 0 {
-                let message = "port definitions only count the ports on the bridge network: use 'container.portMappings'";
+                let message =
+                    "port definitions only count the ports on the bridge network: use 'container.portMappings'";
                 problems.warn(&app.at("portDefinitions"), message);
             }
             while ports.len() < wanted {
@@ -50,7 +51,7 @@ pub(super) fn read(problems: &mut Problems, app: &Object) -> Ports {
         }
     };
     check_unique(problems, network, &ports);
-    Ports { network, ports, require_ports }
+    Attachment { network, ports, require_ports }
 }
 
 fn default_port() -> PortSpec {
@@ -184,8 +185,7 @@ fn mappings(
 }
 
 fn mapping(problems: &mut Problems, mapping: &Object) -> PortSpec {
-    const KNOWN: &[&str] =
-        &["containerPort", "hostPort", "servicePort", "protocol", "name", "labels", "networkNames"];
+    const KNOWN: &[&str] = &["containerPort", "hostPort", "servicePort", "protocol", "name", "labels", "networkNames"];
     mapping.check_known(problems, KNOWN);
     if mapping.array(problems, "networkNames").is_some_and(|it| !it.is_empty()) {
         problems.invalid(&mapping.at("networkNames"), NO_CONTAINER_NETWORK);
@@ -238,7 +238,8 @@ fn check_unique(problems: &mut Problems, network: Network, ports: &[PortSpec]) {
                 problems.invalid(place, format!("Ports must be unique: host port {number} is given twice; {hint}"));
             }
             _ if port.service_port != 0 && twice(n, &|it| it.service_port == port.service_port) => {
-                problems.invalid(place, format!("Ports must be unique: service port {} is given twice", port.service_port));
+                problems
+                    .invalid(place, format!("Ports must be unique: service port {} is given twice", port.service_port));
             }
             _ => {}
         }

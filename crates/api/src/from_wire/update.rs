@@ -49,13 +49,16 @@ pub fn one_update(update: Map<String, Value>, current: Option<Version>) -> Resul
     Err(problems)
 }
 
+/// App updates as they were given, by app.
+pub type Updates = Vec<(AppId, Map<String, Value>)>;
+
 /// Reads an array of app updates; each must have an id, and none twice.
 ///
 /// # Errors
 /// Everything that is wrong with the ids.
-pub fn updates(body: Vec<Value>) -> Result<Vec<(AppId, Map<String, Value>)>, Problems> {
+pub fn updates(body: Vec<Value>) -> Result<Updates, Problems> {
     let mut problems = Problems::default();
-    let mut updates: Vec<(AppId, Map<String, Value>)> = Vec::new();
+    let mut updates = Updates::new();
     for (n, item) in body.into_iter().enumerate() {
         let prefix = format!("({n})");
         let Value::Object(update) = item else {

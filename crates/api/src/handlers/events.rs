@@ -69,9 +69,9 @@ struct Position {
 
 impl Position {
     fn parse(text: &str) -> Result<Self, Error> {
-        let parts = text.split_once('-').and_then(|(index, sequence)| {
-            Some(Self { index: index.parse().ok()?, sequence: sequence.parse().ok()? })
-        });
+        let parts = text
+            .split_once('-')
+            .and_then(|(index, sequence)| Some(Self { index: index.parse().ok()?, sequence: sequence.parse().ok()? }));
         parts.ok_or_else(|| {
             let text = text.escape_debug();
             Error::Bad(format!("Last-Event-ID must be an id that this stream has sent, such as 42-0; it is '{text}'"))
@@ -129,7 +129,9 @@ impl<C: ControlPlane> Reader<C> {
             }
             EventItem::Gap { through } => self.push_reset(through),
             EventItem::Lagged => {
-                self.ready.push_back(Bytes::from_static(b": too slow, events were dropped; come back with Last-Event-ID\r\n\r\n"));
+                self.ready.push_back(Bytes::from_static(
+                    b": too slow, events were dropped; come back with Last-Event-ID\r\n\r\n",
+                ));
                 self.done = true;
             }
         }

@@ -19,7 +19,11 @@ enum Term {
 impl Selector {
     /// Reads a selector.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let wrong = || Error::Argument(format!("Couldn't parse selector: '{text}'. Write 'a', 'a==x', 'a!=x', 'a in (x,y)' or 'a notin (x,y)', separated by commas"));
+        let wrong = || {
+            Error::Argument(format!(
+                "Couldn't parse selector: '{text}'. Write 'a', 'a==x', 'a!=x', 'a in (x,y)' or 'a notin (x,y)', separated by commas"
+            ))
+        };
         let mut tokens = tokens(text).ok_or_else(wrong)?.into_iter().peekable();
         let mut terms = Vec::new();
         loop {

@@ -21,7 +21,9 @@ pub(crate) async fn list<C: ControlPlane>(api: &Api<C>, request: &Request) -> Re
         states.push(match word {
             "running" => "TASK_RUNNING",
             "staging" => "TASK_STAGING",
-            other => return Err(Error::Argument(format!("parameter 'status' must be running or staging, it is '{other}'"))),
+            other => {
+                return Err(Error::Argument(format!("parameter 'status' must be running or staging, it is '{other}'")));
+            }
         });
     }
     let state = api.state().await?;
@@ -63,7 +65,7 @@ fn print<'a>(
     if !request.accepts("application/json") {
         return Err(Error::NotAcceptable);
     }
-    ok(&v2::TaskList { tasks: apps.flat_map(|app| of(app)).map(|it| task(state, it)).collect() })
+    ok(&v2::TaskList { tasks: apps.flat_map(of).map(|it| task(state, it)).collect() })
 }
 
 /// For each port `app_id<TAB>service port<TAB>host:port…`; an app without ports has one line with its hosts.

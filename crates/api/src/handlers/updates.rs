@@ -3,7 +3,7 @@
 use super::{add_deployment, add_location, add_warnings, app_of, deployment_of, deployment_result};
 use crate::control::{ControlPlane, SubmitError};
 use crate::error::{Error, json};
-use crate::from_wire::{self, Merge, Update, Warning};
+use crate::from_wire::{self, Merge, Update, Updates, Warning};
 use crate::request::Request;
 use crate::service::Api;
 use crate::{time, to_wire, v2};
@@ -102,7 +102,7 @@ fn put_kind(request: &Request) -> Result<Kind, Error> {
 async fn change<C: ControlPlane>(
     api: &Api<C>,
     request: &Request,
-    updates: Vec<(AppId, Map<String, Value>)>,
+    updates: Updates,
     kind: Kind,
 ) -> Result<Response, Error> {
     let force = request.query.flag("force", false)?;
@@ -171,7 +171,9 @@ fn define(
         }
     };
     let definition = match (current, kind) {
-        (Some(current), Kind::Put) => from_wire::merge(to_wire::app_map(&current.current), definition, Merge::NullKeeps),
+        (Some(current), Kind::Put) => {
+            from_wire::merge(to_wire::app_map(&current.current), definition, Merge::NullKeeps)
+        }
         (Some(current), Kind::Patch) => {
             from_wire::merge(to_wire::app_map(&current.current), definition, Merge::NullUnsets)
         }

@@ -22,8 +22,7 @@ pub(crate) async fn get<C: ControlPlane>(api: &Api<C>, request: &Request) -> Res
     let version = parse_version(&request.params.name)?;
     let state = api.state().await?;
     let stored = app_of(&state, &id)?.versions.get(&version);
-    let stored = stored.ok_or_else(|| {
-        Error::NotFound(format!("App '{id}' does not exist in version {}", time::print(version)))
-    })?;
+    let stored = stored
+        .ok_or_else(|| Error::NotFound(format!("App '{id}' does not exist in version {}", time::print(version))))?;
     ok(&to_wire::app(stored))
 }

@@ -121,7 +121,8 @@ async fn a_task_without_results_has_no_list_of_them() {
     let world = World::new();
     world.ask("POST /v2/apps", app("/a", 1)).await;
     world.fake.plan();
-    let info = world.ask("GET /v2/apps/a?embed=app.taskStats&embed=app.readiness", Value::Null).await.json()["app"].clone();
+    let info =
+        world.ask("GET /v2/apps/a?embed=app.taskStats&embed=app.readiness", Value::Null).await.json()["app"].clone();
     assert_eq!(info["tasksStaged"], 1);
     assert_eq!(info["tasks"][0]["state"], "TASK_STAGING");
     assert!(info["tasks"][0].get("healthCheckResults").is_none());
@@ -157,7 +158,8 @@ async fn lists_are_filtered_and_embed_what_is_asked_for() {
         assert_eq!(ids, expect, "{query}");
         assert!(apps.iter().all(|it| it.get("tasks").is_none() && it["tasksRunning"] == 1));
     }
-    let embedded = world.ask("GET /v2/apps/?embed=apps.tasks&embed=apps.counts&embed=nonsense", Value::Null).await.json();
+    let embedded =
+        world.ask("GET /v2/apps/?embed=apps.tasks&embed=apps.counts&embed=nonsense", Value::Null).await.json();
     assert_eq!(embedded["apps"][0]["tasks"].as_array().unwrap().len(), 1);
     let below = world.ask("GET /v2/apps/pay/*", Value::Null).await.json();
     assert_eq!(below["*"].as_array().unwrap().len(), 2);
@@ -222,7 +224,8 @@ async fn several_apps_change_in_one_deployment() {
     let deployments = world.ask("GET /v2/deployments", Value::Null).await.json();
     assert_eq!(deployments[0]["id"], put.json()["deploymentId"]);
     assert_eq!(deployments[0]["affectedApps"], json!(["/a", "/b"]));
-    let refused = world.ask("PUT /v2/apps", json!([{ "id": "/a", "cpus": 0 }, { "id": "/a" }, { "instances": 1 }, 7])).await;
+    let refused =
+        world.ask("PUT /v2/apps", json!([{ "id": "/a", "cpus": 0 }, { "id": "/a" }, { "instances": 1 }, 7])).await;
     assert_eq!(refused.status, 422);
     let paths: Vec<_> = refused.json()["details"].as_array().unwrap().iter().map(|it| it["path"].clone()).collect();
     assert_eq!(paths, ["(2)/id", "(3)", "(1)/id"]);
@@ -246,11 +249,31 @@ async fn a_stored_version_is_rolled_back_to() {
 
     let unknown = "2020-01-01T00:00:00.000Z";
     for (line, body, status, message) in [
-        (format!("GET /v2/apps/a/versions/{unknown}"), Value::Null, 404, format!("App '/a' does not exist in version {unknown}")),
-        ("GET /v2/apps/a/versions/now".to_owned(), Value::Null, 422, "Invalid timestamp provided 'now'. Expecting ISO-8601 datetime string.".to_owned()),
+        (
+            format!("GET /v2/apps/a/versions/{unknown}"),
+            Value::Null,
+            404,
+            format!("App '/a' does not exist in version {unknown}"),
+        ),
+        (
+            "GET /v2/apps/a/versions/now".to_owned(),
+            Value::Null,
+            422,
+            "Invalid timestamp provided 'now'. Expecting ISO-8601 datetime string.".to_owned(),
+        ),
         ("GET /v2/apps/b/versions".to_owned(), Value::Null, 404, "App '/b' does not exist".to_owned()),
-        ("PUT /v2/apps/a".to_owned(), json!({ "version": unknown }), 404, format!("App '/a' does not exist in version {unknown}")),
-        ("PUT /v2/apps/a".to_owned(), json!({ "version": versions[1], "cpus": 1 }), 422, "Object is not valid".to_owned()),
+        (
+            "PUT /v2/apps/a".to_owned(),
+            json!({ "version": unknown }),
+            404,
+            format!("App '/a' does not exist in version {unknown}"),
+        ),
+        (
+            "PUT /v2/apps/a".to_owned(),
+            json!({ "version": versions[1], "cpus": 1 }),
+            422,
+            "Object is not valid".to_owned(),
+        ),
         ("PUT /v2/apps/a".to_owned(), json!({ "version": "yesterday" }), 422, "Invalid JSON".to_owned()),
         ("PUT /v2/apps/b".to_owned(), json!({ "version": versions[1] }), 404, "App '/b' does not exist".to_owned()),
     ] {

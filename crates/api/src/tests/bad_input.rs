@@ -77,17 +77,37 @@ async fn every_wrong_value_is_refused_at_its_place() {
         (with("/mem", json!(5)), "/mem", "must be 6 (MiB) or more"),
         (with("/mem", json!(9.3e18)), "/mem", "must be between"),
         (with("/disk", json!(-1)), "/disk", "must be between"),
-        (with("/upgradeStrategy", json!({ "minimumHealthCapacity": 1.1 })), "/upgradeStrategy/minimumHealthCapacity", "must be between 0 and 1"),
-        (with("/upgradeStrategy", json!({ "maximumOverCapacity": -0.1 })), "/upgradeStrategy/maximumOverCapacity", "must be between 0 and 1"),
+        (
+            with("/upgradeStrategy", json!({ "minimumHealthCapacity": 1.1 })),
+            "/upgradeStrategy/minimumHealthCapacity",
+            "must be between 0 and 1",
+        ),
+        (
+            with("/upgradeStrategy", json!({ "maximumOverCapacity": -0.1 })),
+            "/upgradeStrategy/maximumOverCapacity",
+            "must be between 0 and 1",
+        ),
         (with("/backoffFactor", json!(0.9)), "/backoffFactor", "must be between 1 and"),
         (with("/backoffSeconds", json!(-1)), "/backoffSeconds", "must be 0 or more"),
         (with("/taskKillGracePeriodSeconds", json!(1e10)), "/taskKillGracePeriodSeconds", "or less"),
         (with("/killSelection", json!("RANDOM")), "/killSelection", "must be one of YOUNGEST_FIRST, OLDEST_FIRST"),
         (with("/unreachableStrategy", json!("never")), "/unreachableStrategy", "must be 'disabled'"),
-        (with("/unreachableStrategy", json!({ "inactiveAfterSeconds": 2, "expungeAfterSeconds": 1 })), "/unreachableStrategy/inactiveAfterSeconds", "must be less than or equal"),
+        (
+            with("/unreachableStrategy", json!({ "inactiveAfterSeconds": 2, "expungeAfterSeconds": 1 })),
+            "/unreachableStrategy/inactiveAfterSeconds",
+            "must be less than or equal",
+        ),
         // Commands.
         (with("/cmd", json!("")), "/cmd", "must not be empty"),
-        ({ let mut it = with("/cmd", json!("x")); it["args"] = json!(["y"]); it }, "/", "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'."),
+        (
+            {
+                let mut it = with("/cmd", json!("x"));
+                it["args"] = json!(["y"]);
+                it
+            },
+            "/",
+            "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'.",
+        ),
         (with("/cmd", json!("a\u{0}b")), "/cmd", "must not contain the character U+0000"),
         // Environment and labels.
         (with("/env", json!({ "": "x" })), "/env/", "must not be empty or contain '='"),
@@ -95,12 +115,20 @@ async fn every_wrong_value_is_refused_at_its_place() {
         (with("/env", json!({ "A\u{0}": "x" })), "/env/A\\u0000", "U+0000"),
         (with("/env", json!({ "A": long(200_000) })), "/env/A", "is too long"),
         (with("/env", json!({ "A": { "secret": "s" } })), "/env/A", "secrets are not supported yet"),
-        (with("/labels", json!({ "A": long(100_000), "B": long(100_000), "C": long(100_000) })), "/labels", "is too long"),
+        (
+            with("/labels", json!({ "A": long(100_000), "B": long(100_000), "C": long(100_000) })),
+            "/labels",
+            "is too long",
+        ),
         // Containers.
         (with("/container", Value::Null), "/container", "apps without a container are not supported"),
         (with("/container", json!({})), "/container/docker", "not defined"),
         (with("/container", json!({ "type": "MESOS" })), "/container/type", "the MESOS containerizer is not supported"),
-        (with("/container", json!({ "type": "LXC", "docker": { "image": "x" } })), "/container/type", "must be one of DOCKER, MESOS"),
+        (
+            with("/container", json!({ "type": "LXC", "docker": { "image": "x" } })),
+            "/container/type",
+            "must be one of DOCKER, MESOS",
+        ),
         (with("/container/docker", json!({})), "/container/docker/image", "error.path.missing"),
         (with("/container/docker/image", json!("")), "/container/docker/image", "must not be empty"),
         (with("/container/docker/image", json!("a b")), "/container/docker/image", "is not an image reference"),
@@ -108,69 +136,193 @@ async fn every_wrong_value_is_refused_at_its_place() {
         (with("/container/docker/image", json!(long(5000))), "/container/docker/image", "is not an image reference"),
         (docker(json!({ "privileged": true })), "/container/docker/privileged", "not supported yet"),
         (docker(json!({ "pullConfig": { "secret": "s" } })), "/container/docker/pullConfig", "not supported yet"),
-        (docker(json!({ "parameters": [{ "key": "privileged", "value": "true" }] })), "/container/docker/parameters(0)", "not supported"),
-        (docker(json!({ "parameters": [{ "key": "init" }] })), "/container/docker/parameters(0)/value", "error.path.missing"),
-        (docker(json!({ "parameters": [{ "key": "init", "value": "perhaps" }] })), "/container/docker/parameters(0)", "must be 'true' or 'false'"),
-        (docker(json!({ "network": "BRIDGE" })), "/container/docker/network", "must not be given together with 'networks'"),
+        (
+            docker(json!({ "parameters": [{ "key": "privileged", "value": "true" }] })),
+            "/container/docker/parameters(0)",
+            "not supported",
+        ),
+        (
+            docker(json!({ "parameters": [{ "key": "init" }] })),
+            "/container/docker/parameters(0)/value",
+            "error.path.missing",
+        ),
+        (
+            docker(json!({ "parameters": [{ "key": "init", "value": "perhaps" }] })),
+            "/container/docker/parameters(0)",
+            "must be 'true' or 'false'",
+        ),
+        (
+            docker(json!({ "network": "BRIDGE" })),
+            "/container/docker/network",
+            "must not be given together with 'networks'",
+        ),
         (docker(json!({ "network": "VLAN" })), "/container/docker/network", "must be one of HOST, BRIDGE, USER, NONE"),
-        (with("/container/linuxInfo", json!({ "seccomp": { "unconfined": true } })), "/container/linuxInfo", "not supported yet"),
+        (
+            with("/container/linuxInfo", json!({ "seccomp": { "unconfined": true } })),
+            "/container/linuxInfo",
+            "not supported yet",
+        ),
         // Volumes.
-        (with("/container/volumes", json!([{ "containerPath": "/a" }])), "/container/volumes(0)/hostPath", "error.path.missing"),
-        (with("/container/volumes", json!([{ "containerPath": "a", "hostPath": "/b", "mode": "RW" }])), "/container/volumes(0)/containerPath", "must be an absolute path"),
-        (with("/container/volumes", json!([{ "containerPath": "/a", "hostPath": "/b/../..", "mode": "RW" }])), "/container/volumes(0)/hostPath", "must not contain '..'"),
-        (with("/container/volumes", json!([{ "containerPath": "/a:ro", "hostPath": "/b", "mode": "RW" }])), "/container/volumes(0)/containerPath", "must not contain ':'"),
-        (with("/container/volumes", json!([{ "containerPath": "/a", "hostPath": "/b", "mode": "rw" }])), "/container/volumes(0)/mode", "must be one of RO, RW"),
-        (with("/container/volumes", json!([{ "containerPath": "a", "mode": "RW", "persistent": { "size": 1 } }])), "/container/volumes(0)/persistent", "use a host volume"),
-        (with("/container/volumes", json!([{ "containerPath": "a", "mode": "RW", "external": {} }])), "/container/volumes(0)/external", "use a host volume"),
-        (with("/container/volumes", json!([{ "containerPath": "a", "secret": "s" }])), "/container/volumes(0)/secret", "use a host volume"),
+        (
+            with("/container/volumes", json!([{ "containerPath": "/a" }])),
+            "/container/volumes(0)/hostPath",
+            "error.path.missing",
+        ),
+        (
+            with("/container/volumes", json!([{ "containerPath": "a", "hostPath": "/b", "mode": "RW" }])),
+            "/container/volumes(0)/containerPath",
+            "must be an absolute path",
+        ),
+        (
+            with("/container/volumes", json!([{ "containerPath": "/a", "hostPath": "/b/../..", "mode": "RW" }])),
+            "/container/volumes(0)/hostPath",
+            "must not contain '..'",
+        ),
+        (
+            with("/container/volumes", json!([{ "containerPath": "/a:ro", "hostPath": "/b", "mode": "RW" }])),
+            "/container/volumes(0)/containerPath",
+            "must not contain ':'",
+        ),
+        (
+            with("/container/volumes", json!([{ "containerPath": "/a", "hostPath": "/b", "mode": "rw" }])),
+            "/container/volumes(0)/mode",
+            "must be one of RO, RW",
+        ),
+        (
+            with("/container/volumes", json!([{ "containerPath": "a", "mode": "RW", "persistent": { "size": 1 } }])),
+            "/container/volumes(0)/persistent",
+            "use a host volume",
+        ),
+        (
+            with("/container/volumes", json!([{ "containerPath": "a", "mode": "RW", "external": {} }])),
+            "/container/volumes(0)/external",
+            "use a host volume",
+        ),
+        (
+            with("/container/volumes", json!([{ "containerPath": "a", "secret": "s" }])),
+            "/container/volumes(0)/secret",
+            "use a host volume",
+        ),
         // Networks and ports.
-        (with("/networks", json!([{ "mode": "container", "name": "n" }])), "/networks(0)/mode", "container networks are not supported yet"),
+        (
+            with("/networks", json!([{ "mode": "container", "name": "n" }])),
+            "/networks(0)/mode",
+            "container networks are not supported yet",
+        ),
         (with("/networks", json!([{ "name": "n" }])), "/networks(0)/mode", "container networks are not supported yet"),
-        (with("/networks", json!([{ "mode": "bridge" }])), "/networks(0)/mode", "must be one of container, container/bridge, host"),
+        (
+            with("/networks", json!([{ "mode": "bridge" }])),
+            "/networks(0)/mode",
+            "must be one of container, container/bridge, host",
+        ),
         (with("/networks", json!([{ "mode": "host", "name": "n" }])), "/networks(0)/name", "must be absent"),
         (with("/networks", json!([{ "mode": "host" }, { "mode": "host" }])), "/networks", "must be one network"),
         (with("/ipAddress", json!({})), "/ipAddress", "use 'networks'"),
-        (mapping(json!({ "containerPort": 65_536 })), "/container/portMappings(0)/containerPort", "must be 65535 or less"),
+        (
+            mapping(json!({ "containerPort": 65_536 })),
+            "/container/portMappings(0)/containerPort",
+            "must be 65535 or less",
+        ),
         (mapping(json!({ "hostPort": -1 })), "/container/portMappings(0)/hostPort", "must be 0 or more"),
         (mapping(json!({ "protocol": "sctp" })), "/container/portMappings(0)/protocol", "must be one of tcp, udp"),
         (mapping(json!({ "name": "Web" })), "/container/portMappings(0)/name", "must fully match"),
         (mapping(json!({ "networkNames": ["n"] })), "/container/portMappings(0)/networkNames", "container networks"),
-        (with("/container/portMappings", json!([{ "name": "a" }, { "name": "a" }])), "/container/portMappings", "Port names must be unique."),
-        (with("/container/portMappings", json!([{ "hostPort": 8080 }, { "hostPort": 8080 }])), "/container/portMappings", "host port 8080 is given twice"),
-        (with("/container/docker/portMappings", json!([{}])), "/container/docker/portMappings", "cannot specify both portMappings and docker.portMappings"),
+        (
+            with("/container/portMappings", json!([{ "name": "a" }, { "name": "a" }])),
+            "/container/portMappings",
+            "Port names must be unique.",
+        ),
+        (
+            with("/container/portMappings", json!([{ "hostPort": 8080 }, { "hostPort": 8080 }])),
+            "/container/portMappings",
+            "host port 8080 is given twice",
+        ),
+        (
+            with("/container/docker/portMappings", json!([{}])),
+            "/container/docker/portMappings",
+            "cannot specify both portMappings and docker.portMappings",
+        ),
         (host(json!([{ "port": 8080 }, { "port": 8080 }])), "/portDefinitions", "Ports must be unique"),
         (host(json!([{ "port": 70_000 }])), "/portDefinitions(0)/port", "must be 65535 or less"),
-        ({ let mut it = host(json!([{ "port": 1 }])); it["ports"] = json!([2]); it }, "/ports", "must be equal to the ports of 'portDefinitions'"),
+        (
+            {
+                let mut it = host(json!([{ "port": 1 }]));
+                it["ports"] = json!([2]);
+                it
+            },
+            "/ports",
+            "must be equal to the ports of 'portDefinitions'",
+        ),
         (with("/ports", json!([65_536])), "/ports(0)", "must be between 0 and 65535"),
         // Health checks.
-        (check(json!({ "portIndex": 1 })), "/healthChecks(0)/portIndex", "Health check port indices must address an element"),
+        (
+            check(json!({ "portIndex": 1 })),
+            "/healthChecks(0)/portIndex",
+            "Health check port indices must address an element",
+        ),
         (check(json!({ "portIndex": 0, "port": 80 })), "/healthChecks(0)", "not both"),
         (check(json!({ "protocol": "HTTPS" })), "/healthChecks(0)/protocol", "HTTPS checks are not supported yet"),
         (check(json!({ "protocol": "GRPC" })), "/healthChecks(0)/protocol", "must be one of HTTP"),
         (check(json!({ "protocol": "COMMAND" })), "/healthChecks(0)/command", "needs a command"),
-        (check(json!({ "protocol": "COMMAND", "command": { "value": "" } })), "/healthChecks(0)/command", "needs a command"),
+        (
+            check(json!({ "protocol": "COMMAND", "command": { "value": "" } })),
+            "/healthChecks(0)/command",
+            "needs a command",
+        ),
         (check(json!({ "intervalSeconds": 0 })), "/healthChecks(0)/intervalSeconds", "must be 1 or more"),
         (check(json!({ "timeoutSeconds": 0 })), "/healthChecks(0)/timeoutSeconds", "must be 1 or more"),
         (check(json!({ "gracePeriodSeconds": 1e9 })), "/healthChecks(0)/gracePeriodSeconds", "or less"),
-        (check(json!({ "maxConsecutiveFailures": -1 })), "/healthChecks(0)/maxConsecutiveFailures", "must be 0 or more"),
+        (
+            check(json!({ "maxConsecutiveFailures": -1 })),
+            "/healthChecks(0)/maxConsecutiveFailures",
+            "must be 0 or more",
+        ),
         (check(json!({ "protocol": "TCP", "ignoreHttp1xx": true })), "/healthChecks(0)/ignoreHttp1xx", "HTTP only"),
         (check(json!({ "ipProtocol": "IPv6" })), "/healthChecks(0)/ipProtocol", "IPv6 is not supported yet"),
         (check(json!({ "path": "/a b\r\nX: y" })), "/healthChecks(0)/path", "must not contain spaces"),
         (with("/healthChecks", json!([{}, {}])), "/healthChecks", "the same check twice"),
-        (with("/healthChecks", json!([{ "protocol": "MESOS_TCP" }, { "protocol": "MESOS_HTTP" }])), "/healthChecks", "at most one Mesos health check"),
+        (
+            with("/healthChecks", json!([{ "protocol": "MESOS_TCP" }, { "protocol": "MESOS_HTTP" }])),
+            "/healthChecks",
+            "at most one Mesos health check",
+        ),
         // Constraints.
         (with("/constraints", json!([["hostname"]])), "/constraints(0)", "illegal constraint specification"),
         (with("/constraints", json!([["", "UNIQUE"]])), "/constraints(0)", "missing field for constraint declaration"),
-        (with("/constraints", json!([["hostname", "NEAR"]])), "/constraints(0)", "operator must be one of the following"),
-        (with("/constraints", json!([["hostname", "UNIQUE", "x"]])), "/constraints(0)", "UNIQUE does not accept a value"),
+        (
+            with("/constraints", json!([["hostname", "NEAR"]])),
+            "/constraints(0)",
+            "operator must be one of the following",
+        ),
+        (
+            with("/constraints", json!([["hostname", "UNIQUE", "x"]])),
+            "/constraints(0)",
+            "UNIQUE does not accept a value",
+        ),
         (with("/constraints", json!([["hostname", "LIKE"]])), "/constraints(0)", "LIKE and UNLIKE require"),
-        (with("/constraints", json!([["hostname", "LIKE", "("]])), "/constraints(0)", "is not a valid regular expression"),
-        (with("/constraints", json!([["hostname", "UNLIKE", "(?!a)b"]])), "/constraints(0)", "is not a valid regular expression"),
-        (with("/constraints", json!([["hostname", "LIKE", "(a{1000}){1000}"]])), "/constraints(0)", "is not a valid regular expression"),
+        (
+            with("/constraints", json!([["hostname", "LIKE", "("]])),
+            "/constraints(0)",
+            "is not a valid regular expression",
+        ),
+        (
+            with("/constraints", json!([["hostname", "UNLIKE", "(?!a)b"]])),
+            "/constraints(0)",
+            "is not a valid regular expression",
+        ),
+        (
+            with("/constraints", json!([["hostname", "LIKE", "(a{1000}){1000}"]])),
+            "/constraints(0)",
+            "is not a valid regular expression",
+        ),
         (with("/constraints", json!([["hostname", "MAX_PER", "x"]])), "/constraints(0)", "MAX_PER requires an integer"),
         (with("/constraints", json!([["rack", "GROUP_BY", "0"]])), "/constraints(0)", "GROUP BY must define"),
         (with("/constraints", json!([["rack", "IS", "[a]"]])), "/constraints(0)", "IS requires"),
-        (with("/constraints", json!([["rack", "UNIQUE"], ["rack", "UNIQUE"]])), "/constraints(1)", "must not be given twice"),
+        (
+            with("/constraints", json!([["rack", "UNIQUE"], ["rack", "UNIQUE"]])),
+            "/constraints(1)",
+            "must not be given twice",
+        ),
         // What is not built yet.
         (with("/fetch", json!([{ "uri": "file:///x" }])), "/fetch", "'fetch' is not supported yet"),
         (with("/uris", json!(["http://x"])), "/uris", "'uris' is not supported yet"),
@@ -185,8 +337,20 @@ async fn every_wrong_value_is_refused_at_its_place() {
         (with("/resourceLimits", json!({ "cpus": "unlimited" })), "/resourceLimits", "not supported yet"),
         (with("/tty", json!(true)), "/tty", "not supported yet"),
         (with("/role", json!("dev")), "/role", "roles other than '*'"),
-        (with("/acceptedResourceRoles", json!(["dev"])), "/acceptedResourceRoles", "acceptedResourceRoles can only contain *"),
-        ({ let mut it = with("/labels", json!({ "MARATHON_SINGLE_INSTANCE_APP": "true" })); it["instances"] = json!(2); it }, "/instances", "must be 0 or 1"),
+        (
+            with("/acceptedResourceRoles", json!(["dev"])),
+            "/acceptedResourceRoles",
+            "acceptedResourceRoles can only contain *",
+        ),
+        (
+            {
+                let mut it = with("/labels", json!({ "MARATHON_SINGLE_INSTANCE_APP": "true" }));
+                it["instances"] = json!(2);
+                it
+            },
+            "/instances",
+            "must be 0 or 1",
+        ),
     ];
     let world = World::new();
     let before = world.fake.state();
@@ -213,7 +377,8 @@ async fn all_violations_are_told_at_once() {
     });
     let answer = world.ask("PUT /v2/apps/a", body).await;
     let paths: Vec<_> = answer.json()["details"].as_array().unwrap().iter().map(|it| it["path"].clone()).collect();
-    let expect = ["/id", "/container/docker/image", "/constraints(0)", "/healthChecks(0)/protocol", "/instances", "/cpus"];
+    let expect =
+        ["/id", "/container/docker/image", "/constraints(0)", "/healthChecks(0)/protocol", "/instances", "/cpus"];
     assert_eq!((answer.status, paths), (422, expect.map(Value::from).to_vec()));
 }
 
@@ -241,8 +406,15 @@ async fn what_is_no_json_is_refused_by_the_parser() {
     let world = World::new();
     let json = [("content-type", "application/json")];
     for text in [
-        "{", "{}x", "NaN", "{\"id\":\"/a\",\"id\":\"/b\"}", "{\"env\":{\"A\":\"1\",\"A\":\"2\"}}", "\u{feff}{}", "[1e999]",
-        "/* no */ {}", "{\"a\":\"\\ud800\"}",
+        "{",
+        "{}x",
+        "NaN",
+        "{\"id\":\"/a\",\"id\":\"/b\"}",
+        "{\"env\":{\"A\":\"1\",\"A\":\"2\"}}",
+        "\u{feff}{}",
+        "[1e999]",
+        "/* no */ {}",
+        "{\"a\":\"\\ud800\"}",
     ] {
         let answer = world.send("POST /v2/apps", &json, text.to_owned()).await;
         assert_eq!((answer.status, &answer.json()["message"]), (400, &json!("Invalid JSON")), "{text}");
@@ -330,8 +502,21 @@ async fn paths_are_read_in_one_way_only() {
 #[tokio::test]
 async fn no_odd_value_is_a_server_error() {
     let odd = [
-        json!(null), json!(true), json!(-1), json!(0), json!(1.5), json!(1e300), json!(u64::MAX), json!(""), json!("\u{0}"),
-        json!("é\u{202e}"), json!([]), json!([[]]), json!([null]), json!({}), json!({ "": {} }),
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(0),
+        json!(1.5),
+        json!(1e300),
+        json!(u64::MAX),
+        json!(""),
+        json!("\u{0}"),
+        json!("é\u{202e}"),
+        json!([]),
+        json!([[]]),
+        json!([null]),
+        json!({}),
+        json!({ "": {} }),
     ];
     let mut whole = app("/a", 1);
     whole.as_object_mut().unwrap().extend(
@@ -345,7 +530,7 @@ async fn no_odd_value_is_a_server_error() {
         .clone(),
     );
     let mut pointers = Vec::new();
-    collect(&whole, String::new(), &mut pointers);
+    collect(&whole, "", &mut pointers);
     assert!(pointers.len() > 30, "{pointers:?}");
     let world = World::new();
     for pointer in pointers {
@@ -360,7 +545,7 @@ async fn no_odd_value_is_a_server_error() {
     }
 }
 
-fn collect(value: &Value, at: String, pointers: &mut Vec<String>) {
+fn collect(value: &Value, at: &str, pointers: &mut Vec<String>) {
     let children: Map<String, Value> = match value {
         Value::Object(fields) => fields.clone(),
         Value::Array(items) => items.iter().enumerate().map(|(n, it)| (n.to_string(), it.clone())).collect(),
@@ -369,6 +554,6 @@ fn collect(value: &Value, at: String, pointers: &mut Vec<String>) {
     for (name, child) in children {
         let path = format!("{at}/{name}");
         pointers.push(path.clone());
-        collect(&child, path, pointers);
+        collect(&child, &path, pointers);
     }
 }

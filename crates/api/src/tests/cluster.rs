@@ -27,7 +27,10 @@ async fn every_answer_has_marathons_headers() {
 async fn info_has_what_clients_read() {
     let world = World::new();
     let info = world.ask("GET /v2/info", Value::Null).await.json();
-    assert_eq!((&info["name"], &info["version"], &info["elected"]), (&json!("marathon"), &json!("1.11.24"), &json!(true)));
+    assert_eq!(
+        (&info["name"], &info["version"], &info["elected"]),
+        (&json!("marathon"), &json!("1.11.24"), &json!(true))
+    );
     assert_eq!((&info["leader"], &info["frameworkId"]), (&json!("leader:8080"), &json!("00e1de40e1de")));
     assert!(info["buildref"].as_str().unwrap().starts_with("ekiden "));
     assert_eq!(info["http_config"], json!({ "http_port": 8080, "https_port": 0 }));
@@ -55,7 +58,11 @@ async fn ping_answers_in_the_form_that_is_accepted() {
         ("image/png", 204, "", ""),
     ] {
         let answer = world.send("GET /ping", &[("accept", accept)], "").await;
-        assert_eq!((answer.status, answer.header("content-type"), answer.text.as_str()), (status, kind, text), "{accept}");
+        assert_eq!(
+            (answer.status, answer.header("content-type"), answer.text.as_str()),
+            (status, kind, text),
+            "{accept}"
+        );
     }
     let head = world.send("HEAD /ping", &[], "").await;
     assert_eq!((head.status, head.text.as_str()), (200, ""));

@@ -44,7 +44,8 @@ impl Reader {
             if let Some((block, rest)) = self.text.split_once("\r\n\r\n") {
                 let block = block.to_owned();
                 self.text = rest.to_owned();
-                let field = |name: &str| block.lines().find_map(|it| it.strip_prefix(&format!("{name}: "))).map(str::to_owned);
+                let field =
+                    |name: &str| block.lines().find_map(|it| it.strip_prefix(&format!("{name}: "))).map(str::to_owned);
                 let Some(name) = field("event") else { continue };
                 let data = serde_json::from_str(&field("data").unwrap()).unwrap();
                 return Some(Sent { name, id: field("id"), data });
@@ -98,14 +99,20 @@ async fn the_life_of_an_app_is_told_in_marathons_words() {
     }
     let [attached, post, group, info, staged, _, running, changed, health, ..] = &events[..] else { unreachable!() };
     assert_eq!(attached.data["remoteAddress"], "unknown");
-    assert_eq!((&post.data["uri"], &post.data["appDefinition"]["id"]), (&json!("/v2/apps/pay/api"), &json!("/pay/api")));
+    assert_eq!(
+        (&post.data["uri"], &post.data["appDefinition"]["id"]),
+        (&json!("/v2/apps/pay/api"), &json!("/pay/api"))
+    );
     assert_eq!(group.data["groupId"], "/pay");
     let plan = &info.data["plan"];
     assert_eq!(plan["original"]["apps"], json!([]));
     assert_eq!(plan["target"]["id"], "/");
     assert_eq!(plan["steps"][0]["actions"][0]["action"], "StartApplication");
     assert_eq!(info.data["currentStep"], json!({ "actions": [{ "action": "ScaleApplication", "app": "/pay/api" }] }));
-    assert_eq!((&staged.data["taskStatus"], &running.data["taskStatus"]), (&json!("TASK_STAGING"), &json!("TASK_RUNNING")));
+    assert_eq!(
+        (&staged.data["taskStatus"], &running.data["taskStatus"]),
+        (&json!("TASK_STAGING"), &json!("TASK_RUNNING"))
+    );
     let id = running.data["taskId"].as_str().unwrap();
     assert!(id.starts_with("pay_api."));
     assert!(running.data["host"].as_str().unwrap().ends_with(".example"));
@@ -118,7 +125,8 @@ async fn the_life_of_an_app_is_told_in_marathons_words() {
 #[tokio::test]
 async fn readers_choose_what_they_are_told() {
     let world = World::new();
-    let mut reader = Reader::open(&world, "?event_type=deployment_info&event_type=deployment_success&plan-format=light", None).await;
+    let mut reader =
+        Reader::open(&world, "?event_type=deployment_info&event_type=deployment_success&plan-format=light", None).await;
     world.run(app("/a", 1)).await;
     let events = reader.take(2).await;
     assert_eq!(names(&events), ["deployment_info", "deployment_success"]);
@@ -135,7 +143,10 @@ async fn failures_and_kills_are_told() {
     let instance = world.fake.state().instances().next().unwrap().clone();
     world.fake.report(&instance, Fake::seen_running(false));
     let events = reader.take(3).await;
-    assert_eq!(names(&events), ["failed_health_check_event", "health_status_changed_event", "instance_health_changed_event"]);
+    assert_eq!(
+        names(&events),
+        ["failed_health_check_event", "health_status_changed_event", "instance_health_changed_event"]
+    );
     assert_eq!(events[0].data["healthCheck"]["path"], "/health");
     assert_eq!(events[1].data["alive"], false);
 

@@ -9,15 +9,17 @@ use serde_json::{Map, Value, json};
 
 /// Any valid app, in either dialect, with any of its fields.
 fn any_app() -> impl Strategy<Value = Value> {
-    (any_container(), any_common(), any_policy(), prop::option::of(any_check())).prop_map(|(mut app, common, policy, check)| {
-        let fields = app.as_object_mut().unwrap();
-        fields.extend(common.as_object().unwrap().clone());
-        fields.extend(policy.as_object().unwrap().clone());
-        if let Some(check) = check {
-            fields.insert("healthChecks".to_owned(), json!([check]));
-        }
-        app
-    })
+    (any_container(), any_common(), any_policy(), prop::option::of(any_check())).prop_map(
+        |(mut app, common, policy, check)| {
+            let fields = app.as_object_mut().unwrap();
+            fields.extend(common.as_object().unwrap().clone());
+            fields.extend(policy.as_object().unwrap().clone());
+            if let Some(check) = check {
+                fields.insert("healthChecks".to_owned(), json!([check]));
+            }
+            app
+        },
+    )
 }
 
 fn any_container() -> impl Strategy<Value = Value> {
@@ -64,7 +66,8 @@ fn any_common() -> impl Strategy<Value = Value> {
             let clean = |map: std::collections::BTreeMap<String, String>| -> Map<String, Value> {
                 map.into_iter().map(|(key, value)| (key, json!(value.replace('\0', "")))).collect()
             };
-            let mut app = json!({ "cpus": cpus, "mem": mem, "instances": instances, "env": clean(env), "labels": clean(labels) });
+            let mut app =
+                json!({ "cpus": cpus, "mem": mem, "instances": instances, "env": clean(env), "labels": clean(labels) });
             match command {
                 1 => app["cmd"] = json!("exec serve --port $PORT0"),
                 2 => app["args"] = json!(["--port", "80"]),

@@ -104,14 +104,18 @@ async fn a_docker_app_without_network_is_on_the_hosts_and_says_so() {
     let answer = world.ask("POST /v2/apps", app).await;
     assert_eq!(answer.json()["networks"], json!([{ "mode": "host" }]));
     let warning = answer.header("x-ekiden-warnings");
-    assert!(warning.starts_with("/container/portMappings: port mappings have no effect on the host network"), "{warning}");
+    assert!(
+        warning.starts_with("/container/portMappings: port mappings have no effect on the host network"),
+        "{warning}"
+    );
 }
 
 #[tokio::test]
 async fn an_app_changes_its_network() {
     let world = World::new();
     world.run(json!({ "id": "/a", "cmd": "x", "container": { "docker": { "image": "x" } } })).await;
-    let answer = world.ask("PATCH /v2/apps/a?strict=true", json!({ "networks": [{ "mode": "container/bridge" }] })).await;
+    let answer =
+        world.ask("PATCH /v2/apps/a?strict=true", json!({ "networks": [{ "mode": "container/bridge" }] })).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     world.fake.settle();
     let read = world.ask("GET /v2/apps/a", Value::Null).await.json()["app"].clone();
@@ -122,5 +126,8 @@ async fn an_app_changes_its_network() {
     assert_eq!(answer.status, 200, "{}", answer.text);
     world.fake.settle();
     let read = world.ask("GET /v2/apps/a", Value::Null).await.json()["app"].clone();
-    assert_eq!((&read["networks"], read["portDefinitions"].as_array().unwrap().len()), (&json!([{ "mode": "host" }]), 2));
+    assert_eq!(
+        (&read["networks"], read["portDefinitions"].as_array().unwrap().len()),
+        (&json!([{ "mode": "host" }]), 2)
+    );
 }

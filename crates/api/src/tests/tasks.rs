@@ -9,12 +9,9 @@ async fn tasks_are_listed_by_state() {
     world.run(app("/a", 2)).await;
     world.ask("POST /v2/apps", app("/b", 1)).await;
     world.fake.plan();
-    for (query, expect) in [
-        ("", 3),
-        ("?status=running", 2),
-        ("?status[]=staging", 1),
-        ("?status=staging&status=running", 3),
-    ] {
+    for (query, expect) in
+        [("", 3), ("?status=running", 2), ("?status[]=staging", 1), ("?status=staging&status=running", 3)]
+    {
         let body = world.ask(&format!("GET /v2/tasks{query}"), Value::Null).await.json();
         assert_eq!(body["tasks"].as_array().unwrap().len(), expect, "{query}");
     }
@@ -80,8 +77,16 @@ async fn one_task_is_killed_by_any_form_of_its_id() {
 
     for (line, status, message) in [
         (format!("DELETE /v2/apps/none/tasks/{task}"), 404, "App '/none' does not exist".to_owned()),
-        ("DELETE /v2/apps/pay/api/tasks/x.12345678-1234-8123-8123-123456789abc".to_owned(), 404, "Task 'x.12345678-1234-8123-8123-123456789abc' does not exist".to_owned()),
-        (format!("DELETE /v2/apps/pay/api/tasks/{task}?scale=true&wipe=true"), 400, "You cannot use scale and wipe at the same time.".to_owned()),
+        (
+            "DELETE /v2/apps/pay/api/tasks/x.12345678-1234-8123-8123-123456789abc".to_owned(),
+            404,
+            "Task 'x.12345678-1234-8123-8123-123456789abc' does not exist".to_owned(),
+        ),
+        (
+            format!("DELETE /v2/apps/pay/api/tasks/{task}?scale=true&wipe=true"),
+            400,
+            "You cannot use scale and wipe at the same time.".to_owned(),
+        ),
     ] {
         let answer = world.ask(&line, Value::Null).await;
         assert_eq!((answer.status, answer.json()), (status, json!({ "message": message })), "{line}");

@@ -5,8 +5,8 @@ use super::{app, health_check, instance_id, plan, task_id, task_state};
 use crate::time;
 use crate::v2::EventBody;
 use cluster::{
-    Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, Outcome, Principal, State,
-    StopReason, Version,
+    Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, Outcome, Principal, State, StopReason,
+    Version,
 };
 
 /// The events that Marathon would send. `state` is one in which the event has happened; things that are no longer
@@ -27,15 +27,15 @@ pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) 
         Event::DeploymentEnded { deployment } => ended(deployment, light),
         Event::InstanceLaunched { instance } => status(state, instance, "TASK_STAGING", "launched"),
         Event::InstanceStopping { instance } => stopping(state, instance),
-        Event::InstanceChanged { instance } => {
-            status(state, instance, task_state(state, instance), &message(instance))
-        }
+        Event::InstanceChanged { instance } => status(state, instance, task_state(state, instance), &message(instance)),
         Event::HealthChanged { instance, before } => health(state, instance, *before),
-        Event::InstanceRemoved { instance } if !instance.has_ended() => vec![EventBody::UnknownInstanceTerminatedEvent {
-            instance_id: instance_id(&instance.app, instance.id),
-            run_spec_id: instance.app.to_string(),
-            condition: "Gone".to_owned(),
-        }],
+        Event::InstanceRemoved { instance } if !instance.has_ended() => {
+            vec![EventBody::UnknownInstanceTerminatedEvent {
+                instance_id: instance_id(&instance.app, instance.id),
+                run_spec_id: instance.app.to_string(),
+                condition: "Gone".to_owned(),
+            }]
+        }
         Event::NodeChanged { node } if node.is_lost() => lost(state, node),
         Event::InstanceRemoved { .. }
         | Event::BackoffReset { .. }
@@ -180,7 +180,7 @@ fn health(state: &State, instance: &Instance, before: Health) -> Vec<EventBody> 
     }
     let was_failing = matches!(before, Health::Unhealthy | Health::Failed);
     if let Some(alive) = healthy
-        && !(was_failing && !alive)
+        && (alive || !was_failing)
     {
         events.push(EventBody::HealthStatusChangedEvent {
             app_id: instance.app.to_string(),
@@ -210,4 +210,3 @@ fn lost(state: &State, node: &Node) -> Vec<EventBody> {
     let there = state.instances_on(node).filter(|it| !it.has_ended());
     there.flat_map(|it| status(state, it, "TASK_UNREACHABLE", "its node was lost")).collect()
 }
-

@@ -26,17 +26,14 @@ pub fn node(state: &State, it: &Node, with_tasks: bool) -> v3::Node {
         attributes: description.attributes.clone(),
         versions: description.versions.clone(),
         n_instances: it.instances.len() as u32,
-        tasks: with_tasks.then(|| state.instances_on(it).filter(|it| is_listed(it)).map(|it| task(state, it)).collect()),
+        tasks: with_tasks
+            .then(|| state.instances_on(it).filter(|it| is_listed(it)).map(|it| task(state, it)).collect()),
     }
 }
 
 fn resources(it: &Resources) -> v3::Resources {
     let mib = |bytes: u64| Number(bytes as f64 / 1_048_576.0);
-    v3::Resources {
-        cpus: Number(it.cpu_milli as f64 / 1000.0),
-        mem: mib(it.memory_bytes),
-        disk: mib(it.disk_bytes),
-    }
+    v3::Resources { cpus: Number(it.cpu_milli as f64 / 1000.0), mem: mib(it.memory_bytes), disk: mib(it.disk_bytes) }
 }
 
 /// Prints a deployment, under way or ended.

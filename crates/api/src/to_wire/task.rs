@@ -5,7 +5,9 @@
 
 use crate::time;
 use crate::v2;
-use cluster::{App, AppId, CheckResult, Condition, EndKind, Failure, Goal, Health, Instance, InstanceId, NodeId, State};
+use cluster::{
+    App, AppId, CheckResult, Condition, EndKind, Failure, Goal, Health, Instance, InstanceId, NodeId, State,
+};
 use std::net::IpAddr;
 
 /// `<path _ joined>.<uuid>`
@@ -23,7 +25,11 @@ pub fn instance_id(app: &AppId, id: InstanceId) -> String {
 /// # Errors
 /// What is wrong with it.
 pub fn parse_task_id(text: &str) -> Result<(&str, InstanceId), String> {
-    let wrong = || format!("Invalid task id '{text}'. [must be <app>.<uuid>, such as pay_api.12345678-1234-8123-8123-123456789abc]");
+    let wrong = || {
+        format!(
+            "Invalid task id '{text}'. [must be <app>.<uuid>, such as pay_api.12345678-1234-8123-8123-123456789abc]"
+        )
+    };
     // 1.8 and later append the container's name and the attempt: `._app.1`.
     let base = text.split_once("._app.").map_or(text, |(base, _)| base);
     let (path, id) = base.rsplit_once('.').ok_or_else(wrong)?;
