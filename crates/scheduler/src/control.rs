@@ -48,6 +48,15 @@ struct Inner {
     metrics: Metrics,
 }
 
+/// Why an office closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Another member leads, or nobody.
+    Deposed,
+    /// The replica has stopped.
+    Stopped,
+}
+
 impl Control {
     /// A control plane on a running replica; its office opens as soon as the replica leads.
     pub fn new(replica: Handle<State>, id: u64, members: BTreeMap<u64, Member>, registry: &Registry) -> Self {
@@ -68,9 +77,12 @@ impl Control {
         let mut seen = self.inner.replica.watch();
         while seen.wait_for(|it| it.status.leading).await.is_ok() {
             tracing::info!("this member leads");
-            self.lead(loss_after_ms).await;
+            let left = self.lead(loss_after_ms).await;
             self.inner.sessions.close_all();
             tracing::info!("this member does not lead any more");
+            if left == Left::Stopped {
+                return;
+            }
         }
     }
 
@@ -112,7 +124,7 @@ impl Control {
     }
 
     /// One term of office.
-    async fn lead(&self, loss_after_ms: u64) {
+    async fn lead(&self, loss_after_ms: u64) -> Left {
         let mut watch = self.inner.replica.watch();
         let (term, applied, view) = {
             let seen = watch.borrow_and_update();
@@ -132,7 +144,7 @@ impl Control {
                         leader.note_gap(&watch.borrow().view);
                         self.inner.sessions.wake_all();
                     }
-                    Next::End => return,
+                    Next::End => return Left::Stopped,
                 },
                 Some(ask) = answers.recv() => leader.answered(&ask, self.now()),
                 _ = tick.tick() => ticked = true,
@@ -142,7 +154,7 @@ impl Control {
                 (seen.status, Arc::clone(&seen.view))
             };
             if !status.leading || status.term != term {
-                return;
+                return Left::Deposed;
             }
             if ticked {
                 for (node, at) in std::mem::take(&mut *lock(&self.inner.heard)) {

@@ -130,6 +130,9 @@ impl<M: Machine> Member<M> {
             // Nobody to wait for.
             member.handle(Input::Campaign, 0);
         }
+        // A leader, if there is one, is heard of with the next heartbeat. Else all were off, and need not wait long.
+        let heartbeat = member.config.heartbeat_ticks as u64;
+        member.stand_at = Some(2 * heartbeat + 1 + member.turn());
         Ok(member)
     }
 
@@ -307,11 +310,14 @@ impl<M: Machine> Member<M> {
         if self.raw.raft.state == StateRole::Follower && self.raw.raft.leader_id == peer {
             // Else this member would refuse the pre-vote of another who doubts as well.
             self.raw.raft.leader_id = 0;
-            let voters = &self.raw.store().conf_state().voters;
-            let turn = voters.iter().filter(|it| **it < self.id()).count() as u64;
-            // One after the other, so that two do not split the vote.
-            self.stand_at = Some(self.ticks + 1 + turn);
+            self.stand_at = Some(self.ticks + 1 + self.turn());
         }
+    }
+
+    /// Returns for how many ticks this member lets others stand first, so that two do not split the vote.
+    fn turn(&self) -> u64 {
+        let voters = &self.raw.store().conf_state().voters;
+        voters.iter().filter(|it| **it < self.id()).count() as u64
     }
 
     fn stand_if_due(&mut self) {
