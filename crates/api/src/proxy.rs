@@ -11,9 +11,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use std::time::Duration;
 
-/// How often, and how long each time, it is waited for a leader: Marathon's 10 times 250 ms.
-const LEADER_TRIES: u32 = 10;
-const LEADER_WAIT: Duration = Duration::from_millis(250);
 /// A leader that does not take a connection in this time is taken for gone.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A leader that does not begin to answer in this time is given up.
@@ -67,15 +64,15 @@ impl Proxy {
         request: Passed<'_>,
         redirect: bool,
     ) -> Result<Response, Error> {
-        let Leadership { leader_http, this_http, .. } = leader(control).await;
-        let leader = leader_http.ok_or_else(|| Error::Gateway("Could not determine the current leader".to_owned()))?;
+        let Leadership { leader_http, this_http, .. } = control.leadership();
+        let leader = leader_http.filter(|it| *it != this_http).ok_or_else(|| Error::Gateway("Could not determine the current leader".to_owned()))?;
         let target = request.uri.path_and_query().map_or("/", |it| it.as_str());
         let target = format!("http://{leader}{target}");
         if redirect {
             return Ok(redirection(&target));
         }
         let via = format!("1.1 {this_http}");
-        if leader == this_http || passed_through(request.headers, &via) {
+        if passed_through(request.headers, &via) {
             return Err(Error::Gateway("Detected proxying loop.".to_owned()));
         }
         let mut onward = http::Request::new(Body::from(request.body));
@@ -101,18 +98,6 @@ impl Proxy {
         append(answer.headers_mut(), VIA, &via);
         Ok(answer.map(Body::new))
     }
-}
-
-/// Who leads; while nobody does, it is waited for somebody.
-async fn leader<C: ControlPlane>(control: &C) -> Leadership {
-    for _ in 0..LEADER_TRIES {
-        let leadership = control.leadership();
-        if leadership.leader_http.is_some() {
-            return leadership;
-        }
-        tokio::time::sleep(LEADER_WAIT).await;
-    }
-    control.leadership()
 }
 
 fn passed_through(headers: &HeaderMap, via: &str) -> bool {

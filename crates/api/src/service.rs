@@ -1,7 +1,7 @@
 //! The way of every request: taken apart, routed, done here or passed on to the leader, and answered with the headers
 //! that Marathon's clients know.
 
-use crate::control::{ControlPlane, Freshness, SubmitError};
+use crate::control::{ControlPlane, Freshness, Leadership, SubmitError};
 use crate::error::Error;
 use crate::metrics::HttpMetrics;
 use crate::proxy::Proxy;
@@ -18,6 +18,10 @@ use http_body_util::{BodyExt, Limited};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+
+/// How often, and how long each time, it is waited for an election: 2.5 s in all, as Marathon does.
+const ELECTION_TRIES: u32 = 100;
+const ELECTION_WAIT: Duration = Duration::from_millis(25);
 
 /// What a server says of itself, and its limits.
 #[derive(Clone, Debug)]
@@ -75,6 +79,11 @@ impl<C: ControlPlane> Api<C> {
         Ok(self.control.view(Freshness::Linearizable).await?)
     }
 
+    /// A snapshot of what this member has, at once.
+    pub(crate) async fn recent(&self) -> Result<Arc<State>, Error> {
+        Ok(self.control.view(Freshness::Local).await?)
+    }
+
     /// Proposes a change in the name of who asks.
     pub(crate) async fn submit(&self, request: &Request, command: Command) -> Result<Applied, SubmitError> {
         self.control.submit(request.principal(), command).await
@@ -111,8 +120,7 @@ impl<C: ControlPlane> Api<C> {
 
     async fn answer(&self, head: Head, body: Body) -> Result<Response, Error> {
         let body = self.read(&head.headers, body).await?;
-        let leading = self.control.leadership().leading;
-        if !leading && !is_local(head.endpoint) {
+        if !is_local(head.endpoint) && !self.leads().await {
             return self.pass_on(&head, body).await;
         }
         let request = Request {
@@ -132,6 +140,21 @@ impl<C: ControlPlane> Api<C> {
             }
             answer => answer,
         }
+    }
+
+    /// Whether this member leads. While nobody does, or this one is about to, it is waited for the outcome.
+    async fn leads(&self) -> bool {
+        for _ in 0..ELECTION_TRIES {
+            let Leadership { leading, leader_http, this_http } = self.control.leadership();
+            if leading {
+                return true;
+            }
+            if leader_http.is_some_and(|it| it != this_http) {
+                return false;
+            }
+            tokio::time::sleep(ELECTION_WAIT).await;
+        }
+        false
     }
 
     async fn pass_on(&self, head: &Head, body: Bytes) -> Result<Response, Error> {

@@ -108,13 +108,18 @@ async fn change<C: ControlPlane>(
     let force = request.query.flag("force", false)?;
     let names_version = updates.iter().any(|(_, it)| it.get("version").is_some_and(|it| !it.is_null()));
     for attempt in 1.. {
-        let state = api.state().await?;
-        let (apps, warnings) = define_all(&state, &updates, kind)?;
+        // The first attempt is made on what this member has: the expected version makes sure that nothing is
+        // overwritten. Any objection to that is checked against what is certainly true.
+        let state = if attempt == 1 { api.recent().await? } else { api.state().await? };
+        let (apps, warnings) = match define_all(&state, &updates, kind) {
+            Err(_) if attempt == 1 => continue,
+            defined => defined?,
+        };
         request.check_strict(&warnings)?;
         let created = updates.len() == 1 && matches!(apps[0].1, Expect::Absent);
         match api.submit(request, Command::PutApps { apps, force }).await {
-            Err(SubmitError::Rejected(Rejected::Changed { .. } | Rejected::Exists { .. }))
-                if attempt < ATTEMPTS && !names_version => {}
+            Err(SubmitError::Rejected(Rejected::Changed { .. } | Rejected::Exists { .. } | Rejected::NoApp { .. }))
+                if attempt == 1 || (attempt < ATTEMPTS && !names_version) => {}
             outcome => return Ok(changed(request, &outcome?, created.then(|| &updates[0].0), &warnings)),
         }
     }
