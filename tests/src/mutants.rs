@@ -136,7 +136,8 @@ pub fn apply(state: &mut State, mut entry: Entry) -> Result<Applied, Rejected> {
             let res = state.apply(entry);
             *state = edit(state, |json| {
                 let before = serde_json::to_value(&capacities).unwrap_or_default();
-                let names: Vec<String> = json["nodes"].as_object().into_iter().flat_map(|it| it.keys().cloned()).collect();
+                let names: Vec<String> =
+                    json["nodes"].as_object().into_iter().flat_map(|it| it.keys().cloned()).collect();
                 for name in names {
                     let capacity = before["nodes"][&name]["description"]["capacity"].clone();
                     json["nodes"][&name]["description"]["capacity"] = capacity;

@@ -77,9 +77,7 @@ fn holds(constraint: &Constraint, all: &[Place], at: &Place) -> bool {
         },
         // A value without instances is always fine; another one if there are as many groups as asked for, and it is
         // one of the smallest.
-        Operator::GroupBy => {
-            same == 0 || (counts.len() as u32 >= number() && counts.values().all(|it| *it >= same))
-        }
+        Operator::GroupBy => same == 0 || (counts.len() as u32 >= number() && counts.values().all(|it| *it >= same)),
     }
 }
 

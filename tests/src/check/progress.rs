@@ -98,7 +98,8 @@ fn app_as_wanted(state: &State, app: &App, wall: Timestamp) -> Result<(), String
         let reason = told.is_some() || !reasons.is_empty() || trying;
         return if reason { Ok(()) } else { Err(format!("{} is stuck and gives no reason", app.id)) };
     }
-    let only_old_are_left = all.iter().filter(|it| !waits_for_node(it) && !is_fine(app, it)).all(|it| it.run != app.current.run);
+    let only_old_are_left =
+        all.iter().filter(|it| !waits_for_node(it) && !is_fine(app, it)).all(|it| it.run != app.current.run);
     if has_no_room(state, app) && only_old_are_left {
         return if told.is_some() { Ok(()) } else { Err(format!("{} has no room and does not say so", app.id)) };
     }

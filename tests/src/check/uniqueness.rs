@@ -23,10 +23,10 @@ impl Check for Uniqueness {
             Fact::Applied { first: true, taken, .. } => {
                 for event in taken.result.iter().flat_map(|it| &it.events) {
                     match event {
-                        Event::InstanceLaunched { instance } => {
-                            if self.launched.insert(instance.id, instance.node.clone()).is_some() {
-                                return Err(format!("instance {} was launched twice", instance.id));
-                            }
+                        Event::InstanceLaunched { instance }
+                            if self.launched.insert(instance.id, instance.node.clone()).is_some() =>
+                        {
+                            return Err(format!("instance {} was launched twice", instance.id));
                         }
                         Event::InstanceRemoved { instance } if !self.removed.insert(instance.id) => {
                             return Err(format!("instance {} was removed twice", instance.id));

@@ -6,15 +6,8 @@ use super::world::{Event, Fault, Undo, World};
 
 impl World {
     pub(super) fn plan_faults(&mut self) {
-        let all = [
-            Fault::Partition,
-            Fault::Crash,
-            Fault::Pause,
-            Fault::Agent,
-            Fault::Daemon,
-            Fault::Container,
-            Fault::Node,
-        ];
+        let all =
+            [Fault::Partition, Fault::Crash, Fault::Pause, Fault::Agent, Fault::Daemon, Fault::Container, Fault::Node];
         for fault in all {
             self.plan_fault(fault);
         }

@@ -59,7 +59,8 @@ pub fn wish(state: &State, rng: &mut Rng) -> Command {
         }
         _ => {
             let instances: Vec<_> = app.instances.iter().copied().collect();
-            let victims = (0..rng.range(1, 2)).filter_map(|_| instances.get(rng.below(instances.len() as u64) as usize));
+            let victims =
+                (0..rng.range(1, 2)).filter_map(|_| instances.get(rng.below(instances.len() as u64) as usize));
             Command::Kill { instances: victims.copied().collect(), scale: rng.chance(300), force }
         }
     }

@@ -3,8 +3,8 @@
 use crate::mutants::{self, Mutant};
 use scheduler::log::{Disk, Memory};
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The disk of one member. Clones share the same files.
 #[derive(Clone, Debug)]

@@ -184,9 +184,8 @@ impl Engine {
         if container.phase == Phase::Running {
             return Ok(());
         }
-        let taken = |port: &&u16| {
-            self.containers.values().any(|it| it.phase == Phase::Running && it.ports.contains(port))
-        };
+        let taken =
+            |port: &&u16| self.containers.values().any(|it| it.phase == Phase::Running && it.ports.contains(port));
         if let Some(port) = container.ports.iter().find(taken) {
             return Err(Trouble::PortTaken(*port));
         }
@@ -225,13 +224,12 @@ impl Engine {
             Request::List => rng.range(1, 20),
             Request::Pull(image) if self.images.contains(image) => 1,
             Request::Pull(_) => rng.range(100, 3_000),
-            Request::Create(..) => rng.range(5, 100),
             Request::Start(_) => rng.range(50, 500),
             Request::Stop(name, grace) => {
                 let slow = self.containers.get(name).is_some_and(|it| it.image.starts_with("slow:"));
                 if slow { *grace } else { rng.range(10, 300) }
             }
-            Request::Remove(_) => rng.range(5, 100),
+            Request::Create(..) | Request::Remove(_) => rng.range(5, 100),
         }
     }
 }

@@ -7,22 +7,48 @@ use super::docker::{Container, Daemon, Luck, Phase, Request, Trouble};
 use super::world::{Event, World};
 use crate::check::{Did, Fact};
 use crate::mutants::{self, Mutant};
-use cluster::agent::{Assignment, Container as Known, Done, Exit, Input, Listed, Listing, Outcome, Output};
 use cluster::InstanceId;
+use cluster::agent::{Assignment, Container as Known, Done, Exit, Input, Listed, Listing, Outcome, Output};
 
 /// Something on its way to an engine or an instance.
 #[derive(Debug)]
 pub(super) enum Errand {
-    List { epoch: u64 },
-    Inspect { instance: InstanceId, epoch: u64 },
-    Pull { order: Box<Assignment> },
-    Create { order: Box<Assignment>, name: String },
-    Start { order: Box<Assignment>, name: String },
+    List {
+        epoch: u64,
+    },
+    Inspect {
+        instance: InstanceId,
+        epoch: u64,
+    },
+    Pull {
+        order: Box<Assignment>,
+    },
+    Create {
+        order: Box<Assignment>,
+        name: String,
+    },
+    Start {
+        order: Box<Assignment>,
+        name: String,
+    },
     /// After a start that failed, and why it did.
-    Clean { instance: InstanceId, name: String, message: String },
-    Stop { instance: InstanceId, grace_ms: u64 },
-    Remove { instance: InstanceId },
-    Probe { instance: InstanceId, check: u32, ends_at: u64 },
+    Clean {
+        instance: InstanceId,
+        name: String,
+        message: String,
+    },
+    Stop {
+        instance: InstanceId,
+        grace_ms: u64,
+    },
+    Remove {
+        instance: InstanceId,
+    },
+    Probe {
+        instance: InstanceId,
+        check: u32,
+        ends_at: u64,
+    },
 }
 
 /// A request to an engine that takes longer has failed.
@@ -101,9 +127,7 @@ impl World {
             Errand::Pull { order } => {
                 let instance = order.instance;
                 match answer {
-                    _ if self.nodes[n].abandoned.remove(&instance) => {
-                        Input::Done { instance, result: Done::Abandoned }
-                    }
+                    _ if self.nodes[n].abandoned.remove(&instance) => Input::Done { instance, result: Done::Abandoned },
                     Ok(_) => {
                         let name = instance.to_string();
                         return match self.nodes[n].engine.containers.get(&name).map(|it| it.phase) {
@@ -111,7 +135,7 @@ impl World {
                             Some(Phase::Created) => self.run_errand(n, Errand::Start { order, name }),
                             Some(_) => {
                                 let result = Done::Now(self.there(n, &name));
-                                self.to_agent(n, Input::Done { instance, result });
+                                self.agent_takes(n, Input::Done { instance, result });
                             }
                         };
                     }
@@ -136,9 +160,7 @@ impl World {
                 }
             },
             Errand::Start { order, name } => match answer {
-                Ok(_) => {
-                    Input::Done { instance: order.instance, result: Done::Now(self.there(n, &name)) }
-                }
+                Ok(_) => Input::Done { instance: order.instance, result: Done::Now(self.there(n, &name)) },
                 Err(_) if away => unavailable(order.instance),
                 Err(_) => {
                     return self.run_errand(n, Errand::Clean { instance: order.instance, name, message });
@@ -146,7 +168,11 @@ impl World {
             },
             Errand::Clean { instance, name, message } => {
                 let container = self.there(n, &name);
-                if away { unavailable(instance) } else { Input::Done { instance, result: Done::Refused { message, container } } }
+                if away {
+                    unavailable(instance)
+                } else {
+                    Input::Done { instance, result: Done::Refused { message, container } }
+                }
             }
             Errand::Stop { instance, .. } | Errand::Remove { instance } => {
                 let container = self.there(n, &instance.to_string());
@@ -158,7 +184,7 @@ impl World {
             }
             Errand::Probe { .. } => return,
         };
-        self.to_agent(n, input);
+        self.agent_takes(n, input);
     }
 
     fn probed(&mut self, n: usize, incarnation: u64, instance: InstanceId, check: u32, ends_at: u64) {
@@ -172,7 +198,7 @@ impl World {
         } else {
             Outcome::Failure("connection refused".to_owned())
         };
-        self.to_agent(n, Input::Probed { instance, check, outcome });
+        self.agent_takes(n, Input::Probed { instance, check, outcome });
     }
 
     fn there(&self, n: usize, name: &str) -> Known {
@@ -231,7 +257,7 @@ impl World {
     /// An event reaches the agent.
     pub(super) fn hinted(&mut self, n: usize, instance: InstanceId) {
         if self.daemon(n) == Daemon::Up {
-            self.to_agent(n, Input::Hint { instance });
+            self.agent_takes(n, Input::Hint { instance });
         }
     }
 
@@ -279,7 +305,8 @@ impl World {
 
     /// What only planted faults do: ends containers that nobody ordered to end.
     pub(super) fn stop_all(&mut self, n: usize, which: impl Fn(InstanceId) -> bool) {
-        let ids: Vec<_> = self.nodes[n].engine.containers.values().map(|it| it.instance).filter(|it| which(*it)).collect();
+        let ids: Vec<_> =
+            self.nodes[n].engine.containers.values().map(|it| it.instance).filter(|it| which(*it)).collect();
         for instance in ids {
             self.run_errand(n, Errand::Stop { instance, grace_ms: 100 });
         }

@@ -5,7 +5,7 @@
 //! | [`world`] | the clock, the queue of what comes next, the end |
 //! | [`faults`] | what can go wrong, and how often |
 //! | [`network`], [`disk`], [`docker`] | what lies below: simulated |
-//! | `seats`, `session`, `nodes`, `errands`, `users` | the shells: the real cores, and what they want done |
+//! | `seats`, `office`, `session`, `nodes`, `errands`, `users` | the shells: the real cores, and what they want done |
 //! | [`client`] | what users ask for |
 //! | [`trace`] | the story, and its hash |
 
@@ -22,6 +22,7 @@ pub mod world;
 mod chaos;
 mod errands;
 mod nodes;
+mod office;
 mod seats;
 mod session;
 mod users;

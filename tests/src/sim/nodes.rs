@@ -136,7 +136,7 @@ impl World {
         }
         let due = self.nodes[n].agent.as_ref().and_then(Agent::wake_at);
         if due.is_some_and(|it| it.0 <= EPOCH + self.now) {
-            self.to_agent(n, Input::Tick);
+            self.agent_takes(n, Input::Tick);
         }
     }
 
@@ -152,7 +152,7 @@ impl World {
         if let Some(link) = self.nodes[n].link.take() {
             self.links.remove(&link);
             self.say(format_args!("n{n} hangs up on {link}"));
-            self.to_agent(n, Input::Disconnected);
+            self.agent_takes(n, Input::Disconnected);
         }
         if mutants::planted(Mutant::StopsWhenCutOff) {
             self.stop_all(n, |_| true);
@@ -211,7 +211,7 @@ impl World {
         self.links.remove(&link);
         if self.nodes[it.node].link == Some(link) {
             self.nodes[it.node].link = None;
-            self.to_agent(it.node, Input::Disconnected);
+            self.agent_takes(it.node, Input::Disconnected);
         }
     }
 
@@ -226,13 +226,13 @@ impl World {
             ToAgent::Elsewhere { .. } | ToAgent::Refused { .. } => {
                 self.links.remove(&link);
                 node.link = None;
-                self.to_agent(n, Input::Disconnected);
+                self.agent_takes(n, Input::Disconnected);
             }
             ToAgent::Welcome { cluster, .. } => {
                 node.welcome = true;
-                self.to_agent(n, Input::Connected { cluster });
+                self.agent_takes(n, Input::Connected { cluster });
             }
-            ToAgent::Reported { sequence } => self.to_agent(n, Input::Reported { sequence }),
+            ToAgent::Reported { sequence } => self.agent_takes(n, Input::Reported { sequence }),
             ToAgent::Alive => {}
             ToAgent::Assign { generation, assignments, forget, .. } => {
                 let stops = assignments.iter().filter(|it| it.stop).map(|it| it.instance);
@@ -245,7 +245,7 @@ impl World {
                     if generation < agent.generation {
                         node.agent = Some(Agent::new(node.settings(consul), Saved { generation: 0, ..agent }));
                         if let Some(cluster) = node.saved.cluster {
-                            self.to_agent(n, Input::Connected { cluster });
+                            self.agent_takes(n, Input::Connected { cluster });
                         }
                     }
                 }
@@ -257,7 +257,7 @@ impl World {
                     "n{n} hears generation {generation} over {link}: {} assignments, complete: {complete}",
                     assignments.len()
                 ));
-                self.to_agent(n, Input::Assigned { generation, assignments, forget, complete });
+                self.agent_takes(n, Input::Assigned { generation, assignments, forget, complete });
                 let id = self.nodes[n].id();
                 let obeyed = self.nodes[n].agent.as_ref().is_some_and(|it| it.saved().generation == generation);
                 if obeyed && (generation >= known || mutants::planted(Mutant::ObeysOldGenerations)) {
@@ -268,7 +268,7 @@ impl World {
     }
 
     /// Gives the agent something to think about, and does what it wants.
-    pub(super) fn to_agent(&mut self, n: usize, input: Input) {
+    pub(super) fn agent_takes(&mut self, n: usize, input: Input) {
         let now = Timestamp(EPOCH + self.now);
         let Some(agent) = self.nodes[n].agent.as_mut() else { return };
         agent.handle(input, now);
@@ -302,7 +302,7 @@ impl World {
     /// Consul's answer.
     pub(super) fn published(&mut self, n: usize, incarnation: u64, revision: Option<u64>) {
         if self.nodes[n].incarnation == incarnation {
-            self.to_agent(n, revision.map_or(Input::PublishFailed, |revision| Input::Published { revision }));
+            self.agent_takes(n, revision.map_or(Input::PublishFailed, |revision| Input::Published { revision }));
         }
     }
 

@@ -213,7 +213,7 @@ impl World {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Tick(member) => self.tick(member),
-            Event::Peer { to, input } => self.to_member(to, *input),
+            Event::Peer { to, input } => self.member_takes(to, *input),
             Event::Disk { member, incarnation } => self.disk_done(member, incarnation),
             Event::Chore { member, incarnation } => self.chore_done(member, incarnation),
             Event::ToMember { link, message } => self.agent_says(link, message),
