@@ -158,7 +158,7 @@ mod tests {
     fn durations_ages_and_amounts_are_short() {
         assert_eq!(duration(Duration::from_millis(4_260)), "4.2 s");
         assert_eq!(duration(Duration::from_secs(70)), "1 m 10 s");
-        assert_eq!(duration(Duration::from_secs(7_500)), "2 h 5 m");
+        assert_eq!(duration(Duration::from_mins(125)), "2 h 5 m");
         assert_eq!(age(1_000_000_000, "1970-01-12T13:46:28.000Z"), "12s");
         assert_eq!(age(1_000_000_000, "1970-01-01T00:00:00.000Z"), "11d");
         assert_eq!(age(0, "yesterday"), "-");

@@ -448,7 +448,7 @@ async fn node_list_shows_what_is_left() {
     let node = |name: &str, status: &str, reason: Option<&str>| {
         json!({
             "name": name, "address": "10.0.0.7", "status": status, "reason": reason,
-            "capacity": { "cpus": 4, "mem": 16000, "disk": 100000 }, "used": { "cpus": 0.3, "mem": 96, "disk": 0 },
+            "capacity": { "cpus": 4, "mem": 16000, "disk": 100_000 }, "used": { "cpus": 0.3, "mem": 96, "disk": 0 },
             "ports": { "first": 31000, "last": 32000 }, "usedPorts": 3, "attributes": {}, "versions": {}, "nInstances": 3,
         })
     };

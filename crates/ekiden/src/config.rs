@@ -50,6 +50,7 @@ fn reachable(key: &str, typed: &str, violations: &mut Violations) {
 fn duration(key: &str, typed: &str, violations: &mut Violations) -> Duration {
     ctl::parse_duration(typed).unwrap_or_else(|why| {
         violations.add(key, why);
-        Duration::ZERO
+        // So that it is not too short as well.
+        Duration::MAX
     })
 }

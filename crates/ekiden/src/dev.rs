@@ -54,6 +54,7 @@ pub(crate) async fn run(config: DevConfig, shutdown: CancellationToken) -> anyho
         address: Some(host_of_ports(listen)),
         servers: vec![link_address.to_string()],
         data_dir: Some(data_dir.join("agent")),
+        ports: config.ports,
         consul: agent::config::ConsulArgs { address: config.consul, ..agent::config::ConsulArgs::default() },
         ..agent::Args::default()
     };
@@ -64,9 +65,17 @@ pub(crate) async fn run(config: DevConfig, shutdown: CancellationToken) -> anyho
     let agent = tokio::spawn(agent::run(agent, registry.clone(), agent_shutdown.clone()));
     let welcome = welcome(listen, &data_dir, config.data_dir.is_none());
     let greeting = tokio::spawn(greet(server.control.clone(), welcome));
+    let control = server.control.clone();
     let served = server.serve(http, &registry, shutdown).await;
     greeting.abort();
     agent_shutdown.cancel();
+    if config.data_dir.is_none() && control.local().n_instances() > 0 {
+        let label = format!("{}={}", agent::LABEL_CLUSTER, control.local().cluster());
+        say(&format!(
+            "\nThe containers run on, and no later start knows them. To remove them:\n  \
+             docker rm -f $(docker ps -aq --filter label={label})\n"
+        ));
+    }
     let ended = agent.await.context("the agent panicked")?.context("the agent cannot run");
     served.and(ended)
 }

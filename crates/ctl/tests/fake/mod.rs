@@ -61,23 +61,22 @@ impl Fake {
     }
 
     /// The next request of this method and path has this answer; later ones too, if no other is there.
-    pub(crate) fn on(self, request: &str, status: u16, body: impl ToString) -> Self {
-        self.answer(request, status, "", body, Times::Ever)
+    pub(crate) fn on(self, request: &str, status: u16, body: impl std::fmt::Display) -> Self {
+        self.answer(request, status, "", body.to_string(), Times::Ever)
     }
 
     /// The next request of this method and path has this answer, and no later one.
-    pub(crate) fn once(self, request: &str, status: u16, body: impl ToString) -> Self {
-        self.answer(request, status, "", body, Times::Once)
+    pub(crate) fn once(self, request: &str, status: u16, body: impl std::fmt::Display) -> Self {
+        self.answer(request, status, "", body.to_string(), Times::Once)
     }
 
     /// The same, with a header.
-    pub(crate) fn with_header(self, request: &str, status: u16, header: &str, body: impl ToString) -> Self {
-        self.answer(request, status, &format!("{header}\r\n"), body, Times::Ever)
+    pub(crate) fn with_header(self, request: &str, status: u16, header: &str, body: impl std::fmt::Display) -> Self {
+        self.answer(request, status, &format!("{header}\r\n"), body.to_string(), Times::Ever)
     }
 
-    fn answer(self, request: &str, status: u16, headers: &str, body: impl ToString, times: Times) -> Self {
-        let answer =
-            Answer { request: request.to_owned(), status, headers: headers.to_owned(), body: body.to_string(), times };
+    fn answer(self, request: &str, status: u16, headers: &str, body: String, times: Times) -> Self {
+        let answer = Answer { request: request.to_owned(), status, headers: headers.to_owned(), body, times };
         self.script.lock().expect("no panic").answers.push_back(answer);
         self
     }
@@ -201,7 +200,7 @@ impl User {
         let mut seen = String::new();
         for (name, text) in [("stdout", stdout.text()), ("stderr", stderr.text())] {
             if !text.is_empty() {
-                seen += &format!("-- {name}\n{text}");
+                seen.extend(["-- ", name, "\n", &text]);
             }
         }
         format!("{seen}-- exit {code}\n")

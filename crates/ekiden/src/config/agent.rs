@@ -1,5 +1,6 @@
 //! A machine's agent, as typed and as meant. What its keys mean is [`agent`]'s to say.
 
+use super::dev::range;
 use super::{LogConfig, LogFormat, Violations, address, read};
 use clap::ValueEnum;
 use std::net::SocketAddr;
@@ -29,6 +30,9 @@ pub(crate) struct AgentArgs {
     /// The node's own Consul agent, such as http://127.0.0.1:8500 [default: none]
     #[arg(long, env = "EKIDEN_CONSUL", value_name = "URL")]
     pub(crate) consul: Option<String>,
+    /// The host ports that instances get, where an app leaves the choice [default: 31000-32000]
+    #[arg(long, env = "EKIDEN_PORTS", value_name = "FIRST-LAST")]
+    pub(crate) ports: Option<String>,
     /// What is logged, as `info,agent=debug`
     #[arg(long, env = "EKIDEN_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -63,6 +67,7 @@ impl AgentArgs {
         file.servers = self.servers.unwrap_or(file.servers);
         file.data_dir = self.data_dir.or(file.data_dir);
         file.consul.address = self.consul.or(file.consul.address);
+        file.ports = self.ports.map_or(file.ports, |it| range(&it, wrong));
         match file.check() {
             Ok(agent) => violations.or((AgentConfig { listen, agent }, log)),
             Err(agent::ConfigError::Bad { key, problem }) => {
@@ -70,5 +75,33 @@ impl AgentArgs {
                 Err(violations)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/config/agent.toml");
+
+    #[test]
+    fn the_documented_file_is_loaded_and_what_is_typed_wins() {
+        let args = AgentArgs {
+            config: Some(DOCUMENTED.into()),
+            name: Some("vm-7".to_owned()),
+            servers: Some(vec!["10.0.0.1:4800".to_owned(), "10.0.0.2:4800".to_owned()]),
+            listen: Some("localhost:9480".to_owned()),
+            ..AgentArgs::default()
+        };
+        let (config, _) = args.check().unwrap();
+        assert_eq!(config.agent.name.as_str(), "vm-7");
+        assert_eq!(config.agent.servers.len(), 2);
+        assert_eq!(config.listen.map(|it| it.port()), Some(9480));
+    }
+
+    #[test]
+    fn an_agent_without_a_server_says_what_is_missing() {
+        let err = AgentArgs::default().check().unwrap_err().to_string();
+        assert!(err.contains("servers: name at least one member"), "{err}");
     }
 }

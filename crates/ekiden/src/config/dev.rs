@@ -1,6 +1,7 @@
 //! Everything in one process, as typed and as meant.
 
 use super::{LogConfig, LogFormat, Violations, address};
+use agent::config::PortArgs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -16,6 +17,9 @@ pub(crate) struct DevArgs {
     /// The Consul agent that healthy instances are registered with, such as http://127.0.0.1:8500
     #[arg(long, env = "EKIDEN_CONSUL", value_name = "URL")]
     pub(crate) consul: Option<String>,
+    /// The host ports that instances get, where an app leaves the choice [default: 31000-32000]
+    #[arg(long, env = "EKIDEN_PORTS", value_name = "FIRST-LAST")]
+    pub(crate) ports: Option<String>,
     /// What is logged, as `info,scheduler=debug`
     #[arg(long, env = "EKIDEN_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -31,6 +35,7 @@ pub(crate) struct DevConfig {
     /// Absent: a new temporary directory.
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) consul: Option<String>,
+    pub(crate) ports: PortArgs,
 }
 
 impl DevArgs {
@@ -40,7 +45,40 @@ impl DevArgs {
         if let Some(consul) = self.consul.as_ref().filter(|it| !it.starts_with("http://")) {
             violations.add("consul", format!("`{consul}` is no URL of a Consul agent: write http://127.0.0.1:8500"));
         }
+        let ports = self.ports.map(|it| range(&it, &mut violations)).unwrap_or_default();
         let log = LogConfig::check(self.log.as_deref(), self.log_format, &mut violations);
-        violations.or((DevConfig { listen, data_dir: self.data_dir, consul: self.consul }, log))
+        violations.or((DevConfig { listen, data_dir: self.data_dir, consul: self.consul, ports }, log))
+    }
+}
+
+/// Reads a range of ports, both ends included.
+pub(super) fn range(typed: &str, violations: &mut Violations) -> PortArgs {
+    let ends = typed.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    let ends = ends.filter(|(first, last): &(u16, u16)| *first > 0 && first <= last);
+    if ends.is_none() {
+        violations.add("ports", format!("`{typed}` is no range of ports: write 31000-32000"));
+    }
+    PortArgs { first: ends.map(|it| it.0), last: ends.map(|it| it.1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_ports_has_two_ends_in_order() {
+        for (typed, expect) in [
+            ("31000-32000", Some((31_000, 32_000))),
+            ("80-80", Some((80, 80))),
+            ("2-1", None),
+            ("0-1", None),
+            ("31000", None),
+            ("31000-70000", None),
+        ] {
+            let mut violations = Violations::default();
+            let PortArgs { first, last } = range(typed, &mut violations);
+            assert_eq!(first.zip(last), expect, "{typed}");
+            assert_eq!(violations.or(()).is_ok(), expect.is_some(), "{typed}");
+        }
     }
 }

@@ -142,7 +142,7 @@ impl ServerArgs {
                 }
                 listed(id, members, wrong)
             }
-            None => alone(id, self.advertise, listen, link_listen, wrong),
+            None => alone(id, self.advertise.as_deref(), listen, link_listen, wrong),
         };
         let tick_ms = self.tick_ms.unwrap_or(100);
         if !TICK_MS.contains(&tick_ms) {
@@ -192,7 +192,7 @@ fn listed(id: u64, list: Vec<MemberArg>, violations: &mut Violations) -> BTreeMa
 /// A cluster of one member.
 fn alone(
     id: u64,
-    advertise: Option<String>,
+    advertise: Option<&str>,
     listen: SocketAddr,
     link_listen: SocketAddr,
     violations: &mut Violations,
@@ -203,9 +203,126 @@ fn alone(
     if advertise.is_none() && (listen.ip().is_unspecified() || link_listen.ip().is_unspecified()) {
         violations.add("advertise", "it listens on all addresses: say under which host it is reached");
     }
-    let at = |it: SocketAddr| match &advertise {
+    let at = |it: SocketAddr| match advertise {
         Some(host) => format!("{host}:{}", it.port()),
         None => it.to_string(),
     };
     BTreeMap::from([(id, Member { link: at(link_listen), http: at(listen) })])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/config/server.toml");
+
+    fn problems(args: ServerArgs) -> String {
+        args.check().expect_err("something is wrong").to_string()
+    }
+
+    #[test]
+    fn the_documented_file_is_loaded_and_names_every_key() {
+        let args = ServerArgs { config: Some(DOCUMENTED.into()), ..ServerArgs::default() }.with_file().unwrap();
+        let (config, _) = args.clone().check().unwrap();
+        assert_eq!((config.member.id, config.member.members.len()), (1, 3));
+        assert_eq!(config.member.members[&2].link, "10.0.0.2:4800");
+
+        let text = std::fs::read_to_string(DOCUMENTED).unwrap().replace("# advertise", "advertise");
+        let ServerArgs {
+            config: _,
+            data_dir: Some(_),
+            listen: Some(_),
+            link_listen: Some(_),
+            advertise: Some(_),
+            insecure_network: Some(_),
+            cluster: Some(_),
+            id: Some(_),
+            members: Some(_),
+            snapshot_every: Some(_),
+            tick_ms: Some(_),
+            node_loss_after: Some(_),
+            log: Some(_),
+            log_format: Some(_),
+        } = toml::from_str(&text).unwrap()
+        else {
+            panic!("a key is not documented");
+        };
+    }
+
+    #[test]
+    fn the_documented_defaults_are_the_defaults() {
+        let documented = ServerArgs { config: Some(DOCUMENTED.into()), ..ServerArgs::default() };
+        let (documented, _) = documented.with_file().unwrap().check().unwrap();
+        let (bare, _) = ServerArgs { data_dir: Some("/x".into()), ..ServerArgs::default() }.check().unwrap();
+        let defaults = |it: ServerConfig| {
+            let member = it.member;
+            (member.cluster, member.id, member.tick, member.snapshot_entries, member.node_loss_after)
+        };
+        assert_eq!(defaults(documented), defaults(bare));
+    }
+
+    #[test]
+    fn what_is_typed_wins_over_the_file() {
+        let typed = ServerArgs {
+            config: Some(DOCUMENTED.into()),
+            id: Some(3),
+            listen: Some("localhost:1".to_owned()),
+            members: Some(["3=a:1,a:2".parse().unwrap()].to_vec()),
+            ..ServerArgs::default()
+        };
+        let (config, _) = typed.with_file().unwrap().check().unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:1");
+        assert_eq!(config.member.members.keys().collect::<Vec<_>>(), [&3]);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let args = ServerArgs {
+            listen: Some("nowhere".to_owned()),
+            link_listen: Some("0.0.0.0:4800".to_owned()),
+            advertise: Some("me".to_owned()),
+            id: Some(4),
+            members: Some(["1=a:1,b".parse().unwrap(), "1=:1,b:0".parse().unwrap()].to_vec()),
+            snapshot_every: Some(1),
+            tick_ms: Some(5),
+            node_loss_after: Some("soon".to_owned()),
+            cluster: Some(String::new()),
+            log: Some("==".to_owned()),
+            ..ServerArgs::default()
+        };
+        let expect = "\
+error: the configuration has 15 problems
+  listen: `nowhere` is no address to listen on: write IP:port, such as 127.0.0.1:8080
+  link_listen: members and agents are not encrypted or authenticated yet, and this address leaves the machine: set insecure_network = true if that network is yours alone
+  data_dir: say where the log and the snapshots are to be kept
+  advertise: the list of members says where this one is reached: leave this out
+  members: there are 2, and must be one or three
+  members, 1: http: `b` cannot be dialled: write host:port, such as 10.0.0.1:8080
+  members, 1: link: `:1` cannot be dialled: write host:port, such as 10.0.0.1:8080
+  members, 1: http: `b:0` cannot be dialled: write host:port, such as 10.0.0.1:8080
+  members: 1 is there twice
+  id: member 4 is not in the list of members
+  tick_ms: is 5, and must be 10 to 1000
+  snapshot_every: is 1, and must be at least 100
+  node_loss_after: `soon` is no duration: write 90s, 10m or 1h30m
+  cluster: must have 1 to 63 characters
+  log: `==` is no filter: invalid filter directive
+";
+        assert_eq!(problems(args), expect);
+    }
+
+    #[test]
+    fn one_member_is_reached_where_it_listens() {
+        let args =
+            ServerArgs { data_dir: Some("/x".into()), listen: Some("0.0.0.0:80".to_owned()), ..ServerArgs::default() };
+        assert!(problems(args.clone()).contains("advertise: it listens on all addresses"));
+        let (config, _) = ServerArgs { advertise: Some("me".to_owned()), ..args }.check().unwrap();
+        assert_eq!(config.member.members[&1], Member { link: "me:4800".to_owned(), http: "me:80".to_owned() });
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_place() {
+        let err = toml::from_str::<ServerArgs>("data_dri = '/x'").unwrap_err().to_string();
+        assert!(err.contains("line 1, column 1") && err.contains("unknown field `data_dri`"), "{err}");
+    }
 }
