@@ -1,6 +1,5 @@
 //! What monitoring reads: histograms of the API, gauges of the cluster.
 
-use crate::control::Leadership;
 use cluster::{Condition, Goal, Health, NodeStatus, State};
 use http::{Method, StatusCode};
 use prometheus::core::Collector;
@@ -94,9 +93,9 @@ impl Drop for Counted {
 }
 
 /// Gauges of a state, computed when they are asked for.
-pub(crate) fn of_state(state: &State, leadership: &Leadership) -> Vec<MetricFamily> {
+pub(crate) fn of_state(state: &State) -> Vec<MetricFamily> {
     let families = [
-        totals(state, leadership).map(|it| it.collect()),
+        totals(state).map(|it| it.collect()),
         instances(state).map(|it| it.collect()),
         nodes(state).map(|it| it.into_iter().flat_map(|it| it.collect()).collect()),
     ];
@@ -112,7 +111,7 @@ impl Totals {
     }
 }
 
-fn totals(state: &State, leadership: &Leadership) -> prometheus::Result<Totals> {
+fn totals(state: &State) -> prometheus::Result<Totals> {
     let active = state.deployments().filter(|it| it.is_active()).count();
     let apps = state.apps().filter(|it| !it.removing).count();
     let wanted: u64 = state.apps().filter(|it| !it.removing).map(|it| u64::from(it.current.spec.instances)).sum();
@@ -120,8 +119,6 @@ fn totals(state: &State, leadership: &Leadership) -> prometheus::Result<Totals> 
         ("ekiden_apps", "Apps.", apps as i64),
         ("ekiden_instances_wanted", "Instances that the apps ask for, together.", wanted as i64),
         ("ekiden_deployments_active", "Deployments under way.", active as i64),
-        ("ekiden_applied_index", "The last log entry that this member has applied.", state.index() as i64),
-        ("ekiden_leading", "Whether this member leads.", i64::from(leadership.leading)),
     ];
     let gauges = gauges.into_iter().map(|(name, help, value)| {
         let gauge = IntGauge::new(name, help)?;

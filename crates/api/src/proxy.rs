@@ -65,7 +65,9 @@ impl Proxy {
         redirect: bool,
     ) -> Result<Response, Error> {
         let Leadership { leader_http, this_http, .. } = control.leadership();
-        let leader = leader_http.filter(|it| *it != this_http).ok_or_else(|| Error::Gateway("Could not determine the current leader".to_owned()))?;
+        let leader = leader_http
+            .filter(|it| *it != this_http)
+            .ok_or_else(|| Error::Gateway("Could not determine the current leader".to_owned()))?;
         let target = request.uri.path_and_query().map_or("/", |it| it.as_str());
         let target = format!("http://{leader}{target}");
         if redirect {

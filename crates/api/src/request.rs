@@ -112,8 +112,11 @@ impl Request {
     /// # Errors
     /// The warnings.
     pub(crate) fn check_strict(&self, warnings: &[Warning]) -> Result<(), Error> {
-        if !warnings.is_empty() && self.query.flag("strict", false)? {
-            return Err(Problems::of_warnings(warnings).into());
+        if self.query.flag("strict", false)? {
+            let problems = Problems::of_void(warnings);
+            if !problems.is_empty() {
+                return Err(problems.into());
+            }
         }
         Ok(())
     }

@@ -111,9 +111,6 @@ impl<C: ControlPlane> Api<C> {
             Err(error) => error.into_response(),
         };
         self.add_headers(response.headers_mut());
-        if method == Method::HEAD {
-            *response.body_mut() = Body::empty();
-        }
         self.metrics.observe(route, &method, response.status(), started.elapsed());
         response
     }

@@ -54,8 +54,8 @@ fn check(problems: &mut Problems, object: &Object, ports: &[PortSpec]) -> Option
     if object.word(problems, "ipProtocol", &["IPv4", "IPv6"]) == Some("IPv6") {
         problems.invalid(&object.at("ipProtocol"), "IPv6 is not supported yet: leave it out");
     }
-    if check.timeout_ms > check.interval_ms {
-        problems.warn(&object.at("timeoutSeconds"), "is longer than intervalSeconds: a slow probe delays the next one");
+    if object.get("timeoutSeconds").is_some() && check.timeout_ms > check.interval_ms {
+        problems.odd(&object.at("timeoutSeconds"), "is longer than intervalSeconds: a slow probe delays the next one");
     }
     Some(check)
 }

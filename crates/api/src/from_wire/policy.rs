@@ -131,7 +131,9 @@ fn constraint(words: &[&str]) -> Result<Constraint, String> {
         [field, name] => (field, name, None),
         [field, name, value] => (field, name, Some(value)),
         _ => {
-            return Err("illegal constraint specification: must be [field, operator] or [field, operator, value]".into());
+            return Err(
+                "illegal constraint specification: must be [field, operator] or [field, operator, value]".into()
+            );
         }
     };
     if field.is_empty() {

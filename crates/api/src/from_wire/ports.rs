@@ -32,7 +32,7 @@ pub(super) fn read(problems: &mut Problems, app: &Object) -> Attachment {
                 && !mappings.is_empty()
             {
                 let message = "port mappings have no effect on the host network: use 'portDefinitions', or a network of mode 'container/bridge'";
-                problems.warn(path, message);
+                problems.void(path, message);
             }
             (definitions.unwrap_or_else(|| vec![default_port()]), require_ports)
         }
@@ -42,7 +42,7 @@ pub(super) fn read(problems: &mut Problems, app: &Object) -> Attachment {
             if app.get("portDefinitions").is_some() && wanted > 0 {
                 let message =
                     "port definitions only count the ports on the bridge network: use 'container.portMappings'";
-                problems.warn(&app.at("portDefinitions"), message);
+                problems.void(&app.at("portDefinitions"), message);
             }
             while ports.len() < wanted {
                 ports.push(PortSpec { name: None, ..default_port() });

@@ -12,13 +12,15 @@ pub struct Problems {
     warnings: Vec<Warning>,
 }
 
-/// Something in an input that has no effect.
+/// Something in an input that is accepted, but perhaps not meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// Where.
     pub path: String,
-    /// Why, and what was perhaps meant.
+    /// What is odd, and what was perhaps meant.
     pub message: String,
+    /// It has no effect at all: refused where a request is to be read strictly.
+    pub is_void: bool,
 }
 
 impl Problems {
@@ -33,8 +35,13 @@ impl Problems {
     }
 
     /// Notes something without effect.
-    pub(crate) fn warn(&mut self, path: &str, message: impl Into<String>) {
-        self.warnings.push(Warning { path: path.to_owned(), message: message.into() });
+    pub(crate) fn void(&mut self, path: &str, message: impl Into<String>) {
+        self.warnings.push(Warning { path: path.to_owned(), message: message.into(), is_void: true });
+    }
+
+    /// Notes something that has its effect, but perhaps not the one that was meant.
+    pub(crate) fn odd(&mut self, path: &str, message: impl Into<String>) {
+        self.warnings.push(Warning { path: path.to_owned(), message: message.into(), is_void: false });
     }
 
     /// Notes every NUL character.
@@ -59,7 +66,7 @@ impl Problems {
         self.shape.iter().chain(&self.invalid).cloned().collect()
     }
 
-    /// What has no effect.
+    /// What is odd.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
@@ -80,10 +87,10 @@ impl Problems {
         if self.is_empty() { Ok((value, self.warnings)) } else { Err(self) }
     }
 
-    /// Makes errors of warnings.
-    pub(crate) fn of_warnings(warnings: &[Warning]) -> Self {
+    /// Makes errors of what has no effect.
+    pub(crate) fn of_void(warnings: &[Warning]) -> Self {
         let mut problems = Self::default();
-        for it in warnings {
+        for it in warnings.iter().filter(|it| it.is_void) {
             problems.invalid(&it.path, &it.message);
         }
         problems

@@ -40,7 +40,7 @@ impl<'a> Object<'a> {
     pub(super) fn check_known(&self, problems: &mut Problems, known: &[&str]) {
         for name in self.fields.keys().filter(|it| !known.contains(&it.as_str())) {
             let hint = nearest(name, known).map_or_else(String::new, |it| format!("; did you mean '{it}'?"));
-            problems.warn(&self.at(name), format!("unknown field, it has no effect{hint}"));
+            problems.void(&self.at(name), format!("unknown field, it has no effect{hint}"));
         }
     }
 

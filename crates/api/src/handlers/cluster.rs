@@ -34,7 +34,7 @@ pub(crate) fn ping(request: &Request) -> Response {
 pub(crate) async fn metrics<C: ControlPlane>(api: &Api<C>) -> Response {
     let mut families = api.metrics.gather();
     if let Ok(state) = api.control.view(Freshness::Local).await {
-        families.extend(metrics::of_state(&state, &api.control.leadership()));
+        families.extend(metrics::of_state(&state));
     }
     typed("text/plain; version=0.0.4", metrics::print(&families))
 }

@@ -118,7 +118,11 @@ impl<C: ControlPlane> Reader<C> {
                 if self.resume.is_some_and(|it| position <= it) {
                     return;
                 }
-                let Ok(state) = self.control.view(Freshness::Local).await else { return };
+                let Ok(state) = self.control.view(Freshness::Local).await else {
+                    // The reader comes back and is told what it misses here.
+                    self.done = true;
+                    return;
+                };
                 let bodies = to_wire::events(&state, &principal, &event, self.light);
                 let last = bodies.iter().rposition(|it| self.wants(it));
                 for (n, body) in bodies.into_iter().enumerate() {

@@ -353,3 +353,13 @@ async fn what_has_no_effect_is_named() {
     assert_eq!(strict.json()["details"][0]["path"], "/instnaces");
     assert_eq!(world.ask("GET /v2/apps/b", Value::Null).await.status, 404);
 }
+
+#[tokio::test]
+async fn what_is_odd_but_works_is_not_refused_when_strict() {
+    let world = World::new();
+    let mut body = app("/a", 0);
+    body["healthChecks"] = json!([{ "intervalSeconds": 5, "timeoutSeconds": 10 }]);
+    let answer = world.ask("POST /v2/apps?strict=true", body).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    assert!(answer.header("x-ekiden-warnings").starts_with("/healthChecks(0)/timeoutSeconds: is longer"));
+}

@@ -115,6 +115,7 @@ async fn the_queue_says_why() {
     let summary = &item["processedOffersSummary"];
     assert_eq!((&summary["processedOffersCount"], &summary["unusedOffersCount"]), (&json!(2), &json!(2)));
     let steps = summary["rejectSummaryLastOffers"].as_array().unwrap();
+    assert_eq!((steps.len(), &steps[0]["reason"]), (10, &json!("UnfulfilledRole")));
     assert!(steps.contains(&json!({ "reason": "UnfulfilledConstraint", "declined": 1, "processed": 2 })), "{steps:?}");
     assert!(steps.contains(&json!({ "reason": "InsufficientMemory", "declined": 1, "processed": 1 })), "{steps:?}");
 

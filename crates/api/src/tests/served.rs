@@ -148,6 +148,9 @@ async fn a_stand_by_passes_requests_on() {
     assert!(events.starts_with("HTTP/1.1 302"), "{events}");
     assert!(events.contains(&format!("location: http://{}/v2/events?event_type=x", leader.address)), "{events}");
 
+    let head = follower.exchange(&get("/v2/apps", "").replace("GET", "HEAD")).await;
+    assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
+
     let ping = follower.exchange(&get("/ping", "")).await;
     assert!(ping.starts_with("HTTP/1.1 200") && !ping.contains("x-marathon-via"), "{ping}");
     let refused = follower.exchange(&get("/v2/apps/none", "")).await;

@@ -6,19 +6,25 @@ use crate::v2;
 use cluster::explain::Waiting;
 use cluster::{State, Timestamp};
 
+/// Every reason that Marathon looks at, in its order: clients draw all of them as a table.
+const FUNNEL: [&str; 10] = [
+    "UnfulfilledRole",
+    "UnfulfilledConstraint",
+    "NoCorrespondingReservationFound",
+    "AgentMaintenance",
+    "InsufficientCpus",
+    "InsufficientMemory",
+    "InsufficientDisk",
+    "InsufficientGpus",
+    "InsufficientPorts",
+    "DeclinedScarceResources",
+];
+
 /// Prints an app that misses instances: each node counts as one of Marathon's offers. `None` once the app is gone.
 pub fn queue_item(state: &State, waiting: &Waiting, embed_offers: bool, now: Timestamp) -> Option<v2::QueueItem> {
     let app_there = state.live_app(&waiting.app)?;
     let time_left_ms = waiting.backoff_until.map_or(0, |it| it.since_ms(now));
-    let steps: Vec<_> = waiting
-        .reasons
-        .iter()
-        .map(|(reason, declined, processed)| v2::DeclinedOfferStep {
-            reason: reason.name().to_owned(),
-            declined: *declined,
-            processed: *processed,
-        })
-        .collect();
+    let steps = funnel(waiting, state.n_nodes() as u32);
     let unused = waiting.nodes.len() as f64;
     Some(v2::QueueItem {
         app: app(&app_there.current),
@@ -34,4 +40,16 @@ pub fn queue_item(state: &State, waiting: &Waiting, embed_offers: bool, now: Tim
         },
         last_unused_offers: embed_offers.then(Vec::new),
     })
+}
+
+/// How many nodes came to each reason, and how many failed there.
+fn funnel(waiting: &Waiting, n_nodes: u32) -> Vec<v2::DeclinedOfferStep> {
+    let mut processed = n_nodes;
+    let steps = FUNNEL.iter().map(|name| {
+        let declined = waiting.reasons.iter().find(|it| it.0.name() == *name).map_or(0, |it| it.1);
+        let step = v2::DeclinedOfferStep { reason: (*name).to_owned(), declined, processed };
+        processed = processed.saturating_sub(declined);
+        step
+    });
+    steps.collect()
 }
