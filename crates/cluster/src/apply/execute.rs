@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 /// How many instances an app has, while one plan is applied.
 struct Counts {
-    wanted: u32,
     serving: u32,
     /// Wanted ones that run what is wanted; all wanted ones while no deployment replaces any.
     new: u32,
@@ -55,7 +54,6 @@ impl Changing<'_> {
         if !counts.allow_one_more(app) {
             return false;
         }
-        counts.wanted += 1;
         counts.new += 1;
         counts.existing += 1;
         let (app, mut node) = (App::clone(app), Node::clone(node));
@@ -107,11 +105,12 @@ impl Changing<'_> {
             let counts = counts.entry(app.id.clone()).or_insert_with(|| self.counts(&app));
             let serves = self.serves(&app, &instance);
             let right = match reason {
-                StopReason::Replaced => {
-                    let floor = app.current.spec.policy.upgrade.min_healthy(app.current.spec.instances);
-                    !app.is_current(&instance) && (!serves || counts.serving > floor)
+                StopReason::Replaced => !app.is_current(&instance) && (!serves || counts.can_spare_one(&app)),
+                StopReason::Surplus => {
+                    (app.deployment.is_none() || app.is_current(&instance))
+                        && counts.new > app.current.spec.instances
+                        && (!serves || counts.can_spare_one(&app))
                 }
-                StopReason::Surplus => counts.wanted > app.current.spec.instances,
                 StopReason::Removed => app.removing,
                 StopReason::Ended => instance.has_ended(),
                 StopReason::Lost => self.state.is_unreachable(&instance),
@@ -121,7 +120,6 @@ impl Changing<'_> {
             if !right {
                 return false;
             }
-            counts.wanted -= u32::from(instance.is_wanted());
             counts.serving -= u32::from(serves);
             if instance.is_wanted() {
                 let out_of_date = !app.is_current(&instance);
@@ -137,10 +135,9 @@ impl Changing<'_> {
     }
 
     fn counts(&self, app: &App) -> Counts {
-        let mut counts = Counts { wanted: 0, serving: 0, new: 0, existing: 0, old: 0 };
+        let mut counts = Counts { serving: 0, new: 0, existing: 0, old: 0 };
         for instance in self.state.instances_of(app).filter(|it| !it.has_ended()) {
             let (wanted, out_of_date) = (instance.is_wanted(), !app.is_current(instance));
-            counts.wanted += u32::from(wanted);
             counts.serving += u32::from(self.serves(app, instance));
             counts.new += u32::from(wanted && (app.deployment.is_none() || !out_of_date));
             if wanted || !self.state.is_unreachable(instance) {
@@ -182,6 +179,11 @@ impl Changing<'_> {
 }
 
 impl Counts {
+    /// Whether enough serve without one of those that do.
+    fn can_spare_one(&self, app: &App) -> bool {
+        self.serving > app.current.spec.policy.upgrade.min_healthy(app.current.spec.instances)
+    }
+
     /// Whether one more instance is missing, and the limits of an update leave room for it.
     fn allow_one_more(&self, app: &App) -> bool {
         let wanted = app.current.spec.instances;

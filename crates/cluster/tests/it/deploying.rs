@@ -202,10 +202,8 @@ fn an_app_under_deployment_is_locked_unless_forced() {
 #[test]
 fn who_takes_over_a_deployment_finishes_what_it_had_begun_elsewhere() {
     let mut cluster = Cluster::with_nodes(1);
-    let both = |a: AppSpec, b: AppSpec, force| Command::PutApps {
-        apps: vec![(a, Expect::Any), (b, Expect::Any)],
-        force,
-    };
+    let both =
+        |a: AppSpec, b: AppSpec, force| Command::PutApps { apps: vec![(a, Expect::Any), (b, Expect::Any)], force };
     // Rolling back a creation removes both apps.
     let created = cluster.ask(both(app("/a", 1), app("/b", 1), false)).unwrap().deployment.unwrap();
     let removal = cluster.ask(Command::RollBack { deployment: created }).unwrap().deployment.unwrap();
@@ -242,6 +240,20 @@ fn what_another_deployment_has_changed_since_is_neither_rolled_back_nor_cancelle
         assert_eq!(cluster.picture("/a"), "gone", "cancel: {cancel}");
         assert_eq!(cluster.state.deployment(second).unwrap().outcome, Some(Outcome::Succeeded), "cancel: {cancel}");
     }
+}
+
+#[test]
+fn a_plan_that_came_too_late_takes_no_successor_for_surplus() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(upgrade(app("/web", 2), 100, 100)).unwrap();
+    cluster.settle();
+    cluster.put(image(upgrade(app("/web", 2), 100, 100), "web:2")).unwrap();
+    assert_eq!(cluster.picture("/web"), "2 new staging, 2 old healthy");
+    // Made when there were others.
+    let late = cluster.wanted("/web").into_iter().map(|it| Step::Stop { instance: it, reason: StopReason::Surplus });
+    assert_eq!(cluster.apply(Command::Execute { steps: late.collect() }), Err(Rejected::Nothing));
+    cluster.settle();
+    assert_eq!(cluster.picture("/web"), "2 new healthy");
 }
 
 #[test]
