@@ -100,6 +100,10 @@ fn app_as_wanted(state: &State, app: &App, wall: Timestamp) -> Result<(), String
     }
     let only_old_are_left =
         all.iter().filter(|it| !waits_for_node(it) && !is_fine(app, it)).all(|it| it.run != app.current.run);
+    if all.iter().any(|it| waits_for_node(it)) && !reasons.is_empty() {
+        // An update waits for a successor on a lost node, because the app wants no other one.
+        return Ok(());
+    }
     if has_no_room(state, app) && only_old_are_left {
         return if told.is_some() { Ok(()) } else { Err(format!("{} has no room and does not say so", app.id)) };
     }
