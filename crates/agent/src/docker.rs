@@ -2,27 +2,30 @@
 //! is away or hangs says nothing about its containers (INV-D1).
 
 mod auth;
+mod error;
 mod images;
+mod seen;
 mod spec;
 mod volumes;
 
 pub use spec::{LABEL_APP, LABEL_CLUSTER, LABEL_INSTANCE, LABEL_NODE, LABEL_VERSION};
 pub use volumes::VolumeError;
 
+pub(crate) use error::Error;
+
 use crate::metrics::Metrics;
 use bollard::errors::Error as Bollard;
 use bollard::exec::{CreateExecOptions, StartExecResults};
-use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum, EndpointSettings,
-};
 use bollard::query_parameters::{
     CreateContainerOptions, EventsOptions, InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
     StartContainerOptions, StopContainerOptions,
 };
-use cluster::agent::{Assignment, Container, Done, Exit, Listed, Listing, Outcome};
+use cluster::agent::{Assignment, Container, Done, Listed, Outcome};
 use cluster::{ClusterId, InstanceId, NodeId};
+use error::{explained, is_missing_image};
 use futures::{Stream, StreamExt};
 use images::Images;
+use seen::{inspected, listed};
 use spec::Place;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -86,54 +89,6 @@ pub(crate) struct About {
     pub(crate) version: String,
     /// Containers outlive a restart of the engine.
     pub(crate) live_restore: bool,
-}
-
-/// Why a call of the engine came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Error {
-    /// It did not answer: it is away, hangs, or stumbles over itself.
-    #[error("{0}")]
-    Away(String),
-    /// It answered no.
-    #[error("{message}")]
-    Refused {
-        /// The HTTP status.
-        status: u16,
-        /// Its words.
-        message: String,
-    },
-}
-
-impl From<Bollard> for Error {
-    fn from(error: Bollard) -> Self {
-        match error {
-            Bollard::DockerResponseServerError { status_code, message } if !is_stumble(status_code, &message) => {
-                Self::Refused { status: status_code, message }
-            }
-            Bollard::DockerStreamError { error } => Self::Refused { status: 500, message: error },
-            Bollard::RequestTimeoutError => Self::Away("it does not answer in time".to_owned()),
-            error => Self::Away(with_causes(&error)),
-        }
-    }
-}
-
-/// Whether the engine speaks of its own trouble rather than of what was asked.
-fn is_stumble(status: u16, message: &str) -> bool {
-    let signs = ["shutting down", "transport is closing", "connection refused", "containerd.sock", "context deadline"];
-    status == 503 || (status >= 500 && signs.iter().any(|it| message.contains(it)))
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Hears how a start goes on.
@@ -412,57 +367,4 @@ impl Docker {
             _ => Outcome::Ignored,
         }
     }
-}
-
-/// Docker's words, and before them what they mean where they hide it.
-fn explained(status: u16, message: String, image: &str) -> String {
-    let taken = ["port is already allocated", "address already in use"];
-    if status == 404 && is_missing_image(&message) {
-        format!("image {image}: {message}")
-    } else if taken.iter().any(|it| message.contains(it)) {
-        let detail = message.rsplit("): ").next().unwrap_or(&message);
-        format!("a host port is taken by another process of this node: {detail}")
-    } else {
-        message
-    }
-}
-
-fn is_missing_image(message: &str) -> bool {
-    message.contains("No such image") || message.contains("no such image")
-}
-
-fn listed(container: ContainerSummary) -> Option<Listed> {
-    let instance = container.labels.as_ref()?.get(LABEL_INSTANCE)?.parse().ok()?;
-    let networks = container.network_settings.and_then(|it| it.networks).unwrap_or_default();
-    let listing = match container.state? {
-        ContainerSummaryStateEnum::CREATED => Listing::Created,
-        ContainerSummaryStateEnum::EXITED | ContainerSummaryStateEnum::DEAD | ContainerSummaryStateEnum::REMOVING => {
-            Listing::Ended
-        }
-        // Running, or paused, or about to stop: processes are there.
-        _ => Listing::Running { ip: address(&networks) },
-    };
-    Some(Listed { instance, listing })
-}
-
-fn inspected(container: &ContainerInspectResponse) -> Container {
-    let Some(state) = &container.state else { return Container::Created };
-    match state.status {
-        Some(ContainerStateStatusEnum::CREATED) => Container::Created,
-        Some(
-            ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD | ContainerStateStatusEnum::REMOVING,
-        ) => Container::Exited(Exit {
-            code: state.exit_code,
-            out_of_memory: state.oom_killed.unwrap_or_default(),
-            error: state.error.clone().unwrap_or_default(),
-        }),
-        _ => {
-            let networks = container.network_settings.as_ref().and_then(|it| it.networks.as_ref());
-            Container::Running { ip: networks.and_then(address) }
-        }
-    }
-}
-
-fn address(networks: &HashMap<String, EndpointSettings>) -> Option<String> {
-    networks.values().find_map(|it| it.ip_address.clone().filter(|it| !it.is_empty()))
 }

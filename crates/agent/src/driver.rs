@@ -251,9 +251,9 @@ fn say(note: &Note) {
             );
         }
         Note::Stuck { instance, message } => {
-            tracing::warn!(%instance, message, "the container cannot be ended or removed; trying again");
+            tracing::warn!(%instance, reason = message, "the container cannot be ended or removed; trying again");
         }
-        Note::Ended { instance, end } => tracing::info!(%instance, kind = ?end.kind, message = end.message, "ended"),
+        Note::Ended { instance, end } => tracing::info!(%instance, kind = ?end.kind, reason = end.message, "ended"),
     }
 }
 

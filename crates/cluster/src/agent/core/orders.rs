@@ -1,0 +1,121 @@
+//! What schedulers say: who serves, what shall run and stop, what is forgotten.
+
+use super::{Agent, MAX_GONE};
+use crate::agent::known::Known;
+use crate::agent::{Assignment, Container, Note, Output};
+use crate::model::{ClusterId, InstanceId, Timestamp};
+use std::collections::BTreeSet;
+
+impl Agent {
+    pub(super) fn connect(&mut self, cluster: ClusterId) {
+        self.connected = true;
+        if self.cluster != Some(cluster) {
+            self.cluster = Some(cluster);
+            self.outputs.push(Output::Save);
+        }
+        self.reporter.connected(self.instances.keys().copied());
+        self.outputs.push(Output::Degraded { reason: self.degraded.clone() });
+    }
+
+    pub(super) fn assign(
+        &mut self,
+        generation: u64,
+        orders: Vec<Assignment>,
+        forget: &[InstanceId],
+        complete: bool,
+        now: Timestamp,
+    ) {
+        if generation < self.generation {
+            // INV-F1: this control plane is older than what it once ordered; it is not obeyed.
+            let known = self.generation;
+            self.outputs.push(Output::Note(Note::Outdated { generation, known }));
+            let reason = format!("its assignments are of generation {generation}, and {known} was seen before");
+            self.outputs.push(Output::Reconnect { reason });
+            return;
+        }
+        self.generation = generation;
+        if complete {
+            let spoken_of: BTreeSet<InstanceId> = orders.iter().map(|it| it.instance).collect();
+            for known in self.instances.values_mut().filter(|it| !spoken_of.contains(&it.id())) {
+                known.orphan = true;
+                self.dirty.insert(known.id());
+            }
+        }
+        for order in orders {
+            self.order(order, now);
+        }
+        for instance in forget {
+            self.forget(*instance);
+        }
+        self.wish_stale = true;
+        self.outputs.push(Output::Save);
+    }
+
+    pub(super) fn order(&mut self, order: Assignment, now: Timestamp) {
+        let instance = order.instance;
+        self.dirty.insert(instance);
+        self.reporter.changed(instance);
+        let Some(known) = self.instances.get_mut(&instance) else {
+            let strange = self.quarantined.remove(&instance);
+            let absent = (self.engine.listed && !strange).then_some(Container::Absent);
+            self.instances.insert(instance, Known::new(order, absent));
+            if strange || self.engine.listed {
+                self.confirm_absence(instance);
+            }
+            return;
+        };
+        known.orphan = false;
+        known.confirmed = true;
+        // What was ordered to stop stays so, whatever comes later.
+        if order.stop || !known.assignment.stop {
+            if order.stop && !known.assignment.stop {
+                known.tries = 0;
+                known.retry_at = now;
+            }
+            known.assignment = order;
+        }
+        if !known.assignment.stop {
+            known.redefine_checks(now);
+        }
+        self.confirm_absence(instance);
+    }
+
+    /// A container that the cluster has seen running, or that is a stranger, is looked for once more before it is
+    /// called gone.
+    pub(super) fn confirm_absence(&mut self, instance: InstanceId) {
+        let Some(known) = self.instances.get_mut(&instance) else { return };
+        let lost = matches!(known.container, Some(Container::Absent))
+            && known.assignment.started
+            && !known.assignment.stop
+            && known.ended.is_none();
+        if lost {
+            known.container = None;
+        }
+        if known.container.is_none() && self.engine.listed {
+            self.inspect(instance);
+        }
+    }
+
+    pub(super) fn forget(&mut self, instance: InstanceId) {
+        let Some(known) = self.instances.get_mut(&instance) else { return };
+        if matches!(known.container, Some(Container::Absent)) && known.busy.is_none() {
+            self.drop_instance(instance);
+        } else {
+            known.orphan = true;
+        }
+    }
+
+    pub(super) fn drop_instance(&mut self, instance: InstanceId) {
+        self.reporter.forget(instance);
+        self.dirty.remove(&instance);
+        if let Some(known) = self.instances.remove(&instance)
+            && known.assignment.stop
+        {
+            self.gone.insert(instance, Assignment { spec: None, ..known.assignment });
+            if self.gone.len() > MAX_GONE {
+                self.gone.pop_first();
+            }
+        }
+        self.outputs.push(Output::Save);
+    }
+}

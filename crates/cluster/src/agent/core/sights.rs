@@ -1,0 +1,211 @@
+//! What Docker, probes and Consul say.
+
+use super::Agent;
+use crate::agent::known::Known;
+use crate::agent::{Container, Done, Listed, Listing, Next, Note, Outcome, Output};
+use crate::model::{End, EndKind, InstanceId, Timestamp};
+use std::collections::BTreeSet;
+
+impl Agent {
+    pub(super) fn take_list(&mut self, epoch: u64, containers: Vec<Listed>, now: Timestamp) {
+        let first = !self.engine.listed;
+        self.engine.listed(now);
+        self.wish_stale |= first;
+        let mut strangers = BTreeSet::new();
+        let mut listed = BTreeSet::new();
+        for Listed { instance, listing } in containers {
+            listed.insert(instance);
+            if let Some(order) = self.gone.remove(&instance) {
+                // It was ordered to stop and seen gone; that it is here after all changes nothing about the order.
+                self.instances.insert(instance, Known { orphan: true, ..Known::new(order, None) });
+            }
+            let Some(known) = self.instances.get_mut(&instance) else {
+                if !self.quarantined.contains(&instance) {
+                    self.outputs.push(Output::Note(Note::Quarantined(instance)));
+                }
+                strangers.insert(instance);
+                continue;
+            };
+            if known.busy.is_some() || known.epoch > epoch {
+                continue;
+            }
+            match listing {
+                Listing::Running { ip } => {
+                    known.adopted |= known.container.is_none();
+                    self.observe(instance, Container::Running { ip }, now);
+                }
+                Listing::Created => self.observe(instance, Container::Created, now),
+                Listing::Ended if matches!(known.container, Some(Container::Exited(_))) => {}
+                Listing::Ended => self.inspect(instance),
+            }
+        }
+        if self.quarantined != strangers {
+            self.quarantined = strangers;
+            self.wish_stale = true;
+        }
+        let unlisted = |it: &&Known| !listed.contains(&it.id()) && it.busy.is_none() && it.epoch <= epoch;
+        let missing: Vec<InstanceId> = self.instances.values().filter(unlisted).map(Known::id).collect();
+        for instance in missing {
+            let known = &self.instances[&instance];
+            let was_there = known.ran || known.assignment.started;
+            match known.container {
+                Some(Container::Absent) => {}
+                None if !was_there => self.observe(instance, Container::Absent, now),
+                // A list that lacks a container is confirmed by a look at it before anything is called gone.
+                _ => self.inspect(instance),
+            }
+        }
+    }
+
+    pub(super) fn hint(&mut self, instance: InstanceId) {
+        let gone = |it: &Known| it.busy.is_none() && it.assignment.stop && it.container == Some(Container::Absent);
+        if self.instances.get(&instance).is_some_and(|it| !gone(it)) {
+            self.inspect(instance);
+        }
+    }
+
+    pub(super) fn inspect(&mut self, instance: InstanceId) {
+        let Some(known) = self.instances.get_mut(&instance) else { return };
+        if known.busy.is_some() || known.inspecting {
+            known.hinted = true;
+            return;
+        }
+        known.inspecting = true;
+        known.hinted = false;
+        self.epoch += 1;
+        self.outputs.push(Output::Inspect { instance, epoch: self.epoch });
+    }
+
+    pub(super) fn take_look(
+        &mut self,
+        instance: InstanceId,
+        epoch: u64,
+        container: Result<Container, String>,
+        now: Timestamp,
+    ) {
+        let Some(known) = self.instances.get_mut(&instance) else { return };
+        known.inspecting = false;
+        let fresh = known.busy.is_none() && known.epoch <= epoch;
+        match container {
+            Ok(container) if fresh => {
+                known.adopted |= known.container.is_none();
+                self.observe(instance, container, now);
+            }
+            Ok(_) => {}
+            Err(message) => self.engine.suspected(&message, now),
+        }
+        self.look_again(instance);
+    }
+
+    pub(super) fn look_again(&mut self, instance: InstanceId) {
+        if self.instances.get(&instance).is_some_and(|it| it.hinted && it.busy.is_none()) {
+            self.inspect(instance);
+        }
+    }
+
+    pub(super) fn progress(&mut self, instance: InstanceId, message: String) {
+        if let Some(known) = self.instances.get_mut(&instance)
+            && known.busy == Some(Next::Start)
+        {
+            known.message = message;
+            self.reporter.changed(instance);
+        }
+    }
+
+    pub(super) fn take_result(&mut self, instance: InstanceId, result: Done, now: Timestamp) {
+        self.epoch += 1;
+        let Some(known) = self.instances.get_mut(&instance) else { return };
+        let Some(operation) = known.busy.take() else { return };
+        known.epoch = self.epoch;
+        known.abandoned = false;
+        self.dirty.insert(instance);
+        self.reporter.changed(instance);
+        match result {
+            Done::Now(container) => {
+                known.tries = 0;
+                self.observe(instance, container, now);
+            }
+            Done::Abandoned => {}
+            Done::Unavailable { message } => {
+                known.message = format!("waiting for Docker: {message}");
+                known.container = None;
+                known.pause(now);
+                self.engine.suspected(&message, now);
+            }
+            Done::Refused { message, container } => self.refused(instance, operation, message, container, now),
+            Done::Full { message, container } => {
+                self.engine.is_full(message.clone(), now);
+                self.refused(instance, operation, message, container, now);
+            }
+        }
+        self.look_again(instance);
+    }
+
+    pub(super) fn refused(
+        &mut self,
+        instance: InstanceId,
+        operation: Next,
+        message: String,
+        container: Container,
+        now: Timestamp,
+    ) {
+        let Some(known) = self.instances.get_mut(&instance) else { return };
+        if operation == Next::Start {
+            let end = End { kind: EndKind::NotStarted, exit_code: None, message };
+            known.ended.get_or_insert_with(|| end.clone());
+            known.container = Some(container);
+            self.outputs.push(Output::Note(Note::Ended { instance, end }));
+            self.outputs.push(Output::Save);
+        } else {
+            known.pause(now);
+            if known.tries > 1 {
+                self.outputs.push(Output::Note(Note::Stuck { instance, message }));
+            }
+            self.observe(instance, container, now);
+        }
+    }
+
+    pub(super) fn observe(&mut self, instance: InstanceId, container: Container, now: Timestamp) {
+        let Some(known) = self.instances.get_mut(&instance) else { return };
+        if known.container.as_ref() == Some(&container) && known.ended.is_some() != known.is_running() {
+            return;
+        }
+        let end = known.observe(container, now);
+        if let Some(end) = end.filter(|_| !known.assignment.stop) {
+            self.outputs.push(Output::Note(Note::Ended { instance, end }));
+        }
+        self.dirty.insert(instance);
+        self.reporter.changed(instance);
+        self.wish_stale = true;
+        self.outputs.push(Output::Save);
+    }
+
+    pub(super) fn take_probe(&mut self, instance: InstanceId, check: u32, outcome: Outcome, now: Timestamp) {
+        let Some(checks) = self.instances.get_mut(&instance).and_then(|it| it.checks.as_mut()) else { return };
+        let before = checks.health();
+        if checks.answered(check, outcome, now) {
+            self.reporter.changed(instance);
+            if checks.health() != before {
+                self.wish_stale = true;
+                self.outputs.push(Output::Save);
+            }
+        }
+        self.dirty.insert(instance);
+    }
+
+    pub(super) fn published(&mut self, revision: Option<u64>, now: Timestamp) {
+        for known in self.instances.values_mut() {
+            let Some(leaving) = known.leaving.as_mut() else { continue };
+            match revision {
+                Some(revision) if leaving.revision <= revision && !leaving.confirmed => {
+                    leaving.confirmed = true;
+                    leaving.until = leaving.until.min(now.plus_ms(self.settings.drain_ms));
+                }
+                // Nobody can be told: waiting does not help.
+                None if !leaving.confirmed => leaving.until = leaving.until.min(now),
+                _ => {}
+            }
+            self.dirty.insert(known.id());
+        }
+    }
+}
