@@ -8,7 +8,9 @@ use crate::control::Control;
 use api::control::{ControlPlane, Freshness, SubmitError};
 use api::link::{Error, Link, Receiver, Sender};
 use cluster::agent::{FromAgent, PROTOCOL, ToAgent};
-use cluster::{ClusterId, Command, Event, Goal, InstanceId, NodeDescription, NodeId, Principal, Rejected, State, Version};
+use cluster::{
+    ClusterId, Command, Event, Goal, InstanceId, NodeDescription, NodeId, Principal, Rejected, State, Version,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -141,7 +143,8 @@ async fn admit(control: &Control, link: &mut Link<TcpStream>, protocol: u32) -> 
         return Err(Error::Closed);
     };
     if protocol != PROTOCOL || spoken != PROTOCOL {
-        let reason = format!("the agent speaks protocol {spoken}, this member {PROTOCOL}: run the same version of both");
+        let reason =
+            format!("the agent speaks protocol {spoken}, this member {PROTOCOL}: run the same version of both");
         link.send(&ToAgent::Refused { reason }).await?;
         return Ok(None);
     }

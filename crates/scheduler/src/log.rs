@@ -50,7 +50,9 @@ pub enum Error {
         directory: String,
     },
     /// The directory is another member's.
-    #[error("{directory} belongs to {owner}, not to {claimed}: check the name, the id and the data directory in the configuration")]
+    #[error(
+        "{directory} belongs to {owner}, not to {claimed}: check the name, the id and the data directory in the configuration"
+    )]
     Foreign {
         /// The data directory.
         directory: String,
@@ -96,11 +98,7 @@ pub enum Error {
 impl Error {
     /// Returns a function for `map_err`.
     fn io(operation: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
-            operation,
-            file: file.to_owned(),
-            source,
-        }
+        move |source| Self::Io { operation, file: file.to_owned(), source }
     }
 }
 
@@ -113,9 +111,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            segment_bytes: 16 << 20,
-        }
+        Self { segment_bytes: 16 << 20 }
     }
 }
 
@@ -188,9 +184,7 @@ impl Log {
             self.begin_segment(frame)?;
         } else {
             let name = segment::name(sequence);
-            self.disk
-                .write_at(&name, self.offset, &self.buffer)
-                .map_err(Error::io("write", &name))?;
+            self.disk.write_at(&name, self.offset, &self.buffer).map_err(Error::io("write", &name))?;
             self.disk.sync(&name).map_err(Error::io("sync", &name))?;
             self.offset += self.buffer.len() as u64;
         }
@@ -204,13 +198,9 @@ impl Log {
     /// Writes a frame as the first of a new segment.
     fn begin_segment(&mut self, frame: &Frame) -> Result<(), Error> {
         let sequence = self.segments.back().map_or(1, |it| it.sequence + 1);
-        let first = Frame {
-            hard_state: Some(self.hard_state.clone()),
-            ..frame.clone()
-        };
+        let first = Frame { hard_state: Some(self.hard_state.clone()), ..frame.clone() };
         self.buffer.clear();
-        self.buffer
-            .extend_from_slice(&segment::header(sequence, self.next_number));
+        self.buffer.extend_from_slice(&segment::header(sequence, self.next_number));
         first.encode(sequence, self.next_number, &mut self.buffer);
 
         let bytes = self.options.segment_bytes.max(self.buffer.len() as u64);
@@ -219,22 +209,12 @@ impl Log {
             None => self.preparation(bytes).run()?,
         };
         let name = segment::name(sequence);
-        self.disk
-            .rename(&spare.name, &name)
-            .map_err(Error::io("rename", &spare.name))?;
-        self.disk
-            .write_at(&name, 0, &self.buffer)
-            .map_err(Error::io("write", &name))?;
+        self.disk.rename(&spare.name, &name).map_err(Error::io("rename", &spare.name))?;
+        self.disk.write_at(&name, 0, &self.buffer).map_err(Error::io("write", &name))?;
         self.disk.sync(&name).map_err(Error::io("sync", &name))?;
-        self.disk
-            .sync_dir()
-            .map_err(Error::io("sync the directory of", &name))?;
+        self.disk.sync_dir().map_err(Error::io("sync the directory of", &name))?;
         self.offset = self.buffer.len() as u64;
-        self.segments.push_back(Segment {
-            sequence,
-            bytes: spare.bytes,
-            last_index: 0,
-        });
+        self.segments.push_back(Segment { sequence, bytes: spare.bytes, last_index: 0 });
         Ok(())
     }
 
@@ -251,24 +231,15 @@ impl Log {
             let name = segment::name(segment.sequence);
             if self.spares.len() + moved.len() < SPARES_MAX && segment.bytes == self.options.segment_bytes {
                 let spare = self.next_spare_name();
-                self.disk
-                    .rename(&name, &spare)
-                    .map_err(Error::io("rename", &name))?;
-                moved.push(Spare {
-                    name: spare,
-                    bytes: segment.bytes,
-                });
+                self.disk.rename(&name, &spare).map_err(Error::io("rename", &name))?;
+                moved.push(Spare { name: spare, bytes: segment.bytes });
             } else {
-                self.disk
-                    .remove(&name)
-                    .map_err(Error::io("remove", &name))?;
+                self.disk.remove(&name).map_err(Error::io("remove", &name))?;
             }
         }
         if !moved.is_empty() {
             // Before a spare is overwritten: else a power cut could bring its old name back with new content.
-            self.disk
-                .sync_dir()
-                .map_err(Error::io("sync the directory of", &moved[0].name))?;
+            self.disk.sync_dir().map_err(Error::io("sync the directory of", &moved[0].name))?;
             self.spares.append(&mut moved);
         }
         Ok(())
@@ -292,13 +263,7 @@ impl Log {
     }
 
     fn preparation(&mut self, bytes: u64) -> Preparation {
-        Preparation {
-            disk: Arc::clone(&self.disk),
-            spare: Spare {
-                name: self.next_spare_name(),
-                bytes,
-            },
-        }
+        Preparation { disk: Arc::clone(&self.disk), spare: Spare { name: self.next_spare_name(), bytes } }
     }
 
     fn next_spare_name(&mut self) -> String {
@@ -319,9 +284,7 @@ impl Preparation {
     /// # Errors
     /// [`Error::Io`], most likely a full disk. The log itself is not affected yet.
     pub fn run(self) -> Result<Spare, Error> {
-        self.disk
-            .allocate(&self.spare.name, self.spare.bytes)
-            .map_err(Error::io("allocate", &self.spare.name))?;
+        self.disk.allocate(&self.spare.name, self.spare.bytes).map_err(Error::io("allocate", &self.spare.name))?;
         Ok(self.spare)
     }
 }

@@ -59,7 +59,10 @@ const HEADER: usize = 9;
 ///
 /// The time stands at a fixed place, so that the leader can stamp a command without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payload(Vec<u8>);
+pub struct Payload {
+    bytes: Vec<u8>,
+    bound: bool,
+}
 
 impl Payload {
     /// Returns an unstamped envelope, filled by `write`.
@@ -71,31 +74,44 @@ impl Payload {
         bytes.push(FORMAT);
         bytes.extend_from_slice(&[0; HEADER - 1]);
         write(&mut bytes)?;
-        Ok(Self(bytes))
+        Ok(Self { bytes, bound: false })
+    }
+
+    /// Binds the command to the term in which it is asked: the member must lead, and if the command does not enter the
+    /// log in that term it is answered, not proposed again. For what is true only while its leader is in office: plans,
+    /// and reports, which a newer one may have overtaken by then.
+    #[must_use]
+    pub fn bound(mut self) -> Self {
+        self.bound = true;
+        self
+    }
+
+    /// Returns whether it is [`bound`](Self::bound).
+    pub(crate) fn is_bound(&self) -> bool {
+        self.bound
     }
 
     /// Returns the length in bytes.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 
     /// Puts the leader's time on it.
     pub(crate) fn stamp(mut self, time: u64) -> Bytes {
-        self.0[1..HEADER].copy_from_slice(&time.to_le_bytes());
-        self.0.into()
+        self.bytes[1..HEADER].copy_from_slice(&time.to_le_bytes());
+        self.bytes.into()
     }
 
     /// Takes what another member sent to be stamped. `None` when it is no envelope.
     pub(crate) fn received(bytes: &[u8]) -> Option<Self> {
-        (bytes.len() >= HEADER).then(|| Self(bytes.to_vec()))
+        (bytes.len() >= HEADER).then(|| Self { bytes: bytes.to_vec(), bound: false })
     }
 
     /// Opens an envelope: time and command.
     pub(crate) fn open(bytes: &[u8]) -> Result<(u64, &[u8]), Unreadable> {
         let unreadable = |reason: String| Unreadable { reason };
-        let (header, command) = bytes
-            .split_at_checked(HEADER)
-            .ok_or_else(|| unreadable("an entry is too short".to_owned()))?;
+        let (header, command) =
+            bytes.split_at_checked(HEADER).ok_or_else(|| unreadable("an entry is too short".to_owned()))?;
         if header[0] != FORMAT {
             return Err(unreadable(format!("an entry has format {}", header[0])));
         }

@@ -86,11 +86,7 @@ impl<M: Machine> Member<M> {
     ///
     /// # Panics
     /// When the configuration contradicts itself.
-    pub fn new(
-        config: Config,
-        mut recovered: Recovered,
-        empty: impl FnOnce() -> M,
-    ) -> Result<Self, Unreadable> {
+    pub fn new(config: Config, mut recovered: Recovered, empty: impl FnOnce() -> M) -> Result<Self, Unreadable> {
         let snapshot = recovered.snapshot.take();
         let machine = match &snapshot {
             Some(snapshot) => M::restore(&snapshot.data)?,
@@ -102,10 +98,7 @@ impl<M: Machine> Member<M> {
         let mut raw = RawNode::new(&config.raft(applied.index), tail, &logger::logger())
             .expect("the configuration is consistent");
         raw.set_batch_append(true);
-        let output = Output {
-            view: Some(machine.view()),
-            ..Output::default()
-        };
+        let output = Output { view: Some(machine.view()), ..Output::default() };
         let mut member = Self {
             reads: Reads::new(config.id, config.incarnation),
             snapshots: Snapshots::new(recovered.snapshot.as_ref()),
@@ -166,11 +159,7 @@ impl<M: Machine> Member<M> {
             return None;
         }
         let mut from = self.raw.ready();
-        let mut ready = Ready {
-            number: from.number(),
-            send: from.take_messages(),
-            ..Ready::default()
-        };
+        let mut ready = Ready { number: from.number(), send: from.take_messages(), ..Ready::default() };
         self.snapshots.sending(&ready.send, self.ticks);
         for state in from.take_read_states() {
             self.reads.answered(&state.request_ctx, state.index);
@@ -270,9 +259,9 @@ impl<M: Machine> Member<M> {
             return None;
         }
         let prs = self.raw.raft.prs();
-        let others = prs.iter().filter(|(id, progress)| {
-            **id != self.id() && progress.recent_active && prs.conf().voters().contains(**id)
-        });
+        let others = prs
+            .iter()
+            .filter(|(id, progress)| **id != self.id() && progress.recent_active && prs.conf().voters().contains(**id));
         let best = others.max_by_key(|(id, progress)| (progress.matched, **id));
         best.map(|(id, _)| *id)
     }
@@ -377,10 +366,8 @@ impl<M: Machine> Member<M> {
         let term = self.raw.raft.term;
         let mut entries = Vec::new();
         for mut entry in message.take_entries() {
-            let (Some(origin), Some(payload)) = (
-                Origin::from_context(&entry.context),
-                Payload::received(&entry.data),
-            ) else {
+            let (Some(origin), Some(payload)) = (Origin::from_context(&entry.context), Payload::received(&entry.data))
+            else {
                 continue;
             };
             if entry.get_entry_type() == EntryType::EntryNormal && self.forwarded.admit(origin, term) {
@@ -396,11 +383,13 @@ impl<M: Machine> Member<M> {
     fn submit(&mut self, ticket: Ticket, payload: Payload) {
         let refused = if payload.len() > self.config.payload_bytes_max {
             Refused::TooLarge
+        } else if payload.is_bound() && !self.leads() {
+            Refused::NoLeader
         } else if self.proposals.len() >= self.config.proposals_max {
             Refused::Overloaded
         } else {
             let deadline = self.now + self.config.patience_ms;
-            return self.proposals.push(ticket, payload, deadline);
+            return self.proposals.push(ticket, payload, deadline, self.raw.raft.term);
         };
         self.output.answers.push((ticket, Err(refused)));
     }
@@ -412,7 +401,11 @@ impl<M: Machine> Member<M> {
             let origin = self.origin();
             let time = self.stamp();
             let entries = self.proposals.take_batch(origin, time, self.ticks);
+            self.tell_refused();
             let n = entries.len();
+            if n == 0 {
+                return;
+            }
             let message = proposals::message(self.id(), leader, entries);
             if leader != self.id() {
                 self.raw.raft.msgs.push(message);
@@ -439,12 +432,7 @@ impl<M: Machine> Member<M> {
 
     /// Returns the origin of what is proposed now, but for the request's number.
     fn origin(&self) -> Origin {
-        Origin {
-            member: self.id(),
-            incarnation: self.config.incarnation,
-            request: 0,
-            term: self.raw.raft.term,
-        }
+        Origin { member: self.id(), incarnation: self.config.incarnation, request: 0, term: self.raw.raft.term }
     }
 
     /// Returns the time for new entries: the clock's, but never before an earlier entry's.
@@ -470,16 +458,12 @@ impl<M: Machine> Member<M> {
 
     fn next_work(&mut self) -> Option<Work> {
         let persisted = self.persisted;
-        self.work
-            .pop_front_if(|it| !matches!(it, Work::Restore(number, _) if *number > persisted))
+        self.work.pop_front_if(|it| !matches!(it, Work::Restore(number, _) if *number > persisted))
     }
 
     fn apply_entry(&mut self, entry: &Entry) -> Result<(), Unreadable> {
         assert_eq!(entry.index, self.applied.index + 1, "entries are applied without gaps");
-        self.applied = Mark {
-            index: entry.index,
-            term: entry.term,
-        };
+        self.applied = Mark { index: entry.index, term: entry.term };
         self.output.n_applied += 1;
         self.snapshots.applied(entry.data.len());
         match entry.get_entry_type() {
@@ -496,7 +480,13 @@ impl<M: Machine> Member<M> {
             }
         }
         self.proposals.term_applied(entry.term);
+        self.tell_refused();
         Ok(())
+    }
+
+    fn tell_refused(&mut self) {
+        let refused = self.proposals.take_refused().into_iter();
+        self.output.answers.extend(refused.map(|(ticket, refused)| (ticket, Err(refused))));
     }
 
     fn apply_command(&mut self, entry: &Entry) -> Result<(), Unreadable> {
@@ -509,10 +499,7 @@ impl<M: Machine> Member<M> {
         let ours = Origin::from_context(&entry.context)
             .filter(|it| it.member == self.id() && it.incarnation == self.config.incarnation);
         if let Some(ticket) = ours.and_then(|it| self.proposals.applied(it.request)) {
-            let answer = Answer {
-                index: entry.index,
-                reply: outcome.reply,
-            };
+            let answer = Answer { index: entry.index, reply: outcome.reply };
             self.output.answers.push((ticket, Ok(answer)));
         }
         Ok(())
@@ -575,8 +562,6 @@ impl<M: Machine> Member<M> {
 /// Reads a change of the group's configuration.
 fn change<C: protobuf::Message + Default>(entry: &Entry) -> Result<C, Unreadable> {
     let mut change = C::default();
-    change.merge_from_bytes(&entry.data).map_err(|it| Unreadable {
-        reason: it.to_string(),
-    })?;
+    change.merge_from_bytes(&entry.data).map_err(|it| Unreadable { reason: it.to_string() })?;
     Ok(change)
 }

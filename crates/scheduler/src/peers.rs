@@ -10,9 +10,9 @@
 
 mod dial;
 mod listen;
-mod wire;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -76,17 +76,10 @@ impl Peers {
     /// Begins to dial every other member, again and again until it answers.
     pub fn dial(config: &Config, inbox: &Inbox) -> Self {
         let queues = config.addresses.iter().map(|(peer, address)| {
-            let hello = Hello {
-                protocol: PROTOCOL,
-                cluster: config.cluster.clone(),
-                from: config.id,
-                to: *peer,
-            };
+            let hello = Hello { protocol: PROTOCOL, cluster: config.cluster.clone(), from: config.id, to: *peer };
             (*peer, Queue::open(hello, address.clone(), Arc::clone(inbox)))
         });
-        Self {
-            queues: queues.collect(),
-        }
+        Self { queues: queues.collect() }
     }
 
     /// Sends messages, each to the member in its `to`. Never blocks; what finds no room is dropped.

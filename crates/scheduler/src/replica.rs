@@ -65,12 +65,7 @@ impl Config {
         let mut member = member::Config::new(id, voters);
         // The time of the start: no two starts of one member share it.
         member.incarnation = since_epoch().as_nanos() as u64;
-        Self {
-            member,
-            log: log::Options::default(),
-            tick: Duration::from_millis(100),
-            events_max: 20_000,
-        }
+        Self { member, log: log::Options::default(), tick: Duration::from_millis(100), events_max: 20_000 }
     }
 }
 
@@ -138,9 +133,7 @@ impl<M: Machine> Starting<M> {
     ) -> Result<Handle<M>, Error> {
         let Config { member, log, tick, events_max } = config;
         let (log, recovered) = Log::open(Arc::clone(&disk), log)?;
-        let Recovered {
-            snapshot, entries, ..
-        } = &recovered;
+        let Recovered { snapshot, entries, .. } = &recovered;
         let through = snapshot.as_ref().map_or(0, |it| it.mark.index);
         tracing::info!(
             member = member.id,
@@ -151,16 +144,9 @@ impl<M: Machine> Starting<M> {
         );
         let member = Member::new(member, recovered, empty)?;
         let ring = Ring::new(events_max, through);
-        let (seen, receiver) = watch::channel(Seen {
-            status: member.status(),
-            applied: through,
-            view: member.machine().view(),
-        });
-        let handle = Handle {
-            inbox: self.inbox.clone(),
-            seen: receiver,
-            events: ring.source(),
-        };
+        let (seen, receiver) =
+            watch::channel(Seen { status: member.status(), applied: through, view: member.machine().view() });
+        let handle = Handle { inbox: self.inbox.clone(), seen: receiver, events: ring.source() };
         let replica = Replica {
             side: Side::start(Arc::clone(&disk), &self.inbox),
             member,
@@ -220,7 +206,9 @@ enum SpareState {
     Fine,
     Asked,
     /// There was no room for it. Until there is, commands are refused: what is left of this segment is for raft.
-    NoRoom { again_at: Instant },
+    NoRoom {
+        again_at: Instant,
+    },
 }
 
 impl<M: Machine> Replica<M> {

@@ -37,8 +37,13 @@ struct Read {
 /// # Panics
 /// Never: commands have no content that the encoding refuses.
 pub fn payload(principal: &Principal, command: &Command) -> Payload {
-    Payload::new(|bytes| rmp_serde::encode::write_named(bytes, &Write { principal, command }))
-        .expect("a command can be encoded")
+    let payload = Payload::new(|bytes| rmp_serde::encode::write_named(bytes, &Write { principal, command }))
+        .expect("a command can be encoded");
+    match principal {
+        Principal::User { .. } => payload,
+        // A plan of a leader that was deposed, or a report that a newer one has overtaken, must not come late.
+        Principal::Leader | Principal::Agent(_) => payload.bound(),
+    }
 }
 
 impl Machine for State {

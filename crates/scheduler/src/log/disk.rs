@@ -69,13 +69,7 @@ impl Dir {
     /// # Errors
     /// [`Error::Locked`] while another process holds the directory; [`Error::Io`] when it cannot be made.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let io = |operation| {
-            move |source| Error::Io {
-                operation,
-                file: path.display().to_string(),
-                source,
-            }
-        };
+        let io = |operation| move |source| Error::Io { operation, file: path.display().to_string(), source };
         fs::create_dir_all(path).map_err(io("create"))?;
         let lock = OpenOptions::new()
             .create(true)
@@ -86,23 +80,15 @@ impl Dir {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::Locked {
-                    directory: path.display().to_string(),
-                });
+                return Err(Error::Locked { directory: path.display().to_string() });
             }
             Err(TryLockError::Error(source)) => return Err(io("lock")(source)),
         }
         if let Some(parent) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
             // The directory itself may be new: its own name has to survive as well.
-            File::open(parent)
-                .and_then(|it| it.sync_all())
-                .map_err(io("sync the parent of"))?;
+            File::open(parent).and_then(|it| it.sync_all()).map_err(io("sync the parent of"))?;
         }
-        Ok(Self {
-            path: path.to_owned(),
-            open: Mutex::default(),
-            _lock: lock,
-        })
+        Ok(Self { path: path.to_owned(), open: Mutex::default(), _lock: lock })
     }
 
     /// Makes the directory that of one member of one cluster, or checks that it is.
@@ -141,21 +127,14 @@ impl Dir {
         if let Some(file) = open.get(name) {
             return Ok(Arc::clone(file));
         }
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(self.path.join(name))?;
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.path.join(name))?;
         let file = Arc::new(file);
         open.insert(name.to_owned(), Arc::clone(&file));
         Ok(file)
     }
 
     fn forget(&self, name: &str) {
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(name);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 }
 

@@ -98,18 +98,11 @@ impl Frame {
         let flags = from.u8()?;
         let mut frame = Self::default();
         if flags & WITH_HARD_STATE != 0 {
-            frame.hard_state = Some(HardState {
-                term: from.u64()?,
-                vote: from.u64()?,
-                commit: from.u64()?,
-                ..HardState::default()
-            });
+            frame.hard_state =
+                Some(HardState { term: from.u64()?, vote: from.u64()?, commit: from.u64()?, ..HardState::default() });
         }
         if flags & WITH_SNAPSHOT != 0 {
-            frame.snapshot = Some(Mark {
-                index: from.u64()?,
-                term: from.u64()?,
-            });
+            frame.snapshot = Some(Mark { index: from.u64()?, term: from.u64()? });
         }
         for _ in 0..from.u32()? {
             let mut entry = Entry {
@@ -131,11 +124,7 @@ impl Frame {
 /// What stands at one offset of a segment.
 pub(super) enum Found {
     /// A frame that verifies, with its number and its length on disk.
-    Frame {
-        number: u64,
-        length: usize,
-        frame: Frame,
-    },
+    Frame { number: u64, length: usize, frame: Frame },
     /// A frame that verifies and cannot be read: written by a newer program.
     Foreign,
     /// Nothing that verifies.
@@ -149,11 +138,7 @@ pub(super) fn read(segment: &Bytes, offset: usize, epoch: u64) -> Found {
     };
     let start = offset + HEADER;
     match Frame::decode_payload(&segment.slice(start..start + payload)) {
-        Some(frame) => Found::Frame {
-            number,
-            length: padded(HEADER + payload),
-            frame,
-        },
+        Some(frame) => Found::Frame { number, length: padded(HEADER + payload), frame },
         None => Found::Foreign,
     }
 }

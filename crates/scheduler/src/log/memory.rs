@@ -133,11 +133,7 @@ impl Content {
     }
 
     fn fork(&self) -> Self {
-        Self {
-            durable: self.durable.clone(),
-            current: self.current.clone(),
-            dirty: self.dirty.clone(),
-        }
+        Self { durable: self.durable.clone(), current: self.current.clone(), dirty: self.dirty.clone() }
     }
 }
 
@@ -207,11 +203,7 @@ impl Disk for Memory {
         inner.check()?;
         let file = inner.create(name)?;
         let zeros = vec![0; bytes as usize];
-        inner.files[file] = Content {
-            durable: zeros.clone(),
-            current: zeros,
-            dirty: Vec::new(),
-        };
+        inner.files[file] = Content { durable: zeros.clone(), current: zeros, dirty: Vec::new() };
         Ok(())
     }
 

@@ -12,10 +12,7 @@ use super::snapshot::{self, SnapshotFile};
 use super::{Disk, Error, Log, Options, Recovered, Segment};
 
 /// See [`Log::open`]. Reads everything first and writes only when all of it is sound.
-pub(super) fn open(
-    disk: Arc<dyn Disk>,
-    options: Options,
-) -> Result<(Log, Recovered), Error> {
+pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Log, Recovered), Error> {
     let names = disk.list().map_err(Error::io("list", "the data directory"))?;
     let mut found = read_segments(&*disk, &names)?;
     let snapshot = load_snapshot(&*disk, &names)?;
@@ -36,11 +33,7 @@ struct Read {
 
 impl Read {
     fn damaged(&self, offset: usize, reason: &'static str) -> Error {
-        Error::Damaged {
-            file: self.name.clone(),
-            offset: offset as u64,
-            reason,
-        }
+        Error::Damaged { file: self.name.clone(), offset: offset as u64, reason }
     }
 }
 
@@ -53,20 +46,12 @@ fn read_segments(disk: &dyn Disk, names: &[String]) -> Result<Vec<Read>, Error> 
         .map(|sequence| {
             let name = segment::name(sequence);
             let content = Bytes::from(disk.read(&name).map_err(Error::io("read", &name))?);
-            Ok(Read {
-                bytes: content.len() as u64,
-                scan: segment::scan(&name, sequence, &content)?,
-                name,
-                sequence,
-            })
+            Ok(Read { bytes: content.len() as u64, scan: segment::scan(&name, sequence, &content)?, name, sequence })
         })
         .collect()
 }
 
-fn load_snapshot(
-    disk: &dyn Disk,
-    names: &[String],
-) -> Result<Option<SnapshotFile>, Error> {
+fn load_snapshot(disk: &dyn Disk, names: &[String]) -> Result<Option<SnapshotFile>, Error> {
     let names: Vec<_> = names.iter().filter(|it| snapshot::index(it).is_some()).cloned().collect();
     snapshot::load(disk, &names)
 }
@@ -147,21 +132,13 @@ impl Replayed {
 
 /// Joins log and snapshot. The newest snapshot always wins: only committed state is ever snapshotted, so where the
 /// log disagrees or ends before it, the log holds nothing that counts.
-fn merge(
-    log: Replayed,
-    snapshot: Option<SnapshotFile>,
-    found: &[Read],
-) -> Result<Recovered, Error> {
+fn merge(log: Replayed, snapshot: Option<SnapshotFile>, found: &[Read]) -> Result<Recovered, Error> {
     let damaged = |reason| Error::Damaged {
         file: found.first().map_or_else(|| "the log".to_owned(), |it| it.name.clone()),
         offset: 0,
         reason,
     };
-    let Replayed {
-        mut hard_state,
-        base,
-        mut entries,
-    } = log;
+    let Replayed { mut hard_state, base, mut entries } = log;
     let mark = snapshot.as_ref().map(|it| it.mark).unwrap_or_default();
     if base.is_some_and(|it| it.index > mark.index) {
         return Err(damaged("the snapshot it continues is missing"));
@@ -186,11 +163,7 @@ fn merge(
         hard_state.term = mark.term;
         hard_state.vote = 0;
     }
-    Ok(Recovered {
-        hard_state,
-        snapshot,
-        entries,
-    })
+    Ok(Recovered { hard_state, snapshot, entries })
 }
 
 /// Removes what is of no use, wipes a torn tail and returns the log ready for appending.
@@ -219,11 +192,7 @@ fn tidy(
             disk.remove(&read.name).map_err(Error::io("remove", &read.name))?;
             continue;
         }
-        segments.push_back(Segment {
-            sequence: read.sequence,
-            bytes: read.bytes,
-            last_index: read.scan.last_index,
-        });
+        segments.push_back(Segment { sequence: read.sequence, bytes: read.bytes, last_index: read.scan.last_index });
         last = Some(read);
     }
     let mut offset = 0;
@@ -231,13 +200,11 @@ fn tidy(
         offset = read.scan.end as u64;
         if read.scan.dirty {
             let zeros = vec![0; (read.bytes - offset) as usize];
-            disk.write_at(&read.name, offset, &zeros)
-                .map_err(Error::io("wipe the tail of", &read.name))?;
+            disk.write_at(&read.name, offset, &zeros).map_err(Error::io("wipe the tail of", &read.name))?;
             disk.sync(&read.name).map_err(Error::io("sync", &read.name))?;
         }
     }
-    disk.sync_dir()
-        .map_err(Error::io("sync", "the data directory"))?;
+    disk.sync_dir().map_err(Error::io("sync", "the data directory"))?;
     Ok(Log {
         disk,
         options,

@@ -57,33 +57,19 @@ pub(super) struct Scan {
 /// [`Error::Damaged`] where a later frame proves that the one at the end had been synced (appends are synced
 /// one after another), or when the header is unreadable in front of frames that are.
 pub(super) fn scan(name: &str, sequence: u64, bytes: &Bytes) -> Result<Scan, Error> {
-    let damaged = |offset: usize, reason| Error::Damaged {
-        file: name.to_owned(),
-        offset: offset as u64,
-        reason,
-    };
+    let damaged = |offset: usize, reason| Error::Damaged { file: name.to_owned(), offset: offset as u64, reason };
     let Some(first_number) = first_number(name, sequence, bytes)? else {
         // Made ready, or its first append never finished; unless frames say otherwise.
         if later_frame(bytes, HEADER, sequence, 0).is_some() {
             return Err(damaged(0, "the header is unreadable"));
         }
-        return Ok(Scan {
-            frames: Vec::new(),
-            first_number: None,
-            last_index: 0,
-            end: HEADER,
-            dirty: true,
-        });
+        return Ok(Scan { frames: Vec::new(), first_number: None, last_index: 0, end: HEADER, dirty: true });
     };
     let mut frames = Vec::new();
     let mut end = HEADER;
     loop {
         match frame::read(bytes, end, sequence) {
-            Found::Frame {
-                number,
-                length,
-                frame,
-            } if number == first_number + frames.len() as u64 => {
+            Found::Frame { number, length, frame } if number == first_number + frames.len() as u64 => {
                 frames.push(frame);
                 end += length;
             }
@@ -120,11 +106,7 @@ fn first_number(name: &str, sequence: u64, bytes: &[u8]) -> Result<Option<u64>, 
         return Ok(None);
     }
     if u32_at(8) != VERSION {
-        return Err(Error::Version {
-            file: name.to_owned(),
-            found: u32_at(8),
-            supported: VERSION,
-        });
+        return Err(Error::Version { file: name.to_owned(), found: u32_at(8), supported: VERSION });
     }
     Ok((u64_at(16) == sequence).then(|| u64_at(24)))
 }

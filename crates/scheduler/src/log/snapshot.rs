@@ -38,10 +38,7 @@ pub struct SnapshotFile {
 impl SnapshotFile {
     /// Returns what raft sends to a member that is too far behind.
     pub fn to_raft(&self) -> Snapshot {
-        let mut snapshot = Snapshot {
-            data: self.data.clone(),
-            ..Snapshot::default()
-        };
+        let mut snapshot = Snapshot { data: self.data.clone(), ..Snapshot::default() };
         let metadata = snapshot.mut_metadata();
         metadata.index = self.mark.index;
         metadata.term = self.mark.term;
@@ -53,10 +50,7 @@ impl SnapshotFile {
     pub fn from_raft(snapshot: &Snapshot, next_frame: u64) -> Self {
         let metadata = snapshot.get_metadata();
         Self {
-            mark: Mark {
-                index: metadata.index,
-                term: metadata.term,
-            },
+            mark: Mark { index: metadata.index, term: metadata.term },
             voters: metadata.get_conf_state().voters.clone(),
             learners: metadata.get_conf_state().learners.clone(),
             next_frame,
@@ -119,12 +113,7 @@ fn head(snapshot: &SnapshotFile) -> Vec<u8> {
     head.extend_from_slice(MAGIC);
     head.extend_from_slice(&VERSION.to_le_bytes());
     head.extend_from_slice(&[0; 4]);
-    for number in [
-        snapshot.mark.index,
-        snapshot.mark.term,
-        snapshot.next_frame,
-        snapshot.data.len() as u64,
-    ] {
+    for number in [snapshot.mark.index, snapshot.mark.term, snapshot.next_frame, snapshot.data.len() as u64] {
         head.extend_from_slice(&number.to_le_bytes());
     }
     for members in [&snapshot.voters, &snapshot.learners] {
@@ -150,21 +139,13 @@ pub(super) fn load(disk: &dyn Disk, names: &[String]) -> Result<Option<SnapshotF
         return Ok(None);
     };
     let bytes = Bytes::from(disk.read(name).map_err(Error::io("read", name))?);
-    let damaged = |reason| Error::Damaged {
-        file: name.clone(),
-        offset: 0,
-        reason,
-    };
+    let damaged = |reason| Error::Damaged { file: name.clone(), offset: 0, reason };
     if bytes.len() < 48 || bytes[..8] != *MAGIC {
         return Err(damaged("the header is unreadable"));
     }
     let version = u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes"));
     if version != VERSION {
-        return Err(Error::Version {
-            file: name.clone(),
-            found: version,
-            supported: VERSION,
-        });
+        return Err(Error::Version { file: name.clone(), found: version, supported: VERSION });
     }
     if bytes[12..16] != crc32fast::hash(&bytes[16..]).to_le_bytes() {
         return Err(damaged("the checksum is wrong"));
@@ -183,9 +164,7 @@ fn parse(bytes: &Bytes) -> Option<SnapshotFile> {
     let (index, term, next_frame, length) = (number()?, number()?, number()?, number()?);
     let mut members = || {
         let n = u32::from_le_bytes(take(4)?.try_into().ok()?);
-        (0..n)
-            .map(|_| take(8)?.try_into().ok().map(u64::from_le_bytes))
-            .collect::<Option<Vec<_>>>()
+        (0..n).map(|_| take(8)?.try_into().ok().map(u64::from_le_bytes)).collect::<Option<Vec<_>>>()
     };
     let (voters, learners) = (members()?, members()?);
     (bytes.len() == at + length as usize).then(|| SnapshotFile {

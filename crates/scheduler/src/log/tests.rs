@@ -20,12 +20,7 @@ fn entry(index: u64, term: u64, length: usize) -> Entry {
 }
 
 fn frame(term: u64, commit: u64, indices: impl IntoIterator<Item = u64>, length: usize) -> Frame {
-    let hard_state = HardState {
-        term,
-        vote: 1,
-        commit,
-        ..HardState::default()
-    };
+    let hard_state = HardState { term, vote: 1, commit, ..HardState::default() };
     Frame {
         hard_state: Some(hard_state),
         snapshot: None,

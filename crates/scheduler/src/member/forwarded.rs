@@ -51,12 +51,7 @@ mod tests {
     #[test]
     fn a_command_enters_the_log_once_and_only_in_its_term() {
         let mut forwarded = Forwarded::default();
-        let origin = |request, term| Origin {
-            member: 2,
-            incarnation: 1,
-            request,
-            term,
-        };
+        let origin = |request, term| Origin { member: 2, incarnation: 1, request, term };
         assert!(forwarded.admit(origin(1, 3), 3));
         assert!(!forwarded.admit(origin(1, 3), 3));
         assert!(forwarded.admit(origin(2, 3), 3));

@@ -26,12 +26,16 @@ pub(super) struct Proposals {
     waiting: VecDeque<Waiting>,
     pending: BTreeMap<u64, Pending>,
     next_request: u64,
+    /// To be answered.
+    refused: Vec<(Ticket, Refused)>,
 }
 
 struct Waiting {
     ticket: Ticket,
     payload: Payload,
     deadline: u64,
+    /// The only term in which it may be proposed, for commands that are bound to one.
+    bound: Option<u64>,
 }
 
 struct Pending {
@@ -42,6 +46,8 @@ struct Pending {
     sent_at: u64,
     /// For another attempt.
     data: Bytes,
+    /// It may be proposed in no other term.
+    bound: bool,
 }
 
 /// Who asked for an entry: what stands in its context.
@@ -85,12 +91,15 @@ impl Proposals {
         self.waiting.len() + self.pending.len()
     }
 
-    pub(super) fn push(&mut self, ticket: Ticket, payload: Payload, deadline: u64) {
-        self.waiting.push_back(Waiting {
-            ticket,
-            payload,
-            deadline,
-        });
+    /// Takes a command in, in `term`.
+    pub(super) fn push(&mut self, ticket: Ticket, payload: Payload, deadline: u64, term: u64) {
+        let bound = payload.is_bound().then_some(term);
+        self.waiting.push_back(Waiting { ticket, payload, deadline, bound });
+    }
+
+    /// Returns whom to answer that his command was not done, or may not have been.
+    pub(super) fn take_refused(&mut self) -> Vec<(Ticket, Refused)> {
+        std::mem::take(&mut self.refused)
     }
 
     /// Takes waiting commands, at most a batch, as entries for the leader of `origin.term`. The request number in
@@ -104,6 +113,10 @@ impl Proposals {
                 break;
             }
             let next = self.waiting.pop_front().expect("there is a front");
+            if next.bound.is_some_and(|it| it != origin.term) {
+                self.refused.push((next.ticket, Refused::NoLeader));
+                continue;
+            }
             self.next_request += 1;
             origin.request = self.next_request;
             let entry = entry(origin, next.payload.stamp(time));
@@ -113,6 +126,7 @@ impl Proposals {
                 deadline: next.deadline,
                 sent_at: tick,
                 data: entry.data.clone(),
+                bound: next.bound.is_some(),
             };
             self.pending.insert(self.next_request, pending);
             entries.push(entry);
@@ -158,12 +172,15 @@ impl Proposals {
         if self.pending.first_key_value().is_none_or(|(_, it)| it.term >= term) {
             return;
         }
-        let (lost, kept) = std::mem::take(&mut self.pending)
-            .into_iter()
-            .partition::<BTreeMap<_, _>, _>(|(_, it)| it.term < term);
+        let (lost, kept) =
+            std::mem::take(&mut self.pending).into_iter().partition::<BTreeMap<_, _>, _>(|(_, it)| it.term < term);
         self.pending = kept;
         for (_, pending) in lost.into_iter().rev() {
-            self.waiting.push_front(pending.again());
+            if pending.bound {
+                self.refused.push((pending.ticket, Refused::Unknown));
+            } else {
+                self.waiting.push_front(pending.again());
+            }
         }
     }
 
@@ -199,11 +216,7 @@ impl Proposals {
 }
 
 fn entry(origin: Origin, data: Bytes) -> Entry {
-    Entry {
-        context: origin.to_context(),
-        data,
-        ..Entry::default()
-    }
+    Entry { context: origin.to_context(), data, ..Entry::default() }
 }
 
 impl Pending {
@@ -212,6 +225,7 @@ impl Pending {
             ticket: self.ticket,
             payload: Payload::received(&self.data).expect("it was an envelope before"),
             deadline: self.deadline,
+            bound: self.bound.then_some(self.term),
         }
     }
 }

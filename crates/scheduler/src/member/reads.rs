@@ -31,14 +31,7 @@ struct Round {
 
 impl Reads {
     pub(super) fn new(member: u64, incarnation: u64) -> Self {
-        Self {
-            waiting: Vec::new(),
-            round: None,
-            indexed: Vec::new(),
-            next_context: 0,
-            member,
-            incarnation,
-        }
+        Self { waiting: Vec::new(), round: None, indexed: Vec::new(), next_context: 0, member, incarnation }
     }
 
     pub(super) fn push(&mut self, ticket: Ticket, deadline: u64) {
@@ -51,11 +44,8 @@ impl Reads {
             return None;
         }
         self.next_context += 1;
-        self.round = Some(Round {
-            context: self.next_context,
-            readers: std::mem::take(&mut self.waiting),
-            asked_at: tick,
-        });
+        self.round =
+            Some(Round { context: self.next_context, readers: std::mem::take(&mut self.waiting), asked_at: tick });
         Some(self.context(self.next_context))
     }
 

@@ -26,11 +26,7 @@ impl<M: Machine> Chore<M> {
     /// Encodes the state. The file is to be written, then given to the member as
     /// [`Input::Snapshotted`](super::Input::Snapshotted). `next_frame` is the log's next number when the chore began.
     pub fn run(self, next_frame: u64) -> SnapshotFile {
-        SnapshotFile {
-            data: M::save(&self.view).into(),
-            next_frame,
-            ..self.file
-        }
+        SnapshotFile { data: M::save(&self.view).into(), next_frame, ..self.file }
     }
 }
 

@@ -32,10 +32,8 @@ impl Tail {
         let entries: VecDeque<_> = std::mem::take(&mut recovered.entries).into();
         Self {
             hard_state: recovered.hard_state.clone(),
-            conf_state: snapshot.map_or_else(
-                || ConfState::from((voters.to_vec(), Vec::new())),
-                crate::log::SnapshotFile::conf_state,
-            ),
+            conf_state: snapshot
+                .map_or_else(|| ConfState::from((voters.to_vec(), Vec::new())), crate::log::SnapshotFile::conf_state),
             base: snapshot.map(|it| it.mark).unwrap_or_default(),
             entries,
             snapshot: None,
@@ -76,10 +74,7 @@ impl Tail {
     /// Forgets entries up to `index`.
     pub(super) fn compact(&mut self, index: u64) {
         while let Some(first) = self.entries.front().filter(|it| it.index <= index) {
-            self.base = Mark {
-                index: first.index,
-                term: first.term,
-            };
+            self.base = Mark { index: first.index, term: first.term };
             self.entries.pop_front();
         }
         if self.snapshot.as_ref().is_some_and(|it| it.get_metadata().index < self.base.index) {

@@ -21,10 +21,7 @@ impl Machine for Ledger {
     fn apply(&mut self, index: u64, _: u64, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
         let number = u64::from_le_bytes(command.try_into().unwrap());
         self.lines.push((index, number));
-        Ok(Outcome {
-            reply: self.lines.len(),
-            events: vec![number],
-        })
+        Ok(Outcome { reply: self.lines.len(), events: vec![number] })
     }
 
     fn view(&self) -> Self::View {
@@ -40,9 +37,7 @@ impl Machine for Ledger {
         let numbers = data.as_chunks::<8>().0.iter().map(|it| u64::from_le_bytes(*it));
         let numbers: Vec<_> = numbers.collect();
         let lines = numbers.as_chunks::<2>().0.iter().map(|it| (it[0], it[1]));
-        Ok(Self {
-            lines: lines.collect(),
-        })
+        Ok(Self { lines: lines.collect() })
     }
 }
 
@@ -89,12 +84,7 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let seats = (1..=3).map(|id| {
-            let seat = Seat {
-                disk: Memory::new(),
-                life: None,
-                chore: None,
-                incarnation: 0,
-            };
+            let seat = Seat { disk: Memory::new(), life: None, chore: None, incarnation: 0 };
             (id, seat)
         });
         let mut world = Self {
@@ -422,4 +412,20 @@ fn a_single_member_leads_at_once_and_answers() {
     assert_eq!(answers, [(Ticket(1), Ok(Answer { index: 2, reply: 1 }))]);
     assert_eq!(reads, [(Ticket(2), Ok(()))]);
     assert!(member.status().leading);
+}
+
+#[test]
+fn a_command_that_is_bound_to_its_term_is_refused_where_nobody_leads() {
+    let config = Config::new(1, vec![1, 2, 3]);
+    let mut member = Member::new(config, Recovered::default(), Ledger::default).unwrap();
+    let payload = || Payload::new(|it: &mut Vec<u8>| -> Result<(), ()> {
+        it.extend_from_slice(&[7; 8]);
+        Ok(())
+    })
+    .unwrap();
+    member.handle(Input::Submit(Ticket(1), payload()), 10);
+    member.handle(Input::Submit(Ticket(2), payload().bound()), 10);
+    member.ready();
+    let answers = member.apply().unwrap().answers;
+    assert_eq!(answers, [(Ticket(2), Err(Refused::NoLeader))], "the other one waits for a leader");
 }

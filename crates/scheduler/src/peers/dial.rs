@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,23 +38,12 @@ impl Queue {
         let (messages, queue) = mpsc::channel();
         let peer = hello.to;
         let n_queued = Arc::new(AtomicUsize::new(0));
-        let line = Line {
-            hello,
-            address,
-            queue,
-            n_queued: Arc::clone(&n_queued),
-            inbox: Arc::clone(&inbox),
-        };
+        let line = Line { hello, address, queue, n_queued: Arc::clone(&n_queued), inbox: Arc::clone(&inbox) };
         thread::Builder::new()
             .name(format!("peer-{peer}"))
             .spawn(move || line.run())
             .expect("the system lets us have threads");
-        Self {
-            peer,
-            messages,
-            n_queued,
-            inbox,
-        }
+        Self { peer, messages, n_queued, inbox }
     }
 
     pub(super) fn send(&mut self, messages: Vec<Message>) {

@@ -150,18 +150,16 @@ impl Listener {
             let _ = old.shutdown(std::net::Shutdown::Both);
         }
         let inner = Arc::clone(&self.inner);
-        thread::Builder::new()
-            .name(format!("from-peer-{peer}"))
-            .spawn(move || {
-                let ended = inner.read(peer, stream);
-                tracing::debug!(peer, ?ended, "a member's connection ended");
-                let mut open = lock(&inner.open);
-                if open.get(&peer).is_some_and(|it| it.0 == number) {
-                    open.remove(&peer);
-                    drop(open);
-                    (inner.inbox)(News::Closed(peer));
-                }
-            })?;
+        thread::Builder::new().name(format!("from-peer-{peer}")).spawn(move || {
+            let ended = inner.read(peer, stream);
+            tracing::debug!(peer, ?ended, "a member's connection ended");
+            let mut open = lock(&inner.open);
+            if open.get(&peer).is_some_and(|it| it.0 == number) {
+                open.remove(&peer);
+                drop(open);
+                (inner.inbox)(News::Closed(peer));
+            }
+        })?;
         Ok(())
     }
 }
@@ -169,20 +167,13 @@ impl Listener {
 impl Inner {
     pub(super) fn check(&self, hello: Hello) -> Result<u64, Refusal> {
         if hello.protocol != PROTOCOL {
-            return Err(Refusal::Protocol {
-                theirs: hello.protocol,
-            });
+            return Err(Refusal::Protocol { theirs: hello.protocol });
         }
         if hello.cluster != self.config.cluster {
-            return Err(Refusal::Cluster {
-                theirs: hello.cluster,
-            });
+            return Err(Refusal::Cluster { theirs: hello.cluster });
         }
         if hello.to != self.config.id {
-            return Err(Refusal::Elsewhere {
-                from: hello.from,
-                to: hello.to,
-            });
+            return Err(Refusal::Elsewhere { from: hello.from, to: hello.to });
         }
         if !self.config.addresses.contains_key(&hello.from) {
             return Err(Refusal::Unknown { from: hello.from });

@@ -10,11 +10,7 @@ use raft::eraftpb::{Entry, Message, MessageType};
 use super::*;
 
 fn config(id: u64, addresses: &[(u64, String)]) -> Config {
-    Config {
-        cluster: "test".to_owned(),
-        id,
-        addresses: addresses.iter().cloned().collect::<BTreeMap<_, _>>(),
-    }
+    Config { cluster: "test".to_owned(), id, addresses: addresses.iter().cloned().collect::<BTreeMap<_, _>>() }
 }
 
 fn inbox() -> (Inbox, mpsc::Receiver<News>) {
@@ -23,10 +19,7 @@ fn inbox() -> (Inbox, mpsc::Receiver<News>) {
 }
 
 fn message(index: u64, data: usize) -> Message {
-    let entry = Entry {
-        data: vec![1; data].into(),
-        ..Entry::default()
-    };
+    let entry = Entry { data: vec![1; data].into(), ..Entry::default() };
     Message {
         msg_type: MessageType::MsgAppend,
         from: 1,
@@ -116,12 +109,7 @@ async fn a_peer_that_comes_late_or_goes_is_dialled_again() {
 #[tokio::test]
 async fn strangers_are_refused_and_counted() {
     let listener = Listener::new(config(2, &[(1, String::new())]), inbox().0);
-    let hello = Hello {
-        protocol: PROTOCOL,
-        cluster: "test".to_owned(),
-        from: 1,
-        to: 2,
-    };
+    let hello = Hello { protocol: PROTOCOL, cluster: "test".to_owned(), from: 1, to: 2 };
     let check = |hello: Hello| listener.inner.check(hello);
     assert_eq!(check(hello.clone()), Ok(1));
     let refused = [

@@ -79,10 +79,7 @@ fn end(out: &mut [u8], start: usize) {
 /// The sizes must have been computed.
 fn write(out: &mut Vec<u8>, message: &Message) {
     let mut stream = protobuf::CodedOutputStream::vec(out);
-    message
-        .write_to_with_cached_sizes(&mut stream)
-        .and_then(|()| stream.flush())
-        .expect("a vector takes everything");
+    message.write_to_with_cached_sizes(&mut stream).and_then(|()| stream.flush()).expect("a vector takes everything");
 }
 
 /// Reads one frame's content, without its length.
@@ -110,9 +107,8 @@ impl Assembly {
         match frame.split_first() {
             Some((&MESSAGES, content)) => messages(content),
             Some((&SNAPSHOT, content)) => {
-                let (length, message) = content
-                    .split_first_chunk::<8>()
-                    .ok_or_else(|| invalid("a snapshot's head is too short"))?;
+                let (length, message) =
+                    content.split_first_chunk::<8>().ok_or_else(|| invalid("a snapshot's head is too short"))?;
                 // A newer snapshot replaces one that was cut short.
                 self.snapshot = Some((parse(message)?, u64::from_be_bytes(*length), Vec::new()));
                 Ok(Vec::new())
@@ -142,9 +138,8 @@ impl Assembly {
 fn messages(mut content: &[u8]) -> io::Result<Vec<Message>> {
     let mut messages = Vec::new();
     while !content.is_empty() {
-        let (length, rest) = content
-            .split_first_chunk::<4>()
-            .ok_or_else(|| invalid("a message's length is cut short"))?;
+        let (length, rest) =
+            content.split_first_chunk::<4>().ok_or_else(|| invalid("a message's length is cut short"))?;
         let (message, rest) = rest
             .split_at_checked(u32::from_be_bytes(*length) as usize)
             .ok_or_else(|| invalid("a message is cut short"))?;
@@ -156,9 +151,7 @@ fn messages(mut content: &[u8]) -> io::Result<Vec<Message>> {
 
 fn parse(bytes: &[u8]) -> io::Result<Message> {
     let mut message = Message::default();
-    message
-        .merge_from_bytes(bytes)
-        .map_err(|_| invalid("a message cannot be read"))?;
+    message.merge_from_bytes(bytes).map_err(|_| invalid("a message cannot be read"))?;
     Ok(message)
 }
 

@@ -29,22 +29,12 @@ struct Kept<E> {
 impl<E: Clone> Ring<E> {
     /// Returns an empty ring behind entry `floor`.
     pub(super) fn new(max: usize, floor: u64) -> Self {
-        let kept = Kept {
-            events: VecDeque::new(),
-            floor,
-            max,
-        };
-        Self {
-            kept: Arc::new(Mutex::new(kept)),
-            through: watch::channel(floor).0,
-        }
+        let kept = Kept { events: VecDeque::new(), floor, max };
+        Self { kept: Arc::new(Mutex::new(kept)), through: watch::channel(floor).0 }
     }
 
     pub(super) fn source(&self) -> Source<E> {
-        Source {
-            kept: Arc::clone(&self.kept),
-            through: self.through.subscribe(),
-        }
+        Source { kept: Arc::clone(&self.kept), through: self.through.subscribe() }
     }
 
     /// Adds what happened up to entry `through`. With `replaced`, what happened before it was never told.
@@ -74,10 +64,7 @@ impl<E: Clone> Ring<E> {
 
 impl<E> Clone for Source<E> {
     fn clone(&self) -> Self {
-        Self {
-            kept: Arc::clone(&self.kept),
-            through: self.through.clone(),
-        }
+        Self { kept: Arc::clone(&self.kept), through: self.through.clone() }
     }
 }
 

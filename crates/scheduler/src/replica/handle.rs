@@ -41,11 +41,7 @@ pub struct Handle<M: Machine> {
 
 impl<M: Machine> Clone for Handle<M> {
     fn clone(&self) -> Self {
-        Self {
-            inbox: self.inbox.clone(),
-            seen: self.seen.clone(),
-            events: self.events.clone(),
-        }
+        Self { inbox: self.inbox.clone(), seen: self.seen.clone(), events: self.events.clone() }
     }
 }
 

@@ -29,9 +29,7 @@ impl<M: Machine> Side<M> {
             .spawn(move || {
                 for work in todo {
                     let event = match work {
-                        Work::Snapshot(chore, next_frame) => {
-                            Event::Snapshotted(snapshot(&*disk, chore, next_frame))
-                        }
+                        Work::Snapshot(chore, next_frame) => Event::Snapshotted(snapshot(&*disk, chore, next_frame)),
                         Work::Prepare(preparation) => Event::Prepared(prepare(preparation)),
                     };
                     if inbox.send(event).is_err() {

@@ -22,10 +22,7 @@ impl Machine for Sum {
     fn apply(&mut self, _: u64, _: u64, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
         let number = u64::from_le_bytes(command[..8].try_into().unwrap());
         self.0 += number;
-        Ok(Outcome {
-            reply: self.0,
-            events: vec![number],
-        })
+        Ok(Outcome { reply: self.0, events: vec![number] })
     }
 
     fn view(&self) -> u64 {
@@ -60,11 +57,7 @@ fn alone(dir: &Path, config: Config) -> Handle<Sum> {
 
 fn alone_on(disk: Arc<dyn Disk>, config: Config) -> Handle<Sum> {
     let starting = Starting::new();
-    let peers = peers::Config {
-        cluster: "test".to_owned(),
-        id: 1,
-        addresses: BTreeMap::new(),
-    };
+    let peers = peers::Config { cluster: "test".to_owned(), id: 1, addresses: BTreeMap::new() };
     let peers = Peers::dial(&peers, &starting.inbox());
     let fatal = |error| panic!("{error}");
     starting.run(config, disk, Sum::default, peers, metrics(), fatal).unwrap()
@@ -93,18 +86,11 @@ impl Trio {
             addresses.insert(id, socket.local_addr().unwrap().to_string());
             sockets.insert(id, socket);
         }
-        let mut trio = Self {
-            handles: BTreeMap::new(),
-            dirs: Vec::new(),
-        };
+        let mut trio = Self { handles: BTreeMap::new(), dirs: Vec::new() };
         for (id, socket) in sockets {
             let mut others = addresses.clone();
             others.remove(&id);
-            let peers = peers::Config {
-                cluster: "test".to_owned(),
-                id,
-                addresses: others,
-            };
+            let peers = peers::Config { cluster: "test".to_owned(), id, addresses: others };
             let dir = tempfile::tempdir().unwrap();
             let starting = Starting::new();
             let listener = Listener::new(peers.clone(), starting.inbox());
