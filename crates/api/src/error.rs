@@ -159,18 +159,23 @@ impl IntoResponse for Error {
 /// An answer with a JSON body.
 pub(crate) fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
     match serde_json::to_vec(body) {
-        Ok(text) => {
-            let mut response = Response::new(Body::from(text));
-            *response.status_mut() = status;
-            let json = HeaderValue::from_static("application/json");
-            response.headers_mut().insert(header::CONTENT_TYPE, json);
-            response
-        }
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written as JSON");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
+        Ok(text) => json_text(status, text),
+        Err(error) => unprintable(&error),
     }
+}
+
+/// An answer with this JSON body.
+pub(crate) fn json_text(status: StatusCode, text: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Our own types always print; we answer all the same.
+pub(crate) fn unprintable(error: &serde_json::Error) -> Response {
+    tracing::error!(%error, "an answer could not be written as JSON");
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
 /// One place and what is wrong there.

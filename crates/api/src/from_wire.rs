@@ -77,7 +77,7 @@ fn check_id(problems: &mut Problems, object: &Object, id: &AppId) {
     match AppId::parse(text) {
         Ok(given) if given == *id => {}
         Ok(given) => {
-            problems.invalid("/id", format!("must be '{id}', the app of this request, or absent; it is '{given}'"))
+            problems.invalid("/id", format!("must be '{id}', the app of this request, or absent; it is '{given}'"));
         }
         Err(error) => problems.invalid("/id", error.to_string()),
     }

@@ -10,7 +10,7 @@ pub(crate) mod tasks;
 pub(crate) mod updates;
 pub(crate) mod versions;
 
-use crate::error::{Error, json};
+use crate::error::{Error, json, json_text, unprintable};
 use crate::from_wire::Warning;
 use crate::request::Request;
 use crate::{time, v2};
@@ -23,6 +23,12 @@ use std::fmt::Write;
 #[expect(clippy::unnecessary_wraps, reason = "handlers end in it")]
 pub(crate) fn ok(body: &impl serde::Serialize) -> Result<Response, Error> {
     Ok(json(StatusCode::OK, body))
+}
+
+/// An answer that is printed already.
+#[expect(clippy::unnecessary_wraps, reason = "handlers end in it")]
+pub(crate) fn printed(text: Result<Vec<u8>, serde_json::Error>) -> Result<Response, Error> {
+    Ok(text.map_or_else(|error| unprintable(&error), |text| json_text(StatusCode::OK, text)))
 }
 
 /// Prints the answer of a change: its version, and the deployment that carries it out.

@@ -9,8 +9,7 @@
 //! | [`routes`] | every route, and the function behind it |
 //! | [`from_wire`], [`to_wire`] | JSON to the cluster's types and back |
 //! | [`v2`], [`v3`] | the JSON types |
-//! | [`server`], [`proxy`] | how requests arrive, and how a stand-by passes them on |
-//! | [`client`] | the typed client that the command line uses |
+//! | [`server`], `proxy` | how requests arrive, and how a stand-by passes them on |
 //! | [`link`] | the wire between the parts |
 
 pub mod control;
@@ -24,6 +23,7 @@ pub mod error;
 pub mod from_wire;
 mod handlers;
 mod json;
+mod printed;
 mod request;
 pub mod time;
 pub mod to_wire;

@@ -35,6 +35,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// An idle connection is closed after this time.
     pub idle_timeout: Duration,
+    /// A client that takes nothing of its answer for so long is disconnected; readers of events too.
+    pub write_timeout: Duration,
     /// No head is longer, bytes.
     pub head_bytes_max: usize,
     /// No head has more headers.
@@ -50,6 +52,7 @@ impl Default for Limits {
             connections_per_address_max: 4096,
             head_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(30),
             head_bytes_max: 32 * 1024,
             headers_max: 100,
             drain_timeout: Duration::from_secs(5),
@@ -150,7 +153,7 @@ async fn connection(
                 connection.as_mut().graceful_shutdown();
                 ending = true;
             }
-            () = watch.0.head_began.notified() => {}
+            () = watch.0.nearer.notified() => {}
             () = tokio::time::sleep_until(watch.deadline(&limits)) => {
                 if watch.deadline(&limits) <= Instant::now() {
                     return;
@@ -177,42 +180,62 @@ struct Watch(Arc<Watching>);
 
 #[derive(Debug)]
 struct Watching {
-    phase: Mutex<Phase>,
+    doing: Mutex<Doing>,
     /// Wakes the watchdog: its deadline is nearer now.
-    head_began: Notify,
+    nearer: Notify,
+}
+
+#[derive(Debug)]
+struct Doing {
+    phase: Phase,
+    /// Since when the client takes nothing of what is sent to it.
+    blocked: Option<Instant>,
 }
 
 impl Watch {
     fn new() -> Self {
-        let phase = Mutex::new(Phase::Idle(Instant::now()));
-        Self(Arc::new(Watching { phase, head_began: Notify::new() }))
+        let doing = Mutex::new(Doing { phase: Phase::Idle(Instant::now()), blocked: None });
+        Self(Arc::new(Watching { doing, nearer: Notify::new() }))
     }
 
-    fn phase(&self) -> MutexGuard<'_, Phase> {
-        self.0.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    fn doing(&self) -> MutexGuard<'_, Doing> {
+        self.0.doing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first byte after an answer begins a head.
     fn bytes_arrived(&self) {
-        let mut phase = self.phase();
-        if matches!(*phase, Phase::Idle(_)) {
-            *phase = Phase::Head(Instant::now());
-            self.0.head_began.notify_one();
+        let mut doing = self.doing();
+        if matches!(doing.phase, Phase::Idle(_)) {
+            doing.phase = Phase::Head(Instant::now());
+            self.0.nearer.notify_one();
+        }
+    }
+
+    /// The client took bytes, or would not.
+    fn wrote(&self, took: bool) {
+        let mut doing = self.doing();
+        if took {
+            doing.blocked = None;
+        } else if doing.blocked.is_none() {
+            doing.blocked = Some(Instant::now());
+            self.0.nearer.notify_one();
         }
     }
 
     fn begin_request(&self) -> Busy {
-        *self.phase() = Phase::Busy;
+        self.doing().phase = Phase::Busy;
         Busy(self.clone())
     }
 
     /// When the connection is to be closed, or looked at again, if nothing happens.
     fn deadline(&self, limits: &Limits) -> Instant {
-        match *self.phase() {
+        let doing = self.doing();
+        let of_phase = match doing.phase {
             Phase::Idle(since) => since + limits.idle_timeout,
             Phase::Head(since) => since + limits.head_timeout,
             Phase::Busy => Instant::now() + limits.idle_timeout,
-        }
+        };
+        doing.blocked.map_or(of_phase, |since| of_phase.min(since + limits.write_timeout))
     }
 }
 
@@ -222,7 +245,7 @@ struct Busy(Watch);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        *self.0.phase() = Phase::Idle(Instant::now());
+        self.0.doing().phase = Phase::Idle(Instant::now());
     }
 }
 
@@ -252,7 +275,7 @@ impl hyper::body::Body for Answer {
     }
 }
 
-/// A stream that tells when bytes arrive.
+/// A stream that tells when bytes arrive, and when none can be sent.
 #[derive(Debug)]
 struct Watched {
     stream: TcpStream,
@@ -272,7 +295,9 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.watch.wrote(polled.is_ready());
+        polled
     }
 
     fn poll_write_vectored(
@@ -280,7 +305,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.watch.wrote(polled.is_ready());
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -4,6 +4,7 @@
 use crate::control::{ControlPlane, Freshness, Leadership, SubmitError};
 use crate::error::Error;
 use crate::metrics::HttpMetrics;
+use crate::printed::Definitions;
 use crate::proxy::Proxy;
 use crate::request::{Query, Request, segments};
 use crate::routes::{self, Endpoint, Params};
@@ -57,13 +58,21 @@ pub struct Api<C> {
     pub(crate) config: Arc<Config>,
     pub(crate) metrics: HttpMetrics,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) definitions: Definitions,
     proxy: Proxy,
 }
 
 impl<C: ControlPlane> Api<C> {
     /// The API of this control plane. `shutdown` ends the streams of events.
     pub fn new(control: C, config: Config, metrics: HttpMetrics, shutdown: CancellationToken) -> Self {
-        Self { control, config: Arc::new(config), metrics, shutdown, proxy: Proxy::new() }
+        Self {
+            control,
+            config: Arc::new(config),
+            metrics,
+            shutdown,
+            definitions: Definitions::default(),
+            proxy: Proxy::new(),
+        }
     }
 
     /// The routes as a service for [`crate::server::serve`].

@@ -8,7 +8,7 @@ mod queue;
 mod stats;
 mod task;
 
-pub use app::{Embed, app, app_info, app_map, health_check};
+pub use app::{Embed, app, app_info, app_info_beside, app_map, health_check};
 pub use deployment::{deployment, plan};
 pub use event::events;
 pub use own::{deployment_report, explanation, node};

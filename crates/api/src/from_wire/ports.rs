@@ -8,6 +8,7 @@ use super::Problems;
 use super::limits::labels;
 use super::read::Object;
 use cluster::{Network, PortSpec, Protocol, WantedHostPort};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// How an app is attached.
@@ -174,7 +175,9 @@ fn mappings(
     docker: Option<&Object>,
 ) -> Option<(String, Vec<PortSpec>)> {
     let new = container.filter(|it| it.get("portMappings").is_some());
-    let old = docker.filter(|it| it.get("portMappings").is_some());
+    // Clients that know both dialects write an empty list in the old one beside the new.
+    let is_empty = |it: &Value| it.as_array().is_some_and(Vec::is_empty);
+    let old = docker.filter(|it| it.get("portMappings").is_some_and(|it| new.is_none() || !is_empty(it)));
     if let (Some(_), Some(old)) = (new, old) {
         problems.invalid(&old.at("portMappings"), "cannot specify both portMappings and docker.portMappings");
     }

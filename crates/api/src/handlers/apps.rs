@@ -1,7 +1,7 @@
 //! `GET /v2/apps…`: apps and what runs of them.
 
 use super::selector::Selector;
-use super::{app_of, ok};
+use super::{app_of, ok, printed};
 use crate::control::ControlPlane;
 use crate::error::Error;
 use crate::request::{Query, Request};
@@ -17,8 +17,8 @@ pub(crate) async fn list<C: ControlPlane>(api: &Api<C>, request: &Request) -> Re
     let embed = embed(&request.query);
     let state = api.state().await?;
     let now = api.control.now();
-    let apps = live_apps(&state).filter(|it| filter.takes(it)).map(|it| app_info(&state, it, embed, now));
-    ok(&v2::AppList { apps: apps.collect() })
+    let apps = live_apps(&state).filter(|it| filter.takes(it));
+    printed(api.definitions.print("apps", apps, &state, embed, now))
 }
 
 /// `GET /v2/apps/{id}`
@@ -36,8 +36,8 @@ pub(crate) async fn list_below<C: ControlPlane>(api: &Api<C>, request: &Request)
     let embed = embed(&request.query);
     let state = api.state().await?;
     let now = api.control.now();
-    let apps = apps_below(&state, &request.params.path).map(|it| app_info(&state, it, embed, now));
-    ok(&v2::AppStar { apps: apps.collect() })
+    let apps = apps_below(&state, &request.params.path);
+    printed(api.definitions.print("*", apps, &state, embed, now))
 }
 
 /// The apps that users see, by id.

@@ -45,8 +45,9 @@ fn any_container() -> impl Strategy<Value = Value> {
         let numbers: Vec<u16> = ports.iter().zip(0..).map(|(it, n)| it.1.min(1) * (9000 + n)).collect();
         match kind {
             0 => json!({ "container": { "docker": { "image": "x:1" } } }),
+            // The old dialect's list, empty, as the client `marathon` writes it beside the new one's.
             1 => json!({
-                "container": { "docker": { "image": "x" }, "portMappings": mappings },
+                "container": { "docker": { "image": "x", "portMappings": [] }, "portMappings": mappings },
                 "networks": [{ "mode": "container/bridge" }],
             }),
             2 => json!({ "container": { "docker": { "image": "x", "network": "BRIDGE", "portMappings": mappings } } }),

@@ -114,6 +114,24 @@ async fn heads_and_connections_are_bounded() {
 }
 
 #[tokio::test]
+async fn a_client_that_reads_nothing_is_disconnected() {
+    let limits = Limits { write_timeout: Duration::from_millis(300), ..Limits::default() };
+    let served = Served::start(World::new(), limits).await;
+    for n in 0..80 {
+        let mut body = app(&format!("/a{n}"), 0);
+        body["env"] = serde_json::json!({ "A": "x".repeat(100_000), "B": "x".repeat(100_000) });
+        assert_eq!(served.world.ask("POST /v2/apps", body).await.status, 201);
+    }
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    stream.write_all(get("/v2/apps", "").as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let n = read_all(&mut stream).await.len();
+    assert!(n < 16_000_000, "the answer is cut off: {n} bytes");
+    let whole = served.exchange(&get("/v2/apps", "")).await.len();
+    assert!(whole > 16_000_000, "one who reads gets all: {whole} bytes");
+}
+
+#[tokio::test]
 async fn requests_under_way_finish_before_the_server_ends() {
     let served = Served::start(World::new(), Limits::default()).await;
     let mut stream = TcpStream::connect(served.address).await.unwrap();

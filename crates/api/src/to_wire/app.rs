@@ -24,10 +24,15 @@ pub struct Embed {
 
 /// Prints an app with what is asked for of its instances.
 pub fn app_info(state: &State, it: &App, embed: Embed, now: Timestamp) -> v2::AppInfo {
+    app_info_beside(app(&it.current), state, it, embed, now)
+}
+
+/// Prints what is asked for of an app's instances beside its definition.
+pub fn app_info_beside<A>(definition: A, state: &State, it: &App, embed: Embed, now: Timestamp) -> v2::AppInfo<A> {
     let counts = counts(state, it);
     let instances = || state.instances_of(it).filter(|it| is_listed(it));
     v2::AppInfo {
-        app: app(&it.current),
+        app: definition,
         tasks_staged: counts.staged,
         tasks_running: counts.running,
         tasks_healthy: counts.healthy,

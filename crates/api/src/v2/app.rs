@@ -223,10 +223,10 @@ pub struct VersionInfo {
 /// An app and what is known of its instances (RAML `AppInfo`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct AppInfo {
+pub struct AppInfo<A = App> {
     /// The definition; its fields stand beside the others.
     #[serde(flatten)]
-    pub app: App,
+    pub app: A,
     /// Instances on their way.
     #[serde(default)]
     pub tasks_staged: u32,
