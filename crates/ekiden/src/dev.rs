@@ -55,6 +55,7 @@ pub(crate) async fn run(config: DevConfig, shutdown: CancellationToken) -> anyho
         servers: vec![link_address.to_string()],
         data_dir: Some(data_dir.join("agent")),
         ports: config.ports,
+        docker: agent::config::DockerArgs { host: config.docker, ..agent::config::DockerArgs::default() },
         consul: agent::config::ConsulArgs { address: config.consul, ..agent::config::ConsulArgs::default() },
         ..agent::Args::default()
     };

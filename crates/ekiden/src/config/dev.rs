@@ -17,6 +17,9 @@ pub(crate) struct DevArgs {
     /// The Consul agent that healthy instances are registered with, such as http://127.0.0.1:8500
     #[arg(long, env = "EKIDEN_CONSUL", value_name = "URL")]
     pub(crate) consul: Option<String>,
+    /// The Docker engine [default: unix:///var/run/docker.sock]
+    #[arg(long, env = "DOCKER_HOST", value_name = "URL")]
+    pub(crate) docker: Option<String>,
     /// The host ports that instances get, where an app leaves the choice [default: 31000-32000]
     #[arg(long, env = "EKIDEN_PORTS", value_name = "FIRST-LAST")]
     pub(crate) ports: Option<String>,
@@ -35,6 +38,8 @@ pub(crate) struct DevConfig {
     /// Absent: a new temporary directory.
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) consul: Option<String>,
+    /// Absent: the local one, where it usually is.
+    pub(crate) docker: Option<String>,
     pub(crate) ports: PortArgs,
 }
 
@@ -47,7 +52,8 @@ impl DevArgs {
         }
         let ports = self.ports.map(|it| range(&it, &mut violations)).unwrap_or_default();
         let log = LogConfig::check(self.log.as_deref(), self.log_format, &mut violations);
-        violations.or((DevConfig { listen, data_dir: self.data_dir, consul: self.consul, ports }, log))
+        let docker = self.docker.filter(|it| !it.is_empty());
+        violations.or((DevConfig { listen, data_dir: self.data_dir, consul: self.consul, docker, ports }, log))
     }
 }
 

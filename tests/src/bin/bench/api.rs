@@ -63,7 +63,7 @@ pub(crate) async fn run(table: &mut Table, scratch: &Scratch, scale: &Scale) -> 
             clients
                 .push(Lister { connection: http::Connection::open(members.leader).await?, request: request.clone() });
         }
-        let (_, seen) = drive(clients, scale.load).await?;
+        let seen = drive(clients, scale.load).await?;
         let what = format!("`GET /v2/apps`, {} apps, {n_clients} clients", scale.n_apps);
         table.push(Row::plain(format!("{what}, p50"), seen.p50_ms, "ms"));
         table.push(Row::plain(format!("{what}, p99"), seen.p99_ms, "ms"));

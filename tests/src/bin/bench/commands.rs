@@ -5,11 +5,12 @@ use crate::etcd::{Etcd, Putter};
 use crate::http;
 use crate::load::{Client, Seen, drive, median};
 use crate::members::Members;
-use crate::process::Scratch;
+use crate::process::{Process, Scratch};
 use crate::report::{Row, Table, figure};
 use anyhow::{Result, bail};
 use serde_json::json;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub(crate) const TITLE: &str = "Commands: three members on one machine, beside etcd";
 
@@ -38,7 +39,7 @@ pub(crate) async fn run(table: &mut Table, scratch: &Scratch, scale: &Scale) -> 
     for n in 0..CLIENTS[CLIENTS.len() - 1] {
         create(members.leader, n).await?;
     }
-    let mut seen: Vec<[Vec<Seen>; 2]> = CLIENTS.map(|_| [Vec::new(), Vec::new()]).into();
+    let mut seen: Vec<[Vec<Sample>; 2]> = CLIENTS.map(|_| [Vec::new(), Vec::new()]).into();
     let mut turn = 0;
     for round in 1..=N_ROUNDS {
         for (n_clients, seen) in CLIENTS.into_iter().zip(&mut seen) {
@@ -46,7 +47,7 @@ pub(crate) async fn run(table: &mut Table, scratch: &Scratch, scale: &Scale) -> 
             for n in 0..n_clients {
                 putters.push(Putter::connect(etcd.leader, &format!("bench/{n:05}")).await?);
             }
-            let (_, theirs) = drive(putters, scale.load).await?;
+            let theirs = Sample::take(putters, &etcd.members, scale.load).await?;
             say(table, round, n_clients, "etcd", &theirs);
 
             let mut patchers = Vec::new();
@@ -54,7 +55,7 @@ pub(crate) async fn run(table: &mut Table, scratch: &Scratch, scale: &Scale) -> 
                 patchers.push(Patcher::connect(members.leader, n, turn).await?);
             }
             turn += 1;
-            let (_, ours) = drive(patchers, scale.load).await?;
+            let ours = Sample::take(patchers, &members.processes, scale.load).await?;
             say(table, round, n_clients, "Ekiden", &ours);
             seen[0].push(theirs);
             seen[1].push(ours);
@@ -65,44 +66,71 @@ pub(crate) async fn run(table: &mut Table, scratch: &Scratch, scale: &Scale) -> 
     Ok(())
 }
 
-fn say(table: &Table, round: usize, n_clients: usize, who: &str, seen: &Seen) {
-    let Seen { rate, p50_ms, p99_ms, client_us } = seen;
+/// What one round of one number of clients showed.
+struct Sample {
+    seen: Seen,
+    /// Processor time of all three members per command, microseconds.
+    members_us: f64,
+}
+
+impl Sample {
+    async fn take<C: Client>(clients: Vec<C>, members: &[Process], time: Duration) -> Result<Self> {
+        let cpu_seconds = || members.iter().map(Process::cpu_seconds).sum::<f64>();
+        let before = cpu_seconds();
+        let seen = drive(clients, time).await?;
+        Ok(Self { members_us: (cpu_seconds() - before) * 1e6 / seen.n_all as f64, seen })
+    }
+}
+
+fn say(table: &Table, round: usize, n_clients: usize, who: &str, sample: &Sample) {
+    let Seen { rate, p50_ms, p99_ms, client_us, .. } = sample.seen;
     table.progress(&format!(
-        "round {round}, {n_clients} clients: {who}: {rate:.0}/s, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms, client {client_us:.0} µs"
+        "round {round}, {n_clients} clients: {who}: {rate:.0}/s, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms, \
+         processor per command: members {:.0} µs, client {client_us:.0} µs",
+        sample.members_us
     ));
 }
 
-fn judge(table: &mut Table, seen: &[[Vec<Seen>; 2]]) {
-    let ratio = |n: usize, of: fn(&Seen) -> f64| {
+fn judge(table: &mut Table, seen: &[[Vec<Sample>; 2]]) {
+    let ratio = |n: usize, of: fn(&Sample) -> f64| {
         let [theirs, ours] = &seen[n];
         median(ours.iter().zip(theirs).map(|(ours, theirs)| of(ours) / of(theirs)))
     };
-    let latency = ratio(0, |it| it.p50_ms);
+    let latency = ratio(0, |it| it.seen.p50_ms);
     table.push(Row::at_most("median latency at 1 client, Ekiden over etcd", latency, 1.0, "×"));
     for (n, n_clients) in CLIENTS.into_iter().enumerate() {
         let what = format!("throughput at {n_clients} clients, Ekiden over etcd");
-        let rate = ratio(n, |it| it.rate);
+        let rate = ratio(n, |it| it.seen.rate);
         table.push(if n_clients >= 64 { Row::at_least(what, rate, 1.0, "×") } else { Row::plain(what, rate, "×") });
     }
     let mut lines = Vec::new();
     for (n_clients, both) in CLIENTS.into_iter().zip(seen) {
         for (who, rounds) in ["etcd", "Ekiden"].into_iter().zip(both) {
-            let of = |of: fn(&Seen) -> f64| figure(median(rounds.iter().map(of)));
-            let rates: Vec<_> = rounds.iter().map(|it| figure(it.rate)).collect();
+            let of = |of: fn(&Sample) -> f64| figure(median(rounds.iter().map(of)));
+            let rates: Vec<_> = rounds.iter().map(|it| figure(it.seen.rate)).collect();
             let mut line = vec![n_clients.to_string(), who.to_owned()];
             line.extend([
-                of(|it| it.rate),
-                of(|it| it.p50_ms),
-                of(|it| it.p99_ms),
+                of(|it| it.seen.rate),
+                of(|it| it.seen.p50_ms),
+                of(|it| it.seen.p99_ms),
                 rates.join(", "),
-                of(|it| it.client_us),
+                of(|it| it.members_us),
+                of(|it| it.seen.client_us),
             ]);
             lines.push(line);
         }
     }
-    let heads =
-        ["clients", "who", "commands/s", "p50 ms", "p99 ms", "commands/s of each round", "client µs per command"];
-    table.raw("Medians of the rounds", &heads, &lines);
+    let heads = [
+        "clients",
+        "who",
+        "commands/s",
+        "p50 ms",
+        "p99 ms",
+        "commands/s of each round",
+        "members' processor µs",
+        "client's",
+    ];
+    table.raw("Medians of the rounds, processor time per command", &heads, &lines);
 }
 
 async fn create(leader: SocketAddr, n: usize) -> Result<()> {

@@ -197,7 +197,7 @@ impl Bench<'_> {
         let dir = dir.to_str().context("a path in UTF-8")?;
         let command = [&ekiden()?, "dev", "--data-dir", dir, "--listen", &listen];
         let host = engine::host();
-        let envs = [("DOCKER_HOST", host.as_str()), ("EKIDEN_LOG", "warn")];
+        let envs = [("DOCKER_HOST", host.as_str()), ("EKIDEN_LOG", "info")];
         let mut process = Process::start(&command, &envs, &self.scratch.file("ekiden-dev.log"))?;
         let address = listen.parse()?;
         let start = Instant::now();

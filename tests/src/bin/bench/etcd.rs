@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 /// A cluster on loopback, with default settings and data on the real disk.
 pub(crate) struct Etcd {
-    _members: Vec<Process>,
+    pub(crate) members: Vec<Process>,
     /// Where the leader answers clients.
     pub(crate) leader: SocketAddr,
 }
@@ -46,7 +46,7 @@ impl Etcd {
                     continue;
                 };
                 if status["leader"].is_string() && status["leader"] == status["header"]["member_id"] {
-                    return Ok(Self { _members: members, leader: address });
+                    return Ok(Self { members, leader: address });
                 }
             }
             if start.elapsed() > Duration::from_secs(30) {

@@ -20,12 +20,14 @@ pub(crate) struct Seen {
     pub(crate) p50_ms: f64,
     /// 99 of 100 pieces took at most this, milliseconds.
     pub(crate) p99_ms: f64,
+    /// All pieces of work, those of the warm-up too.
+    pub(crate) n_all: usize,
     /// Processor time of the clients themselves per piece, microseconds.
     pub(crate) client_us: f64,
 }
 
-/// Lets all clients work for that long, after a warm-up; the clients are given back.
-pub(crate) async fn drive<C: Client>(clients: Vec<C>, time: Duration) -> Result<(Vec<C>, Seen)> {
+/// Lets all clients work for that long, after a warm-up.
+pub(crate) async fn drive<C: Client>(clients: Vec<C>, time: Duration) -> Result<Seen> {
     let start = Instant::now() + time / 8;
     let end = start + time;
     let tasks: Vec<_> = clients
@@ -33,12 +35,14 @@ pub(crate) async fn drive<C: Client>(clients: Vec<C>, time: Duration) -> Result<
         .map(|mut client| {
             tokio::spawn(async move {
                 let mut times = Vec::with_capacity(1 << 12);
+                let mut n_all = 0;
                 loop {
                     let asked = Instant::now();
                     if asked >= end {
-                        return Ok::<_, anyhow::Error>((client, times));
+                        return Ok::<_, anyhow::Error>((times, n_all));
                     }
                     client.once().await?;
+                    n_all += 1;
                     let now = Instant::now();
                     if asked >= start && now <= end {
                         times.push(now - asked);
@@ -51,25 +55,25 @@ pub(crate) async fn drive<C: Client>(clients: Vec<C>, time: Duration) -> Result<
     let cpu = cpu_time();
     tokio::time::sleep_until(end.into()).await;
     let cpu = cpu_time().saturating_sub(cpu);
-    let mut clients = Vec::new();
     let mut times = Vec::new();
+    let mut n_all = 0;
     for task in tasks {
-        let (client, seen) = task.await??;
-        clients.push(client);
+        let (seen, n) = task.await??;
         times.extend(seen);
+        n_all += n;
     }
     if times.is_empty() {
         bail!("no client got an answer within {time:?}");
     }
     times.sort_unstable();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    let seen = Seen {
+    Ok(Seen {
         rate: times.len() as f64 / time.as_secs_f64(),
         p50_ms: at(0.5),
         p99_ms: at(0.99),
+        n_all,
         client_us: cpu.as_secs_f64() * 1e6 / times.len() as f64,
-    };
-    Ok((clients, seen))
+    })
 }
 
 /// The middle one; the mean of the two in the middle of an even number.

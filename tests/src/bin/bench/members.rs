@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// A cluster on loopback, with default settings and data on the real disk.
 pub(crate) struct Members {
-    processes: Vec<Process>,
+    pub(crate) processes: Vec<Process>,
     /// Where the leader answers clients.
     pub(crate) leader: SocketAddr,
 }

@@ -58,6 +58,15 @@ impl Process {
         false
     }
 
+    /// Processor time that it has used, in seconds.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
+        // What follows the name, which is in parentheses; user and system time are the 14th and 15th field of the line.
+        let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+        // The kernel counts in hundredths of a second.
+        fields.filter_map(|it| it.parse::<f64>().ok()).sum::<f64>() / 100.0
+    }
+
     /// Resident memory in bytes.
     pub(crate) fn rss(&self) -> Result<u64> {
         rss(&self.id().to_string())
