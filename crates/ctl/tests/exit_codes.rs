@@ -409,6 +409,22 @@ error: /a is there twice
 -- exit 65
 ",
     );
+    let bad_id = json!({ "message": "Object is not valid", "details": [{ "path": "/id", "errors": ["no id"] }] });
+    let bad_all = json!({ "message": "Object is not valid", "details": [
+        { "path": "/id", "errors": ["no id"] }, { "path": "/cpus", "errors": ["error.min"] },
+    ] });
+    let fake = Fake::new().on("GET /v2/apps/Bad", 422, bad_id).on("PUT /v2/apps/Bad?partialUpdate=false", 422, bad_all);
+    check(
+        &deploy(&fake, &user, r#"{"id": "/Bad", "cpus": -1}"#, "").await,
+        "
+-- stderr
+error: Object is not valid
+  at: web.json (PUT /v2/apps/Bad?partialUpdate=false of http://fake)
+  /id: no id
+  /cpus: error.min
+-- exit 65
+",
+    );
     let violations = json!({ "message": "Object is not valid", "details": [
         { "path": "/cpus", "errors": ["error.min"] },
         { "path": "/container/portMappings(0)/hostPort", "errors": ["must be at most 65535", "\u{1b}[31mred"] },

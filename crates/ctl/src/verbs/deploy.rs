@@ -12,10 +12,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Make apps as their files say: create them, update them, or leave them as they are.
-///
-/// A file is the whole truth about an app: a field that is not in it takes its default. All apps of one call go into
-/// one deployment, and either all are accepted or none.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Deploy {
     /// Marathon JSON: one app, or a list of apps; `-` is stdin
     #[arg(required = true, value_name = "FILE")]
@@ -30,11 +28,16 @@ pub struct Deploy {
     wait: Wait,
 }
 
+const AFTER_HELP: &str = "\
+A file is the whole truth about an app: a field that is not in it takes its default. All apps of one call go into one \
+deployment, and either all are accepted or none.";
+
 impl Deploy {
     pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
         let sources = self.files.iter().map(|it| file::apps(session, it)).collect::<Result<Vec<_>>>()?;
         let ids = distinct(&sources)?;
-        let before = all(session, &ids).await?;
+        let files: Vec<_> = sources.iter().map(|it| it.file.as_str()).collect();
+        let before = all(session, &ids).await.map_err(|err| file::blame(err, &files.join(", ")))?;
         let result = self.put(session, &sources).await?;
         let after = all(session, &ids).await?;
 
@@ -87,13 +90,19 @@ fn distinct(sources: &[Source]) -> Result<Vec<String>> {
     Ok(sources.iter().flat_map(|it| it.ids.clone()).collect())
 }
 
-/// Those of the apps that are there, as printed.
+/// Those of the apps that are there, as printed. An id that is none has no app; what is wrong with it, and with all
+/// else in its file, is told when the file is sent.
 async fn all(session: &Session<'_>, ids: &[String]) -> Result<BTreeMap<String, Value>> {
     let mut found = BTreeMap::new();
     for id in ids {
         let request = Request::get(format!("/v2/apps{id}"));
-        if let Some((_, mut value)) = session.ask_if_there::<AppSingle>(request).await? {
-            found.insert(id.clone(), value["app"].take());
+        match session.ask_if_there::<AppSingle>(request).await {
+            Ok(None) => {}
+            Ok(Some((_, mut value))) => {
+                found.insert(id.clone(), value["app"].take());
+            }
+            Err(err) if err.kind == Kind::Invalid => {}
+            Err(err) => return Err(err),
         }
     }
     Ok(found)

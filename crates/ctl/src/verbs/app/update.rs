@@ -13,10 +13,8 @@ use serde_json::{Map, Value};
 const TEXTS: [&str; 6] = ["cmd", "user", "version", "killSelection", "executor", "role"];
 
 /// Change an app by key=value, or from a file.
-///
-/// Keys are paths in the app's definition: `cpus=0.5 instances=3 env.FOO=bar healthChecks.0.path=/ok image=web:2`.
-/// Values are JSON where they can be read as such, and text otherwise; `null` takes an entry out.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Update {
     /// The app, such as /demo/web
     id: String,
@@ -32,6 +30,10 @@ pub struct Update {
     #[command(flatten)]
     wait: Wait,
 }
+
+const AFTER_HELP: &str = "\
+Keys are paths in the app's definition: cpus=0.5 instances=3 env.FOO=bar healthChecks.0.path=/ok image=web:2. Values \
+are JSON where they can be read as such, and text otherwise; null takes an entry out.";
 
 impl Update {
     pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
