@@ -142,6 +142,8 @@ pub struct Log {
     next_spare: u64,
     /// The latest one written. Repeated at the head of each segment, so that older segments may go.
     hard_state: HardState,
+    /// The snapshot that was found to replace what the log held, until a frame says so.
+    superseded: Option<Mark>,
     buffer: Vec<u8>,
 }
 
@@ -176,6 +178,12 @@ impl Log {
         if let Some(hard_state) = &frame.hard_state {
             self.hard_state = hard_state.clone();
         }
+        let superseded = self.superseded.take().map(|mark| Frame {
+            hard_state: Some(self.hard_state.clone()),
+            snapshot: frame.snapshot.or(Some(mark)),
+            entries: frame.entries.clone(),
+        });
+        let frame = superseded.as_ref().unwrap_or(frame);
         let sequence = self.segments.back().map_or(0, |it| it.sequence);
         self.buffer.clear();
         frame.encode(sequence, self.next_number, &mut self.buffer);

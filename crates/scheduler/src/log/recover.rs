@@ -18,9 +18,10 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Log, Recove
     let snapshot = load_snapshot(&*disk, &names)?;
     let next_number = check_numbers(&found, snapshot.as_ref())?;
     let replayed = replay(&mut found)?;
-    let recovered = merge(replayed, snapshot, &found)?;
+    let (recovered, superseded) = merge(replayed, snapshot, &found)?;
 
-    let log = tidy(disk, options, &names, found, next_number, &recovered)?;
+    let mut log = tidy(disk, options, &names, found, next_number, &recovered)?;
+    log.superseded = superseded;
     Ok((log, recovered))
 }
 
@@ -132,7 +133,14 @@ impl Replayed {
 
 /// Joins log and snapshot. The newest snapshot always wins: only committed state is ever snapshotted, so where the
 /// log disagrees or ends before it, the log holds nothing that counts.
-fn merge(log: Replayed, snapshot: Option<SnapshotFile>, found: &[Read]) -> Result<Recovered, Error> {
+///
+/// In that case its mark is returned as well: a frame has to say so before anything is appended, or the next start
+/// would take what is behind the snapshot for a continuation of what stood in the log before.
+fn merge(
+    log: Replayed,
+    snapshot: Option<SnapshotFile>,
+    found: &[Read],
+) -> Result<(Recovered, Option<Mark>), Error> {
     let damaged = |reason| Error::Damaged {
         file: found.first().map_or_else(|| "the log".to_owned(), |it| it.name.clone()),
         offset: 0,
@@ -147,11 +155,15 @@ fn merge(log: Replayed, snapshot: Option<SnapshotFile>, found: &[Read]) -> Resul
         return Err(damaged("entries between it and the snapshot are missing"));
     }
     let at_mark = entries.iter().position(|it| it.index == mark.index);
+    let mut superseded = None;
     match at_mark {
         Some(at) if entries[at].term == mark.term => drop(entries.drain(..=at)),
         // The entries begin right behind it.
         None if entries.first().is_some_and(|it| it.index == mark.index + 1) => {}
-        _ => entries.clear(),
+        _ => {
+            entries.clear();
+            superseded = snapshot.as_ref().map(|it| it.mark).filter(|it| base != Some(*it));
+        }
     }
     hard_state.commit = hard_state.commit.max(mark.index);
     let last = entries.last().map_or(mark.index, |it| it.index);
@@ -163,7 +175,7 @@ fn merge(log: Replayed, snapshot: Option<SnapshotFile>, found: &[Read]) -> Resul
         hard_state.term = mark.term;
         hard_state.vote = 0;
     }
-    Ok(Recovered { hard_state, snapshot, entries })
+    Ok((Recovered { hard_state, snapshot, entries }, superseded))
 }
 
 /// Removes what is of no use, wipes a torn tail and returns the log ready for appending.
@@ -214,6 +226,7 @@ fn tidy(
         next_number,
         next_spare: 0,
         hard_state: recovered.hard_state.clone(),
+        superseded: None,
         buffer: Vec::new(),
     })
 }

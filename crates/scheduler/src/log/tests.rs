@@ -280,7 +280,7 @@ fn a_spare_is_made_ahead_and_a_full_disk_is_an_error() {
 enum Step {
     Append { back: u64, n: u64, length: usize },
     Snapshot { keep: u64 },
-    Install { ahead: u64 },
+    Install { ahead: u64, cut: Option<u64> },
     Cut { seed: u64 },
     CutInAppend { n: u64, length: usize, seed: u64 },
 }
@@ -289,7 +289,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..4_u64, 0..5_u64, 0..600_usize).prop_map(|(back, n, length)| Step::Append { back, n, length }),
         1 => (0..10_u64).prop_map(|keep| Step::Snapshot { keep }),
-        1 => (1..20_u64).prop_map(|ahead| Step::Install { ahead }),
+        1 => (0..20_u64, any::<Option<u64>>()).prop_map(|(ahead, cut)| Step::Install { ahead, cut }),
         1 => any::<u64>().prop_map(|seed| Step::Cut { seed }),
         2 => (1..5_u64, 0..3000_usize, any::<u64>()).prop_map(|(n, length, seed)| Step::CutInAppend { n, length, seed }),
     ]
@@ -340,7 +340,7 @@ fn chooser(mut seed: u64) -> impl FnMut(u64) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn what_was_acknowledged_is_found_again(steps in prop::collection::vec(step(), 1..60)) {
@@ -366,25 +366,32 @@ proptest! {
                     model.entries.drain(..at);
                     continue;
                 }
-                Step::Install { ahead } => {
+                Step::Install { ahead, cut } => {
                     model.term += 1;
-                    let mark = Mark { index: model.last() + ahead, term: model.term };
+                    // From inside the uncommitted end of the log to far ahead of it.
+                    let index = (model.last() + ahead).saturating_sub(3).max(model.commit + 1);
+                    let mark = Mark { index, term: model.term };
                     let file = snapshot(mark.index, mark.term, log.next_number());
                     write_snapshot(&disk, &file).unwrap();
                     model.base = mark;
                     model.commit = mark.index;
                     model.entries.clear();
-                    let mut frame = frame(model.term, mark.index, [], 0);
-                    frame.snapshot = Some(mark);
-                    log.append(&frame).unwrap();
-                    log.compact(mark.index).unwrap();
-                    continue;
+                    if let Some(seed) = cut {
+                        disk.crash(chooser(seed));
+                    } else {
+                        let mut frame = frame(model.term, mark.index, [], 0);
+                        frame.snapshot = Some(mark);
+                        log.append(&frame).unwrap();
+                        log.compact(mark.index).unwrap();
+                        continue;
+                    }
                 }
                 Step::Cut { seed } => disk.crash(chooser(seed)),
                 Step::CutInAppend { n, length, seed } => {
                     // Everything but the last sync happens: the frame may be there, in part, or not.
                     let mut with = model.clone();
-                    let frame = with.append(0, n, length);
+                    let mut frame = with.append(0, n, length);
+                    frame.snapshot = log.superseded;
                     let mut bytes = Vec::new();
                     let sequence = log.segments.back().map_or(0, |it| it.sequence);
                     frame.encode(sequence, log.next_number(), &mut bytes);

@@ -173,6 +173,9 @@ impl World {
                     let next_frame = log.next_number();
                     write_snapshot(&seat.disk, &SnapshotFile { next_frame, ..file }).unwrap();
                     self.n_installed += 1;
+                    if self.faults > 0 && self.rng.below(4) == 0 {
+                        return self.crash(id);
+                    }
                 }
                 if !ready.frame.is_empty() {
                     log.append(&ready.frame).unwrap();
