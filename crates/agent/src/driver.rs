@@ -6,7 +6,7 @@ use crate::docker::{Docker, Error as DockerError, Listener};
 use crate::metrics::Metrics;
 use crate::probe;
 use crate::state::Keeper;
-use cluster::agent::{Agent, FromAgent, Input, Note, Outcome, Output};
+use cluster::agent::{Agent, Container, Done, FromAgent, Input, Note, Outcome, Output};
 use cluster::{ClusterId, InstanceId, NodeId};
 use futures::StreamExt;
 use std::collections::HashMap;
@@ -102,8 +102,11 @@ impl Driver {
         };
         match &input {
             Input::Disconnected => self.outbox = None,
-            Input::Done { instance, .. } => {
-                self.starts.remove(instance);
+            Input::Done { instance, result } => {
+                let started = self.starts.remove(instance).is_some();
+                if started && matches!(result, Done::Now(Container::Running { .. })) {
+                    tracing::info!(%instance, "running");
+                }
             }
             _ => {}
         }
@@ -153,6 +156,7 @@ impl Driver {
             }),
             Output::Start { assignment } => {
                 let instance = assignment.instance;
+                tracing::info!(%instance, app = %assignment.app, "starting");
                 let abandoned = CancellationToken::new();
                 self.starts.insert(instance, abandoned.clone());
                 let events = self.events.clone();
@@ -174,10 +178,13 @@ impl Driver {
                     start.cancel();
                 }
             }
-            Output::Stop { instance, grace_ms } => self.spawn(async move {
-                let result = docker.stop(instance, grace_ms).await;
-                Input::Done { instance, result }
-            }),
+            Output::Stop { instance, grace_ms } => {
+                tracing::info!(%instance, grace_ms, "stopping");
+                self.spawn(async move {
+                    let result = docker.stop(instance, grace_ms).await;
+                    Input::Done { instance, result }
+                });
+            }
             Output::Remove { instance } => self.spawn(async move {
                 let result = docker.remove(instance).await;
                 Input::Done { instance, result }

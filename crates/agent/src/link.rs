@@ -74,6 +74,7 @@ pub(crate) async fn dial(
         let ended = connect(&server, &description, &cluster, &events).await;
         if begun.elapsed() > AGAIN_MAX {
             failures = 0;
+            last_words.clear();
         }
         let words = ended.to_string();
         let pause = match ended {

@@ -93,3 +93,15 @@ pub(super) fn url_safe_auth(mut request: bollard::BollardRequest) -> bollard::Bo
     }
     request
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_travel_in_the_alphabet_that_docker_reads() {
+        let body = bollard::body_full(bytes::Bytes::new());
+        let request = hyper::Request::builder().header("X-Registry-Auth", "a+b/c==").body(body).unwrap();
+        assert_eq!(url_safe_auth(request).headers()["x-registry-auth"], "a-b_c==");
+    }
+}

@@ -68,6 +68,8 @@ pub struct Agent {
     revision: u64,
     wish: Option<Wish>,
     wish_stale: bool,
+    /// The wish is published again even if it says the same: it is now decided at a generation that can be trusted.
+    republish: bool,
     dirty: BTreeSet<InstanceId>,
     outputs: Vec<Output>,
 }
@@ -91,6 +93,7 @@ impl Agent {
             revision: 0,
             wish: None,
             wish_stale: true,
+            republish: false,
             dirty: BTreeSet::new(),
             outputs: Vec::new(),
         }

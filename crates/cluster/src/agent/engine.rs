@@ -94,7 +94,8 @@ impl Engine {
     fn failed(&mut self, message: &str) {
         self.failures = self.failures.saturating_add(1);
         if self.failures >= DEGRADED_AFTER {
-            self.away = Some(format!("Docker does not answer: {message}"));
+            // The first reason stays: each change of it would be one more entry in the log.
+            self.away.get_or_insert_with(|| format!("Docker does not answer: {message}"));
         }
     }
 }

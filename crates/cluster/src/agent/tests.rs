@@ -370,6 +370,23 @@ fn an_old_look_does_not_hide_a_newer_operation() {
     assert_eq!(desk.give(look), []);
 }
 
+#[test]
+fn a_wish_is_published_again_once_a_scheduler_has_spoken() {
+    let mut desk = Desk::remembering(true, Saved::default());
+    let mut publications = Vec::new();
+    let list = Input::Listed { epoch: u64::MAX, containers: vec![] };
+    let all = Input::Assigned { generation: 50, assignments: vec![], forget: vec![], complete: true };
+    for input in [Input::Connected { cluster: CLUSTER }, list.clone(), all, list] {
+        desk.agent.handle(input, desk.now);
+        publications.extend(desk.agent.drain().into_iter().filter_map(|it| match it {
+            Output::Publish { revision, generation, .. } => Some((revision, generation)),
+            _ => None,
+        }));
+    }
+    // At generation 0 every entry in Consul would be newer than the wish, and stay.
+    assert_eq!(publications, [(1, 0), (2, 50)]);
+}
+
 fn published(outputs: &[Output]) -> Option<Wish> {
     outputs.iter().rev().find_map(|it| if let Output::Publish { wish, .. } = it { Some(wish.clone()) } else { None })
 }

@@ -35,6 +35,7 @@ impl Agent {
         }
         self.generation = generation;
         if complete {
+            self.republish = true;
             let spoken_of: BTreeSet<InstanceId> = orders.iter().map(|it| it.instance).collect();
             for known in self.instances.values_mut().filter(|it| !spoken_of.contains(&it.id())) {
                 known.orphan = true;

@@ -132,7 +132,7 @@ impl Agent {
                 known.advertised = true;
             }
         }
-        if self.revision == 0 || wish != before {
+        if std::mem::take(&mut self.republish) || self.revision == 0 || wish != before {
             self.revision += 1;
             let (revision, generation) = (self.revision, self.generation);
             self.outputs.push(Output::Publish { revision, generation, wish: wish.clone() });

@@ -125,7 +125,7 @@ impl Agent {
                 known.tries = 0;
                 self.observe(instance, container, now);
             }
-            Done::Abandoned => {}
+            Done::Abandoned => known.hinted |= known.container.is_none(),
             Done::Unavailable { message } => {
                 known.message = format!("waiting for Docker: {message}");
                 known.container = None;
