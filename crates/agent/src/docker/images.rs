@@ -63,17 +63,29 @@ async fn fetch(client: &bollard::Docker, file: Option<PathBuf>, image: &str) -> 
     loop {
         match timeout(IDLE_DEADLINE, steps.next()).await {
             Ok(Some(Ok(_))) => {}
-            Ok(Some(Err(error))) => {
-                return Err(match Error::from(error) {
-                    Error::Refused { status, message } => {
-                        Error::Refused { status, message: format!("cannot pull image {image}: {message}") }
-                    }
-                    away @ Error::Away(_) => away,
-                });
-            }
+            Ok(Some(Err(error))) => return Err(refusal(error, image)),
             Ok(None) => return Ok(()),
             Err(_) => return Err(too_slow(image, IDLE_DEADLINE)),
         }
+    }
+}
+
+/// What a failed pull means. Where the engine answered at all it speaks of the registry: `connection refused` and
+/// `context deadline exceeded` are that one's then, and a reason to tell.
+fn refusal(error: bollard::errors::Error, image: &str) -> Error {
+    let answered = match error {
+        bollard::errors::Error::DockerResponseServerError { status_code, message }
+            if status_code != 503 && !message.contains("shutting down") =>
+        {
+            Error::Refused { status: status_code, message }
+        }
+        error => Error::from(error),
+    };
+    match answered {
+        Error::Refused { status, message } => {
+            Error::Refused { status, message: format!("cannot pull image {image}: {message}") }
+        }
+        away @ Error::Away(_) => away,
     }
 }
 
@@ -103,5 +115,29 @@ mod tests {
         let body = bollard::body_full(bytes::Bytes::new());
         let request = hyper::Request::builder().header("X-Registry-Auth", "a+b/c==").body(body).unwrap();
         assert_eq!(url_safe_auth(request).headers()["x-registry-auth"], "a-b_c==");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_that_is_away_is_a_reason_and_an_engine_that_is_away_is_none() {
+        let answer = |status_code, message: &str| {
+            let message = message.to_owned();
+            refusal(bollard::errors::Error::DockerResponseServerError { status_code, message }, "r:9/a:1")
+        };
+        for (status, message) in [
+            (404, "pull access denied for a"),
+            (500, "Get \"http://r:9/v2/\": dial tcp r:9: connect: connection refused"),
+            (500, "Get \"https://r:9/v2/\": context deadline exceeded"),
+        ] {
+            let told = format!("cannot pull image r:9/a:1: {message}");
+            assert_eq!(answer(status, message), Error::Refused { status, message: told });
+        }
+        for (status, message) in [(503, "not now"), (500, "the daemon is shutting down")] {
+            assert!(matches!(answer(status, message), Error::Away(_)), "{message}");
+        }
     }
 }
