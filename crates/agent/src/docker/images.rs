@@ -116,11 +116,6 @@ mod tests {
         let request = hyper::Request::builder().header("X-Registry-Auth", "a+b/c==").body(body).unwrap();
         assert_eq!(url_safe_auth(request).headers()["x-registry-auth"], "a-b_c==");
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn a_registry_that_is_away_is_a_reason_and_an_engine_that_is_away_is_none() {
