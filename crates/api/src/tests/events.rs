@@ -5,7 +5,7 @@ use crate::Config;
 use crate::testing::Fake;
 use axum::body::{Body, BodyDataStream};
 use cluster::agent::Seen;
-use cluster::{End, EndKind};
+use cluster::{Command, End, EndKind, NodeId, Principal};
 use futures::StreamExt;
 use http::Request;
 use serde_json::{Value, json};
@@ -165,6 +165,22 @@ async fn failures_and_kills_are_told() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn the_loss_and_return_of_a_node_is_told_task_by_task() {
+    let world = World::new();
+    let mut body = app("/a", 2);
+    body["unreachableStrategy"] = json!("disabled");
+    body["constraints"] = json!([["hostname", "UNIQUE"]]);
+    world.run(body).await;
+    let mut reader = Reader::open(&world, "?event_type=status_update_event", None).await;
+    let _ = world.fake.apply(Principal::Leader, Command::Lose { node: NodeId::new("n1") });
+    let lost = reader.next().await.unwrap();
+    assert_eq!((&lost.data["taskStatus"], &lost.data["slaveId"]), (&json!("TASK_UNREACHABLE"), &json!("n1")));
+    world.fake.add_node("n1", 4, 4096);
+    let back = reader.next().await.unwrap();
+    assert_eq!((&back.data["taskStatus"], &back.data["taskId"]), (&json!("TASK_RUNNING"), &lost.data["taskId"]));
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use super::{app, health_check, instance_id, plan, task_id, task_state};
 use crate::time;
 use crate::v2::EventBody;
 use cluster::{
-    Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, Outcome, Principal, State, StopReason,
-    Version,
+    Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, NodeStatus, Outcome, Principal, State,
+    StopReason, Version,
 };
 
 /// The events that Marathon would send. `state` is one in which the event has happened; things that are no longer
@@ -36,11 +36,8 @@ pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) 
                 condition: "Gone".to_owned(),
             }]
         }
-        Event::NodeChanged { node } if node.is_lost() => lost(state, node),
-        Event::InstanceRemoved { .. }
-        | Event::BackoffReset { .. }
-        | Event::NodeChanged { .. }
-        | Event::NodeRemoved { .. } => Vec::new(),
+        Event::NodeChanged { node } => node_changed(state, node),
+        Event::InstanceRemoved { .. } | Event::BackoffReset { .. } | Event::NodeRemoved { .. } => Vec::new(),
     }
 }
 
@@ -206,7 +203,16 @@ fn failing_check(instance: &Instance) -> Option<(usize, String)> {
     Some((n, instance.checks[n].last_failure_cause.clone().unwrap_or_default()))
 }
 
-fn lost(state: &State, node: &Node) -> Vec<EventBody> {
+/// The instances of a node that was lost are unreachable; those of one that is ready run, and load balancers that
+/// took them out must hear of it.
+fn node_changed(state: &State, node: &Node) -> Vec<EventBody> {
     let there = state.instances_on(node).filter(|it| !it.has_ended());
-    there.flat_map(|it| status(state, it, "TASK_UNREACHABLE", "its node was lost")).collect()
+    let told = there.filter_map(|it| match node.status {
+        NodeStatus::Lost { .. } => Some(status(state, it, "TASK_UNREACHABLE", "its node was lost")),
+        NodeStatus::Ready if it.is_running() && it.is_wanted() => {
+            Some(status(state, it, "TASK_RUNNING", "its node is ready"))
+        }
+        _ => None,
+    });
+    told.flatten().collect()
 }
