@@ -107,7 +107,9 @@ async fn change<C: ControlPlane>(
 ) -> Result<Response, Error> {
     let force = request.query.flag("force", false)?;
     let names_version = updates.iter().any(|(_, it)| it.get("version").is_some_and(|it| !it.is_null()));
-    for attempt in 1.. {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
         // The first attempt is made on what this member has: the expected version makes sure that nothing is
         // overwritten. Any objection to that is checked against what is certainly true.
         let state = if attempt == 1 { api.recent().await? } else { api.state().await? };
@@ -123,7 +125,6 @@ async fn change<C: ControlPlane>(
             outcome => return Ok(changed(request, &outcome?, created.then(|| &updates[0].0), &warnings)),
         }
     }
-    unreachable!("the last attempt returns")
 }
 
 fn changed(request: &Request, applied: &Applied, created: Option<&AppId>, warnings: &[Warning]) -> Response {
