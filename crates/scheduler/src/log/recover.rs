@@ -136,11 +136,7 @@ impl Replayed {
 ///
 /// In that case its mark is returned as well: a frame has to say so before anything is appended, or the next start
 /// would take what is behind the snapshot for a continuation of what stood in the log before.
-fn merge(
-    log: Replayed,
-    snapshot: Option<SnapshotFile>,
-    found: &[Read],
-) -> Result<(Recovered, Option<Mark>), Error> {
+fn merge(log: Replayed, snapshot: Option<SnapshotFile>, found: &[Read]) -> Result<(Recovered, Option<Mark>), Error> {
     let damaged = |reason| Error::Damaged {
         file: found.first().map_or_else(|| "the log".to_owned(), |it| it.name.clone()),
         offset: 0,

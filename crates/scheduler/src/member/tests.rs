@@ -421,11 +421,13 @@ fn a_single_member_leads_at_once_and_answers() {
 fn a_command_that_is_bound_to_its_term_is_refused_where_nobody_leads() {
     let config = Config::new(1, vec![1, 2, 3]);
     let mut member = Member::new(config, Recovered::default(), Ledger::default).unwrap();
-    let payload = || Payload::new(|it: &mut Vec<u8>| -> Result<(), ()> {
-        it.extend_from_slice(&[7; 8]);
-        Ok(())
-    })
-    .unwrap();
+    let payload = || {
+        Payload::new(|it: &mut Vec<u8>| -> Result<(), ()> {
+            it.extend_from_slice(&[7; 8]);
+            Ok(())
+        })
+        .unwrap()
+    };
     member.handle(Input::Submit(Ticket(1), payload()), 10);
     member.handle(Input::Submit(Ticket(2), payload().bound()), 10);
     member.ready();
