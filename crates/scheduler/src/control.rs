@@ -166,7 +166,12 @@ impl Control {
             if leader.is_due(&view, self.now()) {
                 let began = Instant::now();
                 // Placing thousands of instances takes a while; the other tasks of this thread shall not wait for it.
-                let ask = tokio::task::block_in_place(|| leader.plan(&view, self.now()));
+                // It costs two changes of thread, as much as planning for one app.
+                let ask = if leader.has_much_to_plan() {
+                    tokio::task::block_in_place(|| leader.plan(&view, self.now()))
+                } else {
+                    leader.plan(&view, self.now())
+                };
                 self.inner.metrics.plan.observe(began.elapsed().as_secs_f64());
                 self.propose(ask, &answered);
             }

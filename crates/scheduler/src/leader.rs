@@ -18,6 +18,8 @@ pub struct Leader {
     under_way: Option<Vec<AppId>>,
     /// A command that is not a plan was proposed and is not answered yet.
     asked: bool,
+    /// About how many instances the next plan has to think about.
+    n_noted: usize,
 }
 
 /// A command that the leader wants in the log. Answer it by [`Leader::answered`].
@@ -32,6 +34,9 @@ pub enum Ask {
 /// An app of a plan is looked at again after so long, whatever became of the plan's steps.
 const LOOK_AGAIN_MS: u64 = 1_000;
 
+/// From so many instances on a plan is much. Thinking about as many takes some hundred microseconds.
+const MUCH: usize = 64;
+
 impl Leader {
     /// Takes office at `clock`, milliseconds of a monotonic clock. Nodes have `loss_after_ms` to be heard of.
     pub fn new(state: &State, cluster: ClusterId, loss_after_ms: u64, clock: Timestamp) -> Self {
@@ -41,12 +46,14 @@ impl Leader {
             liveness: Liveness::new(loss_after_ms, clock),
             under_way: None,
             asked: false,
+            n_noted: MUCH,
         }
     }
 
     /// Takes note of what happened. `state` is the state after it.
     pub fn note<'a>(&mut self, state: &State, events: impl IntoIterator<Item = &'a Event>) {
         for event in events {
+            self.n_noted = self.n_noted.saturating_add(weight(event));
             self.agenda.note(state, std::slice::from_ref(event));
         }
     }
@@ -54,6 +61,7 @@ impl Leader {
     /// Looks at everything again: what happened was not heard of.
     pub fn note_gap(&mut self, state: &State) {
         self.agenda = Agenda::everything(state);
+        self.n_noted = MUCH;
     }
 
     /// Takes note of a sign of life, at `clock`.
@@ -87,6 +95,11 @@ impl Leader {
         founded && self.under_way.is_none() && self.agenda.is_due(now.max(state.time()))
     }
 
+    /// Whether [`plan`](Self::plan) may take so long that others would feel it.
+    pub const fn has_much_to_plan(&self) -> bool {
+        self.n_noted >= MUCH
+    }
+
     /// The next steps, if there are any and no plan is under way. `state` has everything that was noted and the last
     /// answered plan; `now` is the wall clock's time. May take long when much is to be placed.
     pub fn plan(&mut self, state: &State, now: Timestamp) -> Option<Ask> {
@@ -94,6 +107,9 @@ impl Leader {
             return None;
         }
         let plan = plan(state, &mut self.agenda, now.max(state.time()));
+        if !self.agenda.is_due(now.max(state.time())) {
+            self.n_noted = 0;
+        }
         if plan.steps.is_empty() {
             return None;
         }
@@ -111,5 +127,15 @@ impl Leader {
                 }
             }
         }
+    }
+}
+
+/// About how many instances there are to think about after an event.
+fn weight(event: &Event) -> usize {
+    match event {
+        Event::AppPut { version, .. } => version.spec.instances as usize,
+        // Room may have come for all that wait.
+        Event::InstanceRemoved { .. } | Event::NodeChanged { .. } | Event::NodeRemoved { .. } => MUCH,
+        _ => 1,
     }
 }
