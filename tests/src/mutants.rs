@@ -43,13 +43,15 @@ pub enum Mutant {
     BelievesAnybody,
     /// The time on an entry may be earlier than the last one's, and is taken as it is.
     TimeGoesBack,
+    /// Members answer reads from what they have, without asking the others.
+    ReadsLocally,
     /// A command that was forwarded to a new leader is proposed twice.
     ProposesTwice,
 }
 
 impl Mutant {
     /// All of them, with the promise that each breaks.
-    pub const ALL: [(Self, &'static [&'static str]); 18] = [
+    pub const ALL: [(Self, &'static [&'static str]); 19] = [
         (Self::AckBeforeSync, &["agreement", "durability"]),
         (Self::ForgetfulDisk, &["recovery", "agreement", "durability"]),
         (Self::AckBeforeCommit, &["durability"]),
@@ -67,6 +69,7 @@ impl Mutant {
         (Self::ForgetsDelays, &["progress"]),
         (Self::BelievesAnybody, &["honesty"]),
         (Self::TimeGoesBack, &["monotony"]),
+        (Self::ReadsLocally, &["freshness"]),
         (Self::ProposesTwice, &["durability"]),
     ];
 

@@ -47,6 +47,7 @@ fn every_promise_holds_in_every_world() {
     let sum = |of: fn(&Figures) -> u64| verdicts.iter().map(|it| of(&it.figures)).sum::<u64>();
     assert!(sum(|it| it.faults) > 10 * WORLDS, "too few faults");
     assert!(sum(|it| it.starts) > 20 * WORLDS, "too few containers");
+    assert!(sum(|it| it.reads) > WORLDS, "too few reads");
     assert!(2 * sum(|it| it.answered) > sum(|it| it.asked), "too few answers");
 }
 
@@ -88,7 +89,8 @@ fn every_planted_fault_is_found() {
 
 #[test]
 fn every_promise_has_a_planted_fault() {
-    let promises = ["agreement", "durability", "capacity", "uniqueness", "pace", "monotony", "progress", "honesty"];
+    let promises =
+        ["agreement", "durability", "freshness", "capacity", "uniqueness", "pace", "monotony", "progress", "honesty"];
     for promise in promises {
         assert!(Mutant::ALL.iter().any(|it| it.1.first() == Some(&promise)), "{promise} is believed untried");
     }

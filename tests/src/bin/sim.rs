@@ -80,7 +80,7 @@ fn many(first: u64, end_: u64, mutant: Option<Mutant>) -> ExitCode {
     let sum = |of: fn(&Figures) -> u64| verdicts.iter().map(|it| of(&it.figures)).sum::<u64>();
     println!(
         "{} worlds, {broken} broke a promise; {:.1} simulated hours, {} faults, {} log entries, {} containers \
-         started, {} of {} requests answered; {:.0} s",
+         started, {} of {} requests answered, {} reads; {:.0} s",
         verdicts.len(),
         sum(|it| it.simulated_ms) as f64 / 3_600_000.0,
         sum(|it| it.faults),
@@ -88,6 +88,7 @@ fn many(first: u64, end_: u64, mutant: Option<Mutant>) -> ExitCode {
         sum(|it| it.starts),
         sum(|it| it.answered),
         sum(|it| it.asked),
+        sum(|it| it.reads),
         start.elapsed().as_secs_f64(),
     );
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -6,6 +6,7 @@
 mod agreement;
 mod capacity;
 mod durability;
+mod freshness;
 mod honesty;
 mod monotony;
 mod pace;
@@ -56,6 +57,15 @@ pub enum Fact<'a> {
         name: &'a str,
         /// The answer.
         answer: &'a Told,
+    },
+    /// A user read.
+    Read {
+        /// From which member.
+        member: u64,
+        /// The newest entry that somebody had heard was done when the question was asked.
+        known: u64,
+        /// The newest entry that the answer contains.
+        seen: u64,
     },
     /// An agent took new assignments.
     Obeyed {
@@ -154,6 +164,7 @@ impl Checks {
         let checks: Vec<Box<dyn Check>> = vec![
             Box::<agreement::Agreement>::default(),
             Box::<durability::Durability>::default(),
+            Box::<freshness::Freshness>::default(),
             Box::<uniqueness::Uniqueness>::default(),
             Box::<capacity::Capacity>::default(),
             Box::<pace::Pace>::default(),

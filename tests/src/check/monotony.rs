@@ -20,7 +20,7 @@ impl Check for Monotony {
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Started { member, state } => {
-                self.members.insert(*member, state.index());
+                self.at(*member, state);
                 Ok(())
             }
             Fact::Applied { member, first, taken } => {
@@ -34,7 +34,10 @@ impl Check for Monotony {
                 self.time = taken.after.time();
                 onward(&taken.before, &taken.after)
             }
-            Fact::Replaced { member, state } => self.forward(*member, state.index()),
+            // Entries without a command, such as a leader's first, leave no trace in the state.
+            Fact::Replaced { member, state } => {
+                self.forward(*member, state.index() + 1).map(|()| self.at(*member, state))
+            }
             Fact::Obeyed { node, generation } => {
                 let newest = self.generations.entry((*node).clone()).or_default();
                 if generation < newest {
@@ -49,6 +52,10 @@ impl Check for Monotony {
 }
 
 impl Monotony {
+    fn at(&mut self, member: u64, state: &State) {
+        self.members.insert(member, state.index());
+    }
+
     fn forward(&mut self, member: u64, index: u64) -> Result<(), String> {
         match self.members.insert(member, index) {
             Some(before) if before >= index => Err(format!("member {member} went from {before} to {index}")),

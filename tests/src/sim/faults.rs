@@ -134,6 +134,16 @@ impl Options {
                 self.pause_ms = 8_000;
             }
             Mutant::StopsWhenCutOff | Mutant::ObeysOldGenerations => self.partition_ms = 5_000,
+            Mutant::ReadsLocally => {
+                self.n_members = 5;
+                self.partition_ms = 5_000;
+                self.think_ms = 500;
+            }
+            Mutant::ForgetsDelays => {
+                self.think_ms = 8_000;
+                self.container_ms = 1_500;
+                self.node_gone = false;
+            }
             Mutant::NeverLosesNodes => self.node_gone = true,
             _ => {}
         }

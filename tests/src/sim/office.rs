@@ -81,6 +81,34 @@ impl World {
         }
     }
 
+    /// A user asks to read what is true now.
+    pub(super) fn asked_to_read(&mut self, id: u64, known: u64) {
+        mutants::enter(id);
+        let Some(seat) = self.seats.get_mut(&id) else { return };
+        if seat.paused_until > self.now {
+            let at = seat.paused_until;
+            return self.at(at, Event::AskedToRead { member: id, known });
+        }
+        let Some(life) = &mut seat.life else { return };
+        life.next_ticket += 1;
+        let ticket = Ticket(life.next_ticket);
+        life.reads.insert(ticket, known);
+        if mutants::planted(Mutant::ReadsLocally) {
+            return self.read(id, ticket, true);
+        }
+        self.member_takes(id, Input::Read(ticket));
+    }
+
+    /// A read is answered, or refused.
+    pub(super) fn read(&mut self, id: u64, ticket: Ticket, answered: bool) {
+        let Some(life) = self.seats.get_mut(&id).and_then(|it| it.life.as_mut()) else { return };
+        let seen = life.member.applied().index;
+        if let Some(known) = life.reads.remove(&ticket).filter(|_| answered) {
+            self.figures.reads += 1;
+            self.see(&Fact::Read { member: id, known, seen });
+        }
+    }
+
     /// A client's question arrives.
     pub(super) fn asked(&mut self, id: u64, client: usize, name: String, command: Command) {
         mutants::enter(id);

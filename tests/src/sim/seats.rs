@@ -37,6 +37,8 @@ pub(super) struct Life {
     pub(super) writing: bool,
     pub(super) chore: Option<(Chore<Replica>, u64)>,
     pub(super) tickets: BTreeMap<Ticket, Asked>,
+    /// Reads, with what was known when they were asked.
+    pub(super) reads: BTreeMap<Ticket, u64>,
     pub(super) next_ticket: u64,
     pub(super) leader: Option<Leader>,
     pub(super) sessions: BTreeMap<u64, Session>,
@@ -112,6 +114,7 @@ impl World {
             writing: false,
             chore: None,
             tickets: BTreeMap::new(),
+            reads: BTreeMap::new(),
             next_ticket: 0,
             leader: None,
             sessions: BTreeMap::new(),
@@ -312,6 +315,9 @@ impl World {
         if let Some(status) = output.status {
             self.say(format_args!("member {id}: {status:?}"));
             self.office(id, status.leading);
+        }
+        for (ticket, res) in output.reads {
+            self.read(id, ticket, res.is_ok());
         }
         for (ticket, answer) in output.answers {
             self.ticket_answered(id, ticket, answer);

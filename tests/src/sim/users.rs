@@ -21,6 +21,14 @@ impl World {
         }
         let members: Vec<u64> = self.seats.keys().copied().collect();
         let (read_from, member) = (*self.rng.pick(&members), *self.rng.pick(&members));
+        let (from, to) = (Place::Client(client), Place::Member(member));
+        if self.rng.chance(300) {
+            // A read, on the side.
+            let at = self.network.arrival(from, to, self.now, &self.options, &mut self.rng);
+            if !self.network.is_cut(from, to) {
+                self.at(at, Event::AskedToRead { member, known: self.acknowledged });
+            }
+        }
         let Some(state) = self.seats[&read_from].state().cloned() else { return };
         let command = client::wish(&state, &mut self.rng);
         let it = &mut self.clients[client];
@@ -30,7 +38,6 @@ impl World {
         self.figures.asked += 1;
         self.say(format_args!("{name} asks member {member}: {command:?}"));
         self.see(&Fact::Asked { name: &name, command: &command });
-        let (from, to) = (Place::Client(client), Place::Member(member));
         if self.network.is_cut(from, to) || self.rng.chance(self.options.loss) {
             return;
         }
@@ -41,6 +48,9 @@ impl World {
     /// An answer arrives.
     pub(super) fn answered(&mut self, client: usize, name: &str, told: &Told) {
         let known = !matches!(told, Told::Unknown);
+        if let Told::Done(index, _) = told {
+            self.acknowledged = self.acknowledged.max(*index);
+        }
         self.figures.answered += u64::from(known);
         self.say(format_args!("{name} is told {}", brief(told)));
         self.clients[client].open.take_if(|it| it.0 == name);

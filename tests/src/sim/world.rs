@@ -28,6 +28,8 @@ pub struct World {
     pub(super) checks: Checks,
     pub(super) calm: bool,
     pub(super) next_link: u64,
+    /// The newest entry that some user was told is done.
+    pub(super) acknowledged: u64,
     pub(super) figures: Figures,
     trace: Trace,
     queue: BTreeMap<(u64, u64), Event>,
@@ -61,6 +63,7 @@ pub(super) enum Event {
     Ends { node: usize, name: String, n_starts: u32 },
     User(usize),
     Asked { member: u64, client: usize, name: String, command: Box<Command> },
+    AskedToRead { member: u64, known: u64 },
     Answered { client: usize, name: String, told: Box<Told> },
     Fault(Fault),
     Undo(Undo),
@@ -103,6 +106,8 @@ pub struct Figures {
     pub asked: u64,
     /// And answered for certain.
     pub answered: u64,
+    /// Reads answered.
+    pub reads: u64,
     /// Simulated milliseconds.
     pub simulated_ms: u64,
 }
@@ -159,6 +164,7 @@ impl World {
             checks: Checks::new(),
             calm: false,
             next_link: 0,
+            acknowledged: 0,
             figures: Figures::default(),
             trace: Trace::new(keep_trace),
             queue: BTreeMap::new(),
@@ -228,6 +234,7 @@ impl World {
             Event::Ends { node, name, n_starts } => self.container_ends(node, &name, n_starts),
             Event::User(client) => self.user_acts(client),
             Event::Asked { member, client, name, command } => self.asked(member, client, name, *command),
+            Event::AskedToRead { member, known } => self.asked_to_read(member, known),
             Event::Answered { client, name, told } => self.answered(client, &name, &told),
             Event::Fault(fault) => self.fault(fault),
             Event::Undo(undo) => self.undo(undo),
