@@ -80,7 +80,7 @@ fn commands_and_command_checks_run_in_the_containers_own_shell() {
         "cmd": "echo $MARATHON_APP_ID > /tmp/who; exec /demo-app",
         "healthChecks": check("test \"$(cat /tmp/who)\" = /shell"),
     });
-    cluster.deploy(&with(with_image(web("/shell", 1), "ekiden-demo-shell:1"), fields));
+    cluster.deploy(&with(with_image(web("/shell", 1), docker::image_with_shell()), fields));
 
     let change = json!({ "healthChecks": check("exit 7") });
     cluster.put("/shell", &change);

@@ -41,7 +41,7 @@ fn a_killed_leader_is_replaced_and_its_deployment_completes() {
     world.start_again(leader);
     let new_leader = world.leader();
     eventually("the member that was killed has caught up", seconds(20), || {
-        let applied = world.members.each_ref().map(|it| it.cluster.metric("ekiden_applied_index"));
+        let applied = world.members.each_ref().map(|it| it.cluster.metric("ekiden_raft_applied_index"));
         let all = world.members.each_ref().map(|it| it.cluster.get("/v2/apps?embed=apps.tasks"));
         let is_same = applied[0] > 0 && applied.iter().all(|it| *it == applied[0]);
         if is_same && all.iter().all(|it| *it == all[0]) { Ok(()) } else { Err(format!("{applied:?} {all:?}")) }

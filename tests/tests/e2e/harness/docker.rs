@@ -10,14 +10,23 @@ use std::sync::OnceLock;
 pub(crate) fn images() {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is in the workspace");
-        for args in [&["ekiden-demo:1"][..], &["ekiden-demo:2"], &["--shell", "ekiden-demo-shell:1"]] {
-            says(root.join("scripts/demo-image"), args);
-        }
+        build(&["ekiden-demo:1"]);
+        build(&["ekiden-demo:2"]);
         let plain = says("docker", &["create", "ekiden-demo:1"]);
         says("docker", &["commit", "--change", "ENV FAIL=1", plain.trim(), "ekiden-demo:never-healthy"]);
         says("docker", &["rm", plain.trim()]);
     });
+}
+
+/// The demo's image with a shell in it.
+pub(crate) fn image_with_shell() -> &'static str {
+    build(&["--shell", "ekiden-demo-shell:1"]);
+    "ekiden-demo-shell:1"
+}
+
+fn build(args: &[&str]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is in the workspace");
+    says(root.join("scripts/demo-image"), args);
 }
 
 /// Every container of a cluster, also one that has ended: its id.

@@ -88,7 +88,7 @@ impl<const N: usize> World<N> {
     /// Which member leads, by what the members say themselves.
     pub(crate) fn leader(&self) -> usize {
         eventually("one member leads", seconds(20), || {
-            let leads = self.members.each_ref().map(|it| it.cluster.metric("ekiden_leading") == 1);
+            let leads = self.members.each_ref().map(|it| it.cluster.metric("ekiden_raft_leading") == 1);
             match leads.iter().filter(|it| **it).count() {
                 1 => leads.iter().position(|it| *it).ok_or(leads),
                 _ => Err(leads),
