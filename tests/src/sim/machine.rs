@@ -2,8 +2,8 @@
 
 use crate::mutants;
 use cluster::{Applied, Command, Entry, Event, Principal, Rejected, State, Timestamp};
-use scheduler::machine::{Machine, Outcome, Unreadable};
-use serde::Deserialize;
+use scheduler::machine::{Machine, Outcome, Payload, Unreadable};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// The state of one member.
@@ -23,8 +23,16 @@ pub struct Taken {
     pub after: State,
 }
 
+/// A command in the scheduler's form, that may be proposed under any leader: what a user's command is, and what those of
+/// agents and leaders must not be.
+pub fn for_any_term(principal: &Principal, command: &Command) -> Payload {
+    let written = Written { principal: principal.clone(), command: command.clone() };
+    let payload = Payload::new(|bytes| rmp_serde::encode::write_named(bytes, &written));
+    payload.expect("a command can be encoded")
+}
+
 /// A command as the scheduler writes it.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Written {
     principal: Principal,
     command: Command,

@@ -1,5 +1,6 @@
 //! What a member does for others: the real leader's work, agents' sessions, users' questions.
 
+use super::machine::for_any_term;
 use super::network::Place;
 use super::seats::EPOCH;
 use super::session::Session;
@@ -72,7 +73,8 @@ impl World {
         life.next_ticket += 1;
         let ticket = Ticket(life.next_ticket);
         life.tickets.insert(ticket, asked);
-        life.member.handle(Input::Submit(ticket, payload(principal, command)), wall);
+        let encode = if mutants::planted(Mutant::StaleLeader) { for_any_term } else { payload };
+        life.member.handle(Input::Submit(ticket, encode(principal, command)), wall);
         if mutants::planted(Mutant::ProposesTwice) && matches!(principal, Principal::User { .. }) {
             life.next_ticket += 1;
             let again = Ticket(life.next_ticket);

@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// Where the wall clocks start: far from zero, as they are.
 pub(super) const EPOCH: u64 = 1_700_000_000_000;
 
+/// So many rounds without an end are a hot loop.
+const MAX_ROUNDS: u32 = 10_000;
+
 /// A machine of the control plane.
 pub(super) struct Seat {
     disk: Platter,
@@ -224,7 +227,7 @@ impl World {
 
     /// Does what the thread of a real member does.
     pub(super) fn drain(&mut self, id: u64) {
-        loop {
+        for _ in 0..MAX_ROUNDS {
             let Some(life) = self.seats.get_mut(&id).and_then(|it| it.life.as_mut()) else { return };
             let mut sends = Vec::new();
             let mut idle = true;
@@ -266,6 +269,7 @@ impl World {
                 return;
             }
         }
+        self.checks.fail("progress", format!("member {id} never comes to rest: a hot loop"));
     }
 
     fn send_peer(&mut self, from: u64, to: u64, kind: &str, input: impl Fn() -> Input) {
