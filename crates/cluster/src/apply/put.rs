@@ -116,9 +116,8 @@ impl Changing<'_> {
     fn check_expectation(&self, id: &AppId, expect: Expect) -> Result<(), Rejected> {
         let there = self.state.apps.get(id);
         match expect {
-            Expect::Any => Ok(()),
             Expect::Absent if there.is_some_and(|it| !it.removing) => Err(Rejected::Exists { app: id.clone() }),
-            Expect::Absent => Ok(()),
+            Expect::Any | Expect::Absent => Ok(()),
             Expect::Version(version) if there.is_some_and(|it| !it.removing && it.current.version == version) => Ok(()),
             Expect::Version(_) if there.is_none_or(|it| it.removing) => Err(Rejected::NoApp { app: id.clone() }),
             Expect::Version(_) => Err(Rejected::Changed { app: id.clone() }),
@@ -218,7 +217,7 @@ impl Changing<'_> {
         };
         let spec = self.with_service_ports(spec, before.as_deref());
         let run = run.unwrap_or_else(|| before.as_deref().and_then(|it| self.run_of(it, &spec)).unwrap_or(version));
-        let next = self.next_version(before.as_deref(), spec, run, version);
+        let next = Self::next_version(before.as_deref(), spec, run, version);
         let Some(next) = next else {
             self.applied.version = before.map(|it| it.current.version);
             return None;
@@ -259,7 +258,7 @@ impl Changing<'_> {
     }
 
     /// The app's next version; none if nothing changes.
-    fn next_version(&self, before: Option<&App>, spec: AppSpec, run: Version, version: Version) -> Option<AppVersion> {
+    fn next_version(before: Option<&App>, spec: AppSpec, run: Version, version: Version) -> Option<AppVersion> {
         let Some(app) = before else {
             return Some(AppVersion { version, run, configured: version, scaled: version, spec });
         };

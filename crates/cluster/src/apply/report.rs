@@ -61,7 +61,7 @@ impl Changing<'_> {
             return false;
         }
         let before = instance.health;
-        let mut after = Instance { ip, health, checks, ..instance.clone() };
+        let mut after = Instance { health, checks, ip, ..instance.clone() };
         if started {
             after.condition = Condition::Running;
             after.started_at = Some(self.now());
