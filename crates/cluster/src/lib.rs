@@ -1,7 +1,7 @@
 //! All decisions of Ekiden, pure.
 //!
 //! The cluster is a function: what is *wanted* (apps) and what is *seen* (reports of agents) go in as
-//! [`Command`]s, [`State::apply`] moves the cluster one log entry forward, and [`plan`] compares wanted with seen
+//! [`Command`]s, [`State::apply`] moves the cluster one log entry forward, and [`plan()`] compares wanted with seen
 //! and says what to do next. Nothing in here performs an effect, reads a clock, draws a random number or iterates in
 //! an order that two members could disagree on; `clippy.toml` beside this crate and the workspace's tidy test hold
 //! that.

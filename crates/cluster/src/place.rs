@@ -1,6 +1,6 @@
 //! Where an instance goes.
 //!
-//! [`Rules::refusal`] says whether a node may take one more instance of an app, and why not; [`Rules::rank`] which of
+//! [`Rules::refusal`] says whether a node may take one more instance of an app, and why not; `Rules::rank` which of
 //! two nodes is better. [`place`] is the search: it looks at the emptiest nodes first, keeps the candidates in a heap
 //! by rank, and takes the best until all instances have a place. It looks at as many nodes as it needs, not at all of
 //! them; only a wish that hardly any node fulfils makes it look on.
