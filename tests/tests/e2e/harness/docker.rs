@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// The demo's images, versions 1 and 2, and one that never becomes healthy; built once a run.
 pub(crate) fn images() {
@@ -58,13 +59,24 @@ pub(crate) fn kill(container: &str) {
     says("docker", &["kill", container]);
 }
 
-/// Removes all containers of a cluster, running or not.
+/// Removes all containers of a cluster, running or not, whose agents are dead.
 pub(crate) fn remove_all(cluster: &str) {
     let filter = format!("label=ekiden.cluster={cluster}");
-    let ids = run("docker", &["ps", "--all", "--quiet", "--filter", &filter]);
-    let ids = String::from_utf8_lossy(&ids.stdout).into_owned();
-    let ids: Vec<&str> = ids.lines().collect();
-    if !ids.is_empty() {
-        run("docker", &[&["rm", "--force", "--volumes"], &ids[..]].concat());
+    // The engine may still be making what an agent asked for with its last breath.
+    let mut empty_looks = 0;
+    for _ in 0..20 {
+        if empty_looks == 3 {
+            return;
+        }
+        let ids = run("docker", &["ps", "--all", "--quiet", "--filter", &filter]);
+        let ids = String::from_utf8_lossy(&ids.stdout).into_owned();
+        let ids: Vec<&str> = ids.lines().collect();
+        if ids.is_empty() {
+            empty_looks += 1;
+            std::thread::sleep(Duration::from_millis(100));
+        } else {
+            empty_looks = 0;
+            run("docker", &[&["rm", "--force", "--volumes"], &ids[..]].concat());
+        }
     }
 }
