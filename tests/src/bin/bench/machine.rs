@@ -22,6 +22,13 @@ pub(crate) fn head(disk: &Path) -> String {
     text
 }
 
+/// The date, and how busy the machine is: other work on it shows in the figures.
+pub(crate) fn now() -> Option<String> {
+    let date = said(&["date", "-u", "+%Y-%m-%d %H:%M UTC"])?;
+    let load = std::fs::read_to_string("/proc/loadavg").ok()?;
+    Some(format!("{date}, with a load average of {} when it began", load.split(' ').next()?))
+}
+
 fn describe(disk: &Path) -> Vec<(&'static str, String)> {
     let unknown = || "unknown".to_owned();
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
@@ -43,7 +50,6 @@ fn describe(disk: &Path) -> Vec<(&'static str, String)> {
         ("`fdatasync` of 4 KiB, median", synced(disk).unwrap_or_else(|_| unknown())),
         ("Docker engine", said(&["docker", "version", "--format", "{{.Server.Version}}"]).unwrap_or_else(unknown)),
         ("etcd", said(&["etcd", "--version"]).unwrap_or_else(unknown).replace("etcd Version: ", "")),
-        ("date", said(&["date", "-u", "+%Y-%m-%d %H:%M UTC"]).unwrap_or_else(unknown)),
     ]
 }
 
