@@ -52,7 +52,7 @@ pub enum Mutant {
 impl Mutant {
     /// All of them, with the promise that each breaks.
     pub const ALL: [(Self, &'static [&'static str]); 19] = [
-        (Self::AckBeforeSync, &["agreement", "durability"]),
+        (Self::AckBeforeSync, &["agreement", "durability", "progress"]),
         (Self::ForgetfulDisk, &["recovery", "agreement", "durability"]),
         (Self::AckBeforeCommit, &["durability"]),
         (Self::DivergentApply, &["agreement"]),
