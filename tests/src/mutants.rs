@@ -161,7 +161,7 @@ pub fn apply(state: &mut State, mut entry: Entry) -> Result<Applied, Rejected> {
             res
         }
         Some(Mutant::BelievesAnybody) => {
-            if let Command::Report { node, observations } = &mut entry.command
+            if let Command::Report { node, observations, .. } = &mut entry.command
                 && let Some(instance) = observations.first().and_then(|it| state.instance(it.instance))
             {
                 *node = instance.node.clone();

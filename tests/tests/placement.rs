@@ -194,6 +194,10 @@ fn spec(name: &str, rng: &mut Rng) -> AppSpec {
             network: Network::Bridge,
             ports,
             require_ports: false,
+            mesos: false,
+            tty: false,
+            fetch: Vec::new(),
+            pod: None,
         },
         policy: Policy {
             labels: BTreeMap::new(),
@@ -207,6 +211,9 @@ fn spec(name: &str, rng: &mut Rng) -> AppSpec {
             kill_selection: KillSelection::YoungestFirst,
             unreachable: Unreachable::Disabled,
             accepted_roles: Vec::new(),
+            readiness_checks: Vec::new(),
+            dependencies: Vec::new(),
+            residency: None,
         },
     }
 }
@@ -246,7 +253,8 @@ fn check_one_by_one(world: &mut World, id: &AppId, seed: u64) -> u32 {
                 check_ports(&spec, &before, &it, seed);
                 // `apply` does not launch more than are wanted.
                 let _ = version;
-                let launch = Step::Launch { app: id.clone(), version, node: it.node, ports: it.ports };
+                let launch =
+                    Step::Launch { app: id.clone(), version, node: it.node, ports: it.ports, reservation: None };
                 if !world.apply(Command::Execute { steps: vec![launch] }) {
                     assert_eq!(placed, spec.instances, "seed {seed}: apply refuses what was placed");
                     return placed;

@@ -202,7 +202,7 @@ impl Driver {
             }
             Output::Report { sequence, observations } => {
                 self.metrics.report();
-                self.send(FromAgent::Report { sequence, observations });
+                self.send(FromAgent::Report { sequence, observations, destroyed: Vec::new() });
             }
             Output::Degraded { reason } => {
                 if let Some(reason) = &reason {

@@ -158,7 +158,7 @@ async fn what_serves_is_registered_and_only_that() {
     let agent = Running::new(args.clone());
     let mut spec = app(WEB);
     spec.policy.health_checks =
-        vec![check(HealthKind::Http { path: "/ok".into(), port: CheckPort::Index(0), ignore_1xx: false })];
+        vec![check(HealthKind::Http { path: "/ok".into(), port: CheckPort::Index(0), ignore_1xx: false, tls: false })];
     let never = {
         let mut spec = app("sleep 1000");
         spec.policy.health_checks = vec![check(HealthKind::Command { value: "false".into() })];

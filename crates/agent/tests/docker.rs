@@ -19,7 +19,8 @@ async fn an_instance_starts_serves_dies_and_goes() {
     let (scheduler, dir) = (Scheduler::new().await, tempfile::tempdir().unwrap());
     let agent = Running::new(scheduler.args(dir.path()));
     let mut spec = app(WEB);
-    let http = |path: &str| HealthKind::Http { path: path.into(), port: CheckPort::Index(0), ignore_1xx: false };
+    let http =
+        |path: &str| HealthKind::Http { path: path.into(), port: CheckPort::Index(0), ignore_1xx: false, tls: false };
     let command = HealthKind::Command { value: "test -f /tmp/www/ok".into() };
     spec.policy.health_checks =
         vec![check(http("/ok")), check(HealthKind::Tcp { port: CheckPort::Index(0) }), check(command)];
@@ -71,11 +72,11 @@ async fn ends_are_told_apart() {
     missing.run.image = "ekiden-no-such-image:1".into();
     let taken = std::net::TcpListener::bind(("0.0.0.0", free_port())).unwrap();
     let mut bad_volume = app("true");
-    bad_volume.run.volumes = vec![cluster::HostVolume {
+    bad_volume.run.volumes = vec![cluster::Volume::Host(cluster::HostVolume {
         container_path: "/data".into(),
         host_path: "/etc".into(),
         mode: cluster::VolumeMode::Ro,
-    }];
+    })];
     let mut no_program = app("unused");
     no_program.run.cmd = None;
     no_program.run.args = vec!["/bin/none".into()];

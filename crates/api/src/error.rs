@@ -114,9 +114,19 @@ fn rejection(rejected: &Rejected) -> (StatusCode, ErrorBody) {
         _ => &[],
     };
     let status = match rejected {
-        Rejected::NoApp { .. } | Rejected::NoDeployment { .. } | Rejected::NoNode { .. } => StatusCode::NOT_FOUND,
-        Rejected::NoServicePort => StatusCode::UNPROCESSABLE_ENTITY,
+        Rejected::NoApp { .. }
+        | Rejected::NoGroup { .. }
+        | Rejected::NoGroupVersion { .. }
+        | Rejected::NoDeployment { .. }
+        | Rejected::NoNode { .. } => StatusCode::NOT_FOUND,
+        Rejected::TooManyDeployments { .. } => StatusCode::FORBIDDEN,
+        Rejected::NoServicePort | Rejected::Cyclic | Rejected::Resident { .. } | Rejected::VolumeTaken { .. } => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         Rejected::Exists { .. }
+        | Rejected::GroupExists { .. }
+        | Rejected::PathIsApp { .. }
+        | Rejected::PathIsGroup { .. }
         | Rejected::Nested { .. }
         | Rejected::Changed { .. }
         | Rejected::Locked { .. }

@@ -48,10 +48,14 @@ pub fn app(id: &AppId, definition: &Map<String, Value>) -> Result<(AppSpec, Vec<
         image: container.image,
         force_pull: container.force_pull,
         parameters: container.parameters,
-        volumes: container.volumes,
+        mesos: false,
+        tty: false,
+        fetch: Vec::new(),
+        volumes: container.volumes.into_iter().map(cluster::Volume::Host).collect(),
         network: attachment.network,
         ports: attachment.ports,
         require_ports: attachment.require_ports,
+        pod: None,
     };
     problems.into_result(AppSpec { id: id.clone(), instances, run, policy })
 }

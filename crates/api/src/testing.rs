@@ -155,7 +155,7 @@ impl Fake {
     /// Reports what an agent saw of an instance.
     pub fn report(&self, instance: &Instance, seen: Seen) {
         let observations = vec![Observation { instance: instance.id, seen }];
-        let report = Command::Report { node: instance.node.clone(), observations };
+        let report = Command::Report { node: instance.node.clone(), observations, destroyed: Vec::new() };
         let _ = self.apply(Principal::Agent(instance.node.clone()), report);
     }
 
@@ -171,7 +171,12 @@ impl Fake {
             last_failure_cause: (!healthy).then(|| "503 Service Unavailable".to_owned()),
         };
         let health = if healthy { Health::Healthy } else { Health::Unhealthy };
-        Seen::Running { ip: Some("172.17.0.2".to_owned()), health, checks: vec![check] }
+        Seen::Running {
+            ip: Some("172.17.0.2".to_owned()),
+            health,
+            checks: vec![check],
+            readiness: cluster::Readiness::default(),
+        }
     }
 }
 

@@ -5,15 +5,19 @@
 //! index and the time.
 
 mod execute;
+mod groups;
 mod nodes;
 mod put;
 mod report;
+
+pub(crate) use execute::volume_bytes;
+pub use put::{DEADLINE_LABEL, ROLLBACK_LABEL};
 
 use crate::command::{Applied, Command, Entry, Rejected};
 use crate::event::Event;
 use crate::model::{
     App, AppId, ClusterId, Deployment, DeploymentId, EndKind, Failure, Goal, Instance, InstanceId, Node, NodeId,
-    Outcome, StopReason, Timestamp,
+    Outcome, Reservation, Settings, StopReason, Timestamp,
 };
 use crate::state::State;
 use std::sync::Arc;
@@ -23,6 +27,9 @@ pub const KEPT_DEPLOYMENTS: usize = 1_000;
 
 /// So many versions of an app are remembered, besides those its instances run; Marathon's `zk_max_versions`.
 pub const KEPT_VERSIONS: usize = 50;
+
+/// So many versions of the tree of groups and apps are remembered; Marathon's `zk_max_versions`.
+pub const KEPT_TREE_VERSIONS: usize = 50;
 
 impl State {
     /// Moves the cluster one entry forward.
@@ -56,18 +63,23 @@ impl Changing<'_> {
     fn take(&mut self, command: Command) -> Result<(), Rejected> {
         match command {
             Command::Found { cluster } => self.found(cluster),
+            Command::Configure { settings } => self.configure(settings),
             Command::PutApps { apps, force } => self.put_apps(apps, force),
             Command::RestartApp { app, force } => self.restart_app(&app, force),
             Command::RemoveApp { app, force } => self.remove_app(&app, force),
+            Command::PutGroup { update, absent, force } => self.put_group(update, absent, force),
+            Command::ScaleGroup { group, factor_ppm, force } => self.scale_group(&group, factor_ppm, force),
+            Command::RestoreGroup { group, version, force } => self.restore_group(&group, version, force),
+            Command::RemoveGroup { group, force } => self.remove_group(&group, force),
             Command::RollBack { deployment } => self.roll_back(deployment),
             Command::Cancel { deployment } => self.cancel(deployment),
-            Command::Kill { instances, scale, force } => self.kill(&instances, scale, force),
+            Command::Kill { instances, scale, force, wipe } => self.kill(&instances, scale, force, wipe),
             Command::ResetBackoff { app } => self.reset_backoff(&app),
             Command::Register { node } => self.register(node),
             Command::Lose { node } => self.lose(&node),
             Command::Degrade { node, reason } => self.degrade(&node, reason),
             Command::RemoveNode { node } => self.remove_node(&node),
-            Command::Report { node, observations } => self.report(&node, observations),
+            Command::Report { node, observations, destroyed } => self.report(&node, observations, &destroyed),
             Command::Execute { steps } => self.execute(steps),
         }
     }
@@ -80,6 +92,14 @@ impl Changing<'_> {
         Ok(())
     }
 
+    fn configure(&mut self, settings: Settings) -> Result<(), Rejected> {
+        if self.state.settings == settings {
+            return Err(Rejected::Nothing);
+        }
+        self.state.settings = settings;
+        Ok(())
+    }
+
     fn reset_backoff(&mut self, app: &AppId) -> Result<(), Rejected> {
         let mut app = self.live_app(app)?;
         app.backoff = crate::model::Backoff::default();
@@ -89,7 +109,7 @@ impl Changing<'_> {
     }
 
     /// Sets the goals of these instances, and, with `scale`, lowers their apps' numbers by as many.
-    fn kill(&mut self, instances: &[InstanceId], scale: bool, force: bool) -> Result<(), Rejected> {
+    fn kill(&mut self, instances: &[InstanceId], scale: bool, force: bool, wipe: bool) -> Result<(), Rejected> {
         let mut victims: Vec<Arc<Instance>> = instances
             .iter()
             .filter_map(|it| self.state.instances.get(it))
@@ -103,6 +123,9 @@ impl Changing<'_> {
         }
         for victim in victims {
             self.applied.killed.push(victim.id);
+            if let Some(reservation) = victim.reservation.filter(|_| wipe) {
+                self.doom(reservation);
+            }
             self.stop(&victim, StopReason::Killed);
         }
         Ok(())
@@ -160,6 +183,10 @@ impl Changing<'_> {
     fn stop(&mut self, instance: &Instance, reason: StopReason) {
         let mut instance = instance.clone();
         instance.goal = Goal::Stop(reason);
+        if reason == StopReason::Stuck {
+            let message = format!("Task was killed since it did not start in time. Last news: {}", instance.message);
+            self.count_failure(&instance, EndKind::NotStarted, message);
+        }
         if reason == StopReason::Unhealthy {
             let cause = instance.checks.iter().find_map(|it| it.last_failure_cause.clone()).unwrap_or_default();
             let message = format!("Task was killed since health check failed. Reason: {cause}");
@@ -203,22 +230,57 @@ impl Changing<'_> {
                 node.ports.remove(port);
             }
         });
+        if let Some(reservation) = instance.reservation {
+            self.free_reservation(reservation, instance.id);
+        }
         self.event(Event::InstanceRemoved { instance: Arc::clone(instance) });
+    }
+
+    /// Nobody has the reservation any more; its node may take the successor, or destroy it.
+    fn free_reservation(&mut self, id: InstanceId, holder: InstanceId) {
+        let Some(reservation) = self.state.reservations.get(&id).filter(|it| it.holder == Some(holder)) else { return };
+        let reservation = Arc::new(Reservation { holder: None, ..Reservation::clone(reservation) });
+        self.state.reservations.insert(id, Arc::clone(&reservation));
+        if reservation.doomed {
+            self.event(Event::ReservationChanged { reservation });
+        }
+    }
+
+    /// A reservation is to be destroyed: its app has none of it from now on.
+    fn doom(&mut self, id: InstanceId) {
+        let Some(reservation) = self.state.reservations.get(&id).filter(|it| !it.doomed) else { return };
+        let reservation = Arc::new(Reservation { doomed: true, ..Reservation::clone(reservation) });
+        if let Some(app) = self.state.apps.get(&reservation.app) {
+            let mut app = App::clone(app);
+            app.reservations.remove(&id);
+            self.put_app(app);
+        }
+        self.state.reservations.insert(id, Arc::clone(&reservation));
+        self.event(Event::ReservationChanged { reservation });
+    }
+
+    /// A reservation's volumes are destroyed: what it took is free.
+    fn forget_reservation(&mut self, id: InstanceId) {
+        let Some(reservation) = self.state.reservations.remove(&id) else { return };
+        self.change_node(&reservation.node, |node| {
+            node.reservations.remove(&id);
+            node.used.disk_bytes = node.used.disk_bytes.saturating_sub(reservation.disk_bytes);
+        });
+        self.event(Event::ReservationChanged { reservation });
     }
 
     /// Ends a deployment and unlocks its apps.
     fn end_deployment(&mut self, id: DeploymentId, outcome: Outcome) {
         let Some(deployment) = self.state.deployments.get(&id) else { return };
         let mut deployment = Deployment::clone(deployment);
-        for change in &deployment.changes {
-            if let Some(app) = self.state.apps.get(&change.app)
+        for app in deployment.changes.keys() {
+            if let Some(app) = self.state.apps.get(app)
                 && app.deployment == Some(id)
             {
-                let mut app = App::clone(app);
-                app.deployment = None;
-                self.put_app(app);
+                self.put_app(App { deployment: None, held: None, ..App::clone(app) });
             }
         }
+        self.state.active.remove(&id);
         deployment.outcome = Some(outcome);
         deployment.ended_at = Some(self.now());
         let deployment = Arc::new(deployment);

@@ -3,7 +3,8 @@
 use crate::agent::Observation;
 use crate::event::Event;
 use crate::model::{
-    AppId, AppSpec, ClusterId, DeploymentId, InstanceId, NodeDescription, NodeId, StopReason, Timestamp, Version,
+    AppId, AppSpec, Closeness, ClusterId, DeploymentId, GroupUpdate, InstanceId, NodeDescription, NodeId, PathId,
+    Settings, StopReason, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,11 @@ pub enum Command {
         /// 48 random bits.
         cluster: ClusterId,
     },
+    /// Takes what the operator has set.
+    Configure {
+        /// All of it.
+        settings: Settings,
+    },
     /// Creates or changes apps, in one deployment.
     PutApps {
         /// Each app with the condition on what is there.
@@ -64,6 +70,40 @@ pub enum Command {
         /// Take over from a deployment that holds it.
         force: bool,
     },
+    /// Creates or changes a group and what is in it, in one deployment.
+    PutGroup {
+        /// Its new content.
+        update: GroupUpdate,
+        /// There must be no such group.
+        absent: bool,
+        /// Take over from deployments that hold one of its apps.
+        force: bool,
+    },
+    /// Multiplies the instances of every app in a group.
+    ScaleGroup {
+        /// Which group.
+        group: PathId,
+        /// By how much, parts per million; the product is rounded up.
+        factor_ppm: u64,
+        /// Take over from deployments that hold one of its apps.
+        force: bool,
+    },
+    /// Makes a group what it was at a version of the tree.
+    RestoreGroup {
+        /// Which group.
+        group: PathId,
+        /// Which version.
+        version: Version,
+        /// Take over from deployments that hold one of its apps.
+        force: bool,
+    },
+    /// Deletes a group and what is in it; the root group only becomes empty.
+    RemoveGroup {
+        /// Which group.
+        group: PathId,
+        /// Take over from deployments that hold one of its apps.
+        force: bool,
+    },
     /// Ends a deployment by a new one that reverts its changes.
     RollBack {
         /// Which deployment.
@@ -82,6 +122,8 @@ pub enum Command {
         scale: bool,
         /// With `scale`: take over from deployments that hold one of the apps.
         force: bool,
+        /// Also destroy the volumes of resident ones.
+        wipe: bool,
     },
     /// Ends an app's launch delay.
     ResetBackoff {
@@ -116,6 +158,8 @@ pub enum Command {
         node: NodeId,
         /// What it saw; each replaces what was known.
         observations: Vec<Observation>,
+        /// Reservations whose volumes it has destroyed, as it was told to.
+        destroyed: Vec<InstanceId>,
     },
     /// The next steps of the leader's plan; each is checked again and taken or passed over.
     Execute {
@@ -148,6 +192,8 @@ pub enum Step {
         node: NodeId,
         /// The host ports, one for each of the app's ports that wants one.
         ports: Vec<u16>,
+        /// The reservation to take, where the app is resident and has one free.
+        reservation: Option<InstanceId>,
     },
     /// End an instance and remove its container.
     Stop {
@@ -162,6 +208,22 @@ pub enum Step {
         deployment: DeploymentId,
         /// Which app of it.
         app: AppId,
+    },
+    /// A deployment came closer to its end.
+    Progress {
+        /// Which deployment.
+        deployment: DeploymentId,
+        /// By which of its apps.
+        app: AppId,
+        /// How close that one is now.
+        closeness: Closeness,
+    },
+    /// A deployment made no progress until its deadline.
+    Expire {
+        /// Which deployment.
+        deployment: DeploymentId,
+        /// What it waits for, for people.
+        reason: String,
     },
 }
 
@@ -222,6 +284,65 @@ pub enum Rejected {
     Changed {
         /// Which.
         app: AppId,
+    },
+    /// No such group.
+    #[error("Group '{group}' does not exist")]
+    NoGroup {
+        /// Which.
+        group: PathId,
+    },
+    /// There was no such group at that version.
+    #[error("Group '{group}' does not exist in that version")]
+    NoGroupVersion {
+        /// Which.
+        group: PathId,
+    },
+    /// There is a group of this name already.
+    #[error("Group {group} is already created. Use PUT to change this group.")]
+    GroupExists {
+        /// Which.
+        group: PathId,
+    },
+    /// An app has the path of a group, or a group that of an app.
+    #[error("An app with the path {path} already exists.")]
+    PathIsApp {
+        /// Which.
+        path: PathId,
+    },
+    /// A group has the path of an app.
+    #[error("'{path}' is a group: an app and a group cannot have the same path. Choose another id.")]
+    PathIsGroup {
+        /// Which.
+        path: PathId,
+    },
+    /// Apps depend on each other in a circle.
+    #[error("Dependency graph has cyclic dependencies.")]
+    Cyclic,
+    /// Volumes or what belongs to them would change, while instances hold them.
+    #[error(
+        "App '{app}' has persistent volumes: {what} cannot be changed. Create another app, or delete this one first."
+    )]
+    Resident {
+        /// Which.
+        app: AppId,
+        /// What would change.
+        what: &'static str,
+    },
+    /// Another app has an external volume of this name, and it is not shared.
+    #[error("External volume '{volume}' is used by app '{app}' already, and is not shared.")]
+    VolumeTaken {
+        /// The volume's name.
+        volume: String,
+        /// Who has it.
+        app: AppId,
+    },
+    /// Too many deployments are under way.
+    #[error(
+        "Max number ({max}) of running deployments is achieved. Wait for existing deployments to complete or cancel one using force=true parameter. You can increase max deployment number by using --max_running_deployments parameter"
+    )]
+    TooManyDeployments {
+        /// The limit.
+        max: u32,
     },
     /// Deployments under way hold an app.
     #[error(

@@ -1,6 +1,8 @@
 //! What happened: the only way to learn of a change.
 
-use crate::model::{AppId, AppVersion, Deployment, DeploymentId, Health, Instance, Node, NodeId};
+use crate::model::{
+    AppId, AppVersion, Deployment, DeploymentId, Health, Instance, Node, NodeId, PathId, Reservation, Version,
+};
 use std::sync::Arc;
 
 /// A change of the cluster that took place. Order within an entry is the order in which it happened.
@@ -23,6 +25,11 @@ pub enum Event {
         /// The deployment.
         deployment: Arc<Deployment>,
     },
+    /// A deployment goes on to its next step.
+    DeploymentStepped {
+        /// The deployment, as it is now.
+        deployment: Arc<Deployment>,
+    },
     /// One app of a deployment is as wanted.
     DeploymentSettled {
         /// The deployment.
@@ -34,6 +41,18 @@ pub enum Event {
     DeploymentEnded {
         /// The deployment.
         deployment: Arc<Deployment>,
+    },
+    /// A group was made, changed or removed.
+    GroupChanged {
+        /// Which group.
+        group: PathId,
+        /// The version of the tree from which on it is so.
+        version: Version,
+    },
+    /// A resident instance's place on its node is to be destroyed, or was.
+    ReservationChanged {
+        /// The reservation, as it is now or was last.
+        reservation: Arc<Reservation>,
     },
     /// An instance was placed.
     InstanceLaunched {
@@ -56,6 +75,11 @@ pub enum Event {
         instance: Arc<Instance>,
         /// What was known before.
         before: Health,
+    },
+    /// An instance said for the first time that it is ready to take an old one's place.
+    InstanceReady {
+        /// The instance, as it is now.
+        instance: Arc<Instance>,
     },
     /// An instance's container is gone, and what it held is free.
     InstanceRemoved {

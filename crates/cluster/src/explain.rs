@@ -35,7 +35,7 @@ pub fn app(state: &State, app: &App, now: Timestamp) -> Option<Waiting> {
     }
     let here = |it: &Instance| it.is_wanted() && (app.deployment.is_none() || app.is_current(it));
     let there = state.instances_of(app).filter(|it| here(it)).count() as u32;
-    let count = app.current.spec.instances.saturating_sub(there);
+    let count = app.aim().map_or(0, |it| it.spec.instances).saturating_sub(there);
     if count == 0 {
         return None;
     }
@@ -56,8 +56,22 @@ pub fn app(state: &State, app: &App, now: Timestamp) -> Option<Waiting> {
 
 /// What a deployment waits for, in sentences; empty once it has ended.
 pub fn deployment(state: &State, deployment: &Deployment, now: Timestamp) -> Vec<String> {
-    let open = deployment.changes.iter().filter(|it| !it.settled && deployment.is_active());
-    open.filter_map(|it| state.app(&it.app)).flat_map(|it| of_app(state, it, now)).collect()
+    let open = deployment.changes.iter().filter(|(_, it)| !it.settled && deployment.is_active());
+    let (turn, later): (Vec<_>, Vec<_>) = open.partition(|(_, it)| it.step <= deployment.step);
+    let turn = turn.into_iter().filter_map(|(app, _)| state.app(app));
+    let mut sentences: Vec<String> = turn.flat_map(|it| of_app(state, it, now)).collect();
+    if !later.is_empty() {
+        let apps: Vec<&str> = later.iter().map(|(app, _)| app.as_str()).collect();
+        sentences.push(format!("{} wait for those that they depend on", apps.join(", ")));
+    }
+    sentences
+}
+
+/// Why a deployment has failed, when it made no progress until its deadline.
+pub fn overdue(state: &State, deployment: &Deployment, now: Timestamp) -> String {
+    let seconds = deployment.deadline_ms / 1000;
+    let sentences = self::deployment(state, deployment, now);
+    format!("no progress for {seconds} s; {}", sentences.join("; "))
 }
 
 fn of_app(state: &State, app: &App, now: Timestamp) -> Vec<String> {
@@ -126,8 +140,11 @@ fn wait_of(state: &State, app: &App, instance: &Instance) -> Option<String> {
         let message = if instance.message.is_empty() { "are starting" } else { &instance.message };
         return Some(format!("on {}: {message}", instance.node));
     }
-    if instance.is_serving(app.has_checks()) {
-        return None;
+    if app.is_served_by(instance) {
+        return (!app.is_ready(instance)).then(|| match &instance.readiness.response {
+            None => "have not passed their readiness check yet".to_owned(),
+            Some(response) => format!("are not ready: their readiness check answers {}", response.status),
+        });
     }
     let cause = instance.checks.iter().find_map(|it| it.last_failure_cause.clone());
     Some(match cause {

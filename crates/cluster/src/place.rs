@@ -5,8 +5,11 @@
 //! by rank, and takes the best until all instances have a place. It looks at as many nodes as it needs, not at all of
 //! them; only a wish that hardly any node fulfils makes it look on.
 
+use crate::apply::volume_bytes;
 use crate::capacity::{self, Capacity, Load, Order};
-use crate::model::{App, AppVersion, Constraint, Node, NodeId, NodeStatus, Operator, Resources, WantedHostPort};
+use crate::model::{
+    App, AppVersion, Constraint, InstanceId, Node, NodeId, NodeStatus, Operator, Resources, WantedHostPort,
+};
 use crate::state::State;
 use imbl::OrdMap;
 use regex::{Regex, RegexBuilder};
@@ -20,6 +23,8 @@ use std::sync::Arc;
 pub enum Reason {
     /// A constraint is not met.
     UnfulfilledConstraint,
+    /// The app is resident, and all its places are on other nodes.
+    NoCorrespondingReservationFound,
     /// The node is lost, or its agent says that nothing would start there.
     AgentMaintenance,
     /// Too little cpu is free.
@@ -34,8 +39,9 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the funnel.
-    pub const FUNNEL: [Self; 6] = [
+    pub const FUNNEL: [Self; 7] = [
         Self::UnfulfilledConstraint,
+        Self::NoCorrespondingReservationFound,
         Self::AgentMaintenance,
         Self::InsufficientCpus,
         Self::InsufficientMemory,
@@ -47,6 +53,7 @@ impl Reason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::UnfulfilledConstraint => "UnfulfilledConstraint",
+            Self::NoCorrespondingReservationFound => "NoCorrespondingReservationFound",
             Self::AgentMaintenance => "AgentMaintenance",
             Self::InsufficientCpus => "InsufficientCpus",
             Self::InsufficientMemory => "InsufficientMemory",
@@ -63,6 +70,8 @@ pub struct Placed {
     pub node: NodeId,
     /// The host ports, one for each of the app's ports that wants one.
     pub ports: Vec<u16>,
+    /// The reservation that it comes back to.
+    pub reservation: Option<InstanceId>,
 }
 
 /// The room that is left while a plan is made: a copy of the nodes on which the plan's own placements are booked.
@@ -99,6 +108,11 @@ impl Room {
 /// What an app asks of a node, and where its instances are already.
 pub struct Rules<'a> {
     wanted: Resources,
+    /// Resident apps: where instances come back to, and what they take there.
+    homes: BTreeMap<NodeId, Vec<InstanceId>>,
+    wanted_at_home: Resources,
+    /// Resident apps: how many instances may make a place for themselves.
+    fresh: Option<usize>,
     fixed_ports: Vec<u16>,
     n_drawn_ports: usize,
     host_ports: Vec<WantedHostPort>,
@@ -135,13 +149,25 @@ impl<'a> Rules<'a> {
     ///
     /// Only instances of that version count: an out-of-date one on a node does not keep its successor away.
     pub fn of(state: &State, app: &'a App) -> Self {
-        let AppVersion { spec, .. } = &*app.current;
+        let aim = app.aim().unwrap_or(&app.current);
+        let AppVersion { spec, .. } = &**aim;
         let host_ports: Vec<_> =
             spec.run.ports.iter().map(|it| it.host_port).filter(|it| *it != WantedHostPort::None).collect();
         let fixed = |it: &WantedHostPort| if let WantedHostPort::Fixed(port) = it { Some(*port) } else { None };
         let fixed_ports: Vec<u16> = host_ports.iter().filter_map(fixed).collect();
+        let mut wanted = spec.run.resources;
+        wanted.disk_bytes = wanted.disk_bytes.saturating_add(volume_bytes(aim));
+        let mut homes: BTreeMap<NodeId, Vec<InstanceId>> = BTreeMap::new();
+        let free = app.reservations.iter().filter_map(|it| state.reservations.get(it));
+        for reservation in free.filter(|it| it.holder.is_none() && !it.doomed) {
+            homes.entry(reservation.node.clone()).or_default().push(reservation.id);
+        }
+        let resident = spec.is_resident();
         let mut rules = Self {
-            wanted: spec.run.resources,
+            wanted,
+            homes: if resident { homes } else { BTreeMap::new() },
+            wanted_at_home: spec.run.resources,
+            fresh: resident.then(|| (spec.instances as usize).saturating_sub(app.reservations.len())),
             n_drawn_ports: host_ports.len() - fixed_ports.len(),
             fixed_ports,
             host_ports,
@@ -158,16 +184,26 @@ impl<'a> Rules<'a> {
 
     /// The first reason for which a node does not take one more instance; none if it does.
     pub fn refusal(&self, node: &Node) -> Option<Reason> {
-        let free = node.free();
-        if !self.constraints.iter().all(|it| it.holds(node)) {
+        if self.homes.contains_key(node.id()) {
+            self.lacks(node, &self.wanted_at_home)
+        } else if !self.constraints.iter().all(|it| it.holds(node)) {
             Some(Reason::UnfulfilledConstraint)
-        } else if node.status != NodeStatus::Ready {
+        } else if self.fresh == Some(0) {
+            Some(Reason::NoCorrespondingReservationFound)
+        } else {
+            self.lacks(node, &self.wanted)
+        }
+    }
+
+    fn lacks(&self, node: &Node, wanted: &Resources) -> Option<Reason> {
+        let free = node.free();
+        if node.status != NodeStatus::Ready {
             Some(Reason::AgentMaintenance)
-        } else if free.cpu_milli < self.wanted.cpu_milli {
+        } else if free.cpu_milli < wanted.cpu_milli {
             Some(Reason::InsufficientCpus)
-        } else if free.memory_bytes < self.wanted.memory_bytes {
+        } else if free.memory_bytes < wanted.memory_bytes {
             Some(Reason::InsufficientMemory)
-        } else if free.disk_bytes < self.wanted.disk_bytes {
+        } else if free.disk_bytes < wanted.disk_bytes {
             Some(Reason::InsufficientDisk)
         } else if !self.has_ports(node) {
             Some(Reason::InsufficientPorts)
@@ -186,6 +222,7 @@ impl<'a> Rules<'a> {
                 let broken = self.constraints.iter().find(|it| !it.holds(node));
                 broken.map(|it| it.why(node)).unwrap_or_default()
             }
+            Reason::NoCorrespondingReservationFound => "the app's volumes are on other nodes".to_owned(),
             Reason::AgentMaintenance => match &node.status {
                 NodeStatus::Ready => String::new(),
                 NodeStatus::Degraded { reason } => format!("the node is degraded: {reason}"),
@@ -346,11 +383,18 @@ impl<'a> Rule<'a> {
 /// best first. Fewer than `n`: no node takes another one.
 pub fn place(state: &State, room: &mut Room, app: &App, n: u32) -> Vec<Placed> {
     let mut rules = Rules::of(state, app);
-    let mut search = Search::new(room, &rules, n as usize);
-    let mut placed = Vec::new();
+    let mut placed = come_home(room, &mut rules, n as usize);
+    let n = match rules.fresh {
+        Some(fresh) => (n as usize).min(placed.len() + fresh),
+        None => n as usize,
+    };
+    if placed.len() >= n {
+        return placed;
+    }
+    let mut search = Search::new(room, &rules, n - placed.len());
     // Candidates whose group was not the smallest; asked again after each placement.
     let mut parked = Vec::new();
-    while placed.len() < n as usize {
+    while placed.len() < n {
         let Some((Reverse(rank), id)) = search.heap.pop().map(|Reverse((rank, id))| (Reverse(rank), id)) else {
             if search.gather(room, &rules) {
                 continue;
@@ -379,7 +423,25 @@ pub fn place(state: &State, room: &mut Room, app: &App, n: u32) -> Vec<Placed> {
                 search.heap.push(Reverse((rules.rank(node), id)));
             }
         }
-        placed.push(Placed { node: id, ports });
+        placed.push(Placed { node: id, ports, reservation: None });
+    }
+    placed
+}
+
+/// Brings up to `n` instances back to the places that are kept for them.
+fn come_home(room: &mut Room, rules: &mut Rules<'_>, n: usize) -> Vec<Placed> {
+    let mut placed = Vec::new();
+    for (id, reservations) in std::mem::take(&mut rules.homes) {
+        for reservation in reservations {
+            let Some(node) = room.nodes.get(&id) else { break };
+            if placed.len() >= n || rules.lacks(node, &rules.wanted_at_home).is_some() {
+                break;
+            }
+            let ports = rules.draw_ports(node);
+            rules.count(node);
+            room.take(&id, &rules.wanted_at_home, &ports);
+            placed.push(Placed { node: id.clone(), ports, reservation: Some(reservation) });
+        }
     }
     placed
 }

@@ -7,7 +7,8 @@
 
 use crate::command::Step;
 use crate::event::Event;
-use crate::model::{AppId, NodeId, Timestamp};
+use crate::explain;
+use crate::model::{AppId, DeploymentId, NodeId, Timestamp};
 use crate::place::{self, Placed, Room};
 use crate::rollout::{self, Decision};
 use crate::state::State;
@@ -16,6 +17,9 @@ use std::collections::BTreeSet;
 /// A plan has no more steps than this, so that no log entry grows without bound; the rest follows in the next plan.
 pub const MAX_STEPS: usize = 5_000;
 
+/// A deployment whose expiry was planned is looked at again after so long.
+const EXPIRE_AGAIN_MS: u64 = 1_000;
+
 /// Which apps to look at, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Agenda {
@@ -23,6 +27,8 @@ pub struct Agenda {
     timers: BTreeSet<(Timestamp, AppId)>,
     /// Apps that miss room: looked at again when there may be more.
     waiting: BTreeSet<AppId>,
+    /// When to look whether a deployment has made progress.
+    deadlines: BTreeSet<(Timestamp, DeploymentId)>,
 }
 
 /// What to do next. Empty when nothing is left to do.
@@ -37,7 +43,8 @@ pub struct Plan {
 impl Agenda {
     /// Every app: where a new leader starts.
     pub fn everything(state: &State) -> Self {
-        Self { due: state.apps().map(|it| it.id.clone()).collect(), ..Self::default() }
+        let deadlines = state.active_deployments().filter_map(|it| Some((it.due()?, it.id)));
+        Self { due: state.apps().map(|it| it.id.clone()).collect(), deadlines: deadlines.collect(), ..Self::default() }
     }
 
     /// Puts one app on it.
@@ -55,12 +62,19 @@ impl Agenda {
         for event in events {
             match event {
                 Event::AppPut { version, .. } => self.add(version.spec.id.clone()),
-                Event::DeploymentStarted { deployment } | Event::DeploymentEnded { deployment } => {
-                    self.due.extend(deployment.changes.iter().map(|it| it.app.clone()));
+                Event::DeploymentStarted { deployment } => {
+                    self.due.extend(deployment.changes.keys().cloned());
+                    self.deadlines.extend(deployment.due().map(|it| (it, deployment.id)));
+                }
+                Event::DeploymentEnded { deployment } => self.due.extend(deployment.changes.keys().cloned()),
+                Event::DeploymentStepped { deployment } => {
+                    let turn = deployment.changes.iter().filter(|(_, it)| it.step == deployment.step);
+                    self.due.extend(turn.map(|(app, _)| app.clone()));
                 }
                 Event::InstanceLaunched { instance }
                 | Event::InstanceStopping { instance }
                 | Event::InstanceChanged { instance }
+                | Event::InstanceReady { instance }
                 | Event::HealthChanged { instance, .. } => self.add(instance.app.clone()),
                 Event::InstanceRemoved { instance } => {
                     self.add(instance.app.clone());
@@ -68,20 +82,40 @@ impl Agenda {
                 }
                 Event::BackoffReset { app } | Event::DeploymentSettled { app, .. } => self.add(app.clone()),
                 Event::NodeChanged { node } => self.note_node(state, node.id()),
-                Event::NodeRemoved { .. } => self.due.append(&mut self.waiting),
-                Event::AppRemoved { .. } => {}
+                Event::NodeRemoved { .. } | Event::ReservationChanged { .. } => self.due.append(&mut self.waiting),
+                Event::AppRemoved { .. } | Event::GroupChanged { .. } => {}
             }
         }
     }
 
     /// Whether there is something to plan at `now`.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        !self.due.is_empty() || self.timers.first().is_some_and(|(at, _)| *at <= now)
+        !self.due.is_empty() || self.next_wake().is_some_and(|it| it <= now)
     }
 
     /// When to look again if nothing happens.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| *at)
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let deadline = self.deadlines.first().map(|(at, _)| *at);
+        timer.into_iter().chain(deadline).min()
+    }
+
+    /// The deployments that have made no progress until their deadlines.
+    fn expired(&mut self, state: &State, now: Timestamp) -> Vec<Step> {
+        let mut steps = Vec::new();
+        while self.deadlines.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, id)) = self.deadlines.pop_first() else { break };
+            let Some(deployment) = state.deployment(id) else { continue };
+            let Some(due) = deployment.due() else { continue };
+            if due > now {
+                self.deadlines.insert((due, id));
+                continue;
+            }
+            steps.push(Step::Expire { deployment: id, reason: explain::overdue(state, deployment, now) });
+            // Whatever becomes of the step: one that was lost is made again.
+            self.deadlines.insert((now.plus_ms(EXPIRE_AGAIN_MS), id));
+        }
+        steps
     }
 
     fn note_node(&mut self, state: &State, node: &NodeId) {
@@ -101,13 +135,13 @@ impl Agenda {
 
 /// The next steps for the apps on the agenda, as of `now`.
 pub fn plan(state: &State, agenda: &mut Agenda, now: Timestamp) -> Plan {
-    let mut plan = Plan::default();
+    let mut plan = Plan { steps: agenda.expired(state, now), apps: Vec::new() };
     let mut room = Room::of(state);
     while plan.steps.len() < MAX_STEPS
         && let Some(id) = agenda.next(now)
     {
         let Some(app) = state.app(&id) else { continue };
-        let Decision { launch, stop, settle, wake } = rollout::decide(state, app, now);
+        let Decision { launch, stop, settle, closeness, wake } = rollout::decide(state, app, now);
         let n_steps = plan.steps.len();
         plan.steps.extend(stop.into_iter().map(|(instance, reason)| Step::Stop { instance, reason }));
         let budget = (MAX_STEPS.saturating_sub(plan.steps.len())).max(1) as u32;
@@ -117,12 +151,21 @@ pub fn plan(state: &State, agenda: &mut Agenda, now: Timestamp) -> Plan {
         } else if launch > budget {
             agenda.due.insert(id.clone());
         }
-        let version = app.current.version;
-        let launches =
-            placed.into_iter().map(|Placed { node, ports }| Step::Launch { app: id.clone(), version, node, ports });
-        plan.steps.extend(launches);
-        if settle && let Some(deployment) = app.deployment {
-            plan.steps.push(Step::Settle { deployment, app: id.clone() });
+        let version = app.aim().unwrap_or(&app.current).version;
+        plan.steps.extend(placed.into_iter().map(|Placed { node, ports, reservation }| Step::Launch {
+            app: id.clone(),
+            version,
+            node,
+            ports,
+            reservation,
+        }));
+        if let Some(deployment) = app.deployment {
+            if let Some(closeness) = closeness {
+                plan.steps.push(Step::Progress { deployment, app: id.clone(), closeness });
+            }
+            if settle {
+                plan.steps.push(Step::Settle { deployment, app: id.clone() });
+            }
         }
         agenda.timers.extend(wake.map(|it| (it, id.clone())));
         if plan.steps.len() > n_steps {

@@ -1,12 +1,17 @@
 //! What one app needs next: how many instances to launch, which to stop.
 //!
 //! Decided from sets, never from counters that are kept: whatever happened before, the same instances lead to the same
-//! decision (`marathon.md` §3.3). The order of an update is a consequence of two limits: at least
+//! decision (`docs/marathon.md`, Upgrade strategy). The order of an update is a consequence of two limits: at least
 //! [`UpgradeStrategy::min_healthy`](crate::UpgradeStrategy::min_healthy) instances serve, at most
 //! [`max_running`](crate::UpgradeStrategy::max_running) exist.
 
-use crate::model::{App, Health, Instance, InstanceId, KillSelection, NodeStatus, StopReason, Timestamp, Unreachable};
+use crate::model::{
+    App, Closeness, Condition, Goal, Health, Instance, InstanceId, KillSelection, NodeStatus, Operator, StopReason,
+    Timestamp, Unreachable,
+};
 use crate::state::State;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// What one app needs next.
@@ -18,6 +23,8 @@ pub struct Decision {
     pub stop: Vec<(InstanceId, StopReason)>,
     /// Its deployment is done with it.
     pub settle: bool,
+    /// Its deployment came closer to its end by it.
+    pub closeness: Option<Closeness>,
     /// Look again at this time, even if nothing happens: a launch delay or a node's grace ends.
     pub wake: Option<Timestamp>,
 }
@@ -48,8 +55,29 @@ pub fn decide(state: &State, app: &App, now: Timestamp) -> Decision {
         count(state, app, &sets, &mut decision);
         hold_back(app, now, &mut decision);
     }
-    decision.settle = app.deployment.is_some() && is_settled_with(state, app, &sets);
+    if let Some(change) = state.change_of(app)
+        && app.held.is_none()
+    {
+        decision.settle = is_settled_with(state, app, &sets);
+        let closeness = closeness(state, app, &sets);
+        decision.closeness = (!decision.settle && closeness.beats(change.closeness)).then_some(closeness);
+    }
     decision
+}
+
+fn closeness(state: &State, app: &App, sets: &Sets<'_>) -> Closeness {
+    let wanted = if app.removing { 0 } else { app.aim().map_or(0, |it| it.spec.instances) };
+    let n_new = sets.new.len() as u32;
+    let serving = sets.new.iter().filter(|it| serves(state, app, it) && app.is_ready(it)).count() as u32;
+    let left = sets.old.len() as u32 + sets.n_stopping + n_new.saturating_sub(wanted);
+    Closeness { serving: serving.min(wanted), left }
+}
+
+/// When an instance has taken too long to start; absent if it runs, or nobody can say.
+pub fn stuck_at(state: &State, instance: &Instance) -> Option<Timestamp> {
+    let limit = state.settings().launch_timeout_ms;
+    let staging = instance.condition == Condition::Staging && instance.goal == Goal::Run;
+    (staging && limit > 0 && !state.is_unreachable(instance)).then(|| instance.news_at.plus_ms(limit))
 }
 
 /// Whether a deployment is done with the app: as many as wanted serve, and nothing else is left.
@@ -64,8 +92,9 @@ fn is_settled_with(state: &State, app: &App, sets: &Sets<'_>) -> bool {
     if app.removing {
         return sets.new.is_empty();
     }
-    let serving = sets.new.iter().filter(|it| serves(state, app, it)).count();
-    sets.new.len() == app.current.spec.instances as usize && serving == sets.new.len()
+    let serving = sets.new.iter().filter(|it| serves(state, app, it) && app.is_ready(it)).count();
+    let wanted = app.aim().map_or(0, |it| it.spec.instances) as usize;
+    sets.new.len() == wanted && serving == wanted
 }
 
 fn sort<'a>(state: &'a State, app: &'a App, now: Timestamp) -> Sets<'a> {
@@ -75,7 +104,8 @@ fn sort<'a>(state: &'a State, app: &'a App, now: Timestamp) -> Sets<'a> {
             Some(NodeStatus::Lost { since }) => Some(*since),
             _ => None,
         };
-        if instance.goal != crate::model::Goal::Run {
+        let stuck_at = stuck_at(state, instance);
+        if instance.goal != Goal::Run {
             let stopping = u32::from(!instance.has_ended() && lost_since.is_none());
             sets.n_stopping += stopping;
             sets.n_old_stopping += if app.is_current(instance) { 0 } else { stopping };
@@ -87,10 +117,17 @@ fn sort<'a>(state: &'a State, app: &'a App, now: Timestamp) -> Sets<'a> {
             sets.gone.push((instance.id, StopReason::Unhealthy));
             sets.n_stopping += 1;
             sets.n_old_stopping += u32::from(!app.is_current(instance));
+        } else if stuck_at.is_some_and(|it| it <= now) {
+            sets.gone.push((instance.id, StopReason::Stuck));
+            sets.n_stopping += 1;
+            sets.n_old_stopping += u32::from(!app.is_current(instance));
         } else if app.deployment.is_some() && !app.is_current(instance) {
             sets.old.push(instance);
         } else {
             sets.new.push(instance);
+        }
+        if let Some(at) = stuck_at.filter(|it| *it > now) {
+            sets.wake = Some(sets.wake.map_or(at, |it| it.min(at)));
         }
     }
     sets
@@ -98,7 +135,8 @@ fn sort<'a>(state: &'a State, app: &'a App, now: Timestamp) -> Sets<'a> {
 
 /// Whether instances of a node that was lost at `since` are replaced by now; notes when they will be.
 fn is_given_up(app: &App, since: Timestamp, now: Timestamp, wake: &mut Option<Timestamp>) -> bool {
-    let Unreachable::After { inactive_ms, .. } = app.current.spec.policy.unreachable else { return false };
+    let unreachable = app.aim().unwrap_or(&app.current).spec.policy.unreachable;
+    let Unreachable::After { inactive_ms, .. } = unreachable else { return false };
     let due = since.plus_ms(inactive_ms);
     if due > now {
         *wake = Some(wake.map_or(due, |it| it.min(due)));
@@ -107,16 +145,20 @@ fn is_given_up(app: &App, since: Timestamp, now: Timestamp, wake: &mut Option<Ti
 }
 
 fn count(state: &State, app: &App, sets: &Sets<'_>, decision: &mut Decision) {
-    let wanted = app.current.spec.instances;
+    let Some(aim) = app.aim() else { return };
+    let wanted = aim.spec.instances;
     let n_new = sets.new.len() as u32;
     let missing = wanted.saturating_sub(n_new);
     let replacing = app.deployment.is_some() && (!sets.old.is_empty() || sets.n_old_stopping > 0);
     if replacing {
-        let upgrade = app.current.spec.policy.upgrade;
+        let (min_healthy, max_running) = aim.limits();
         let existing = n_new + sets.old.len() as u32 + sets.n_stopping;
-        decision.launch = missing.min(upgrade.max_running(wanted).saturating_sub(existing));
-        let serving = sets.new.iter().chain(&sets.old).filter(|it| serves(state, app, it)).count() as u32;
-        let mut spare = serving.saturating_sub(upgrade.min_healthy(wanted)) as usize;
+        decision.launch = missing.min(max_running.saturating_sub(existing));
+        // A new one counts when it may take the place of an old one, not before.
+        let takes_over = |it: &&&Arc<Instance>| serves(state, app, it) && app.is_ready(it);
+        let new = sets.new.iter().filter(takes_over).count();
+        let old = sets.old.iter().filter(|it| serves(state, app, it)).count();
+        let mut spare = ((new + old) as u32).saturating_sub(min_healthy) as usize;
         for old in by_dispensability(state, app, &sets.old) {
             // One that does not serve is no loss.
             if serves(state, app, old) {
@@ -145,15 +187,40 @@ fn hold_back(app: &App, now: Timestamp, decision: &mut Decision) {
 }
 
 fn serves(state: &State, app: &App, instance: &Instance) -> bool {
-    instance.is_serving(app.has_checks()) && !state.is_unreachable(instance)
+    app.is_served_by(instance) && !state.is_unreachable(instance)
 }
 
-/// The instances in the order in which they can be spared: those that do not serve first, then by the app's choice.
+/// The instances in the order in which they can be spared: those that do not serve first, then those whose group by
+/// the app's GROUP_BY constraints is the fullest, then by the app's choice.
 fn by_dispensability<'a>(state: &State, app: &App, instances: &[&'a Arc<Instance>]) -> Vec<&'a Arc<Instance>> {
+    let policy = &app.aim().unwrap_or(&app.current).spec.policy;
     let mut ordered = instances.to_vec();
-    if app.current.spec.policy.kill_selection == KillSelection::YoungestFirst {
+    if policy.kill_selection == KillSelection::YoungestFirst {
         ordered.reverse();
     }
     ordered.sort_by_key(|it| (serves(state, app, it), it.is_running()));
-    ordered
+    let spread: Vec<&str> =
+        policy.constraints.iter().filter(|it| it.operator == Operator::GroupBy).map(|it| it.field.as_str()).collect();
+    if spread.is_empty() { ordered } else { evenly(state, app, ordered, &spread) }
+}
+
+/// Takes from the fullest group each time, so that what is left stays even; within a group, and among those that do
+/// not serve, the order stays.
+fn evenly<'a>(state: &State, app: &App, ordered: Vec<&'a Arc<Instance>>, fields: &[&str]) -> Vec<&'a Arc<Instance>> {
+    let group = |it: &Arc<Instance>| -> Vec<Option<String>> {
+        let node = state.node(&it.node);
+        fields.iter().map(|field| node.and_then(|it| it.field(field)).map(str::to_owned)).collect()
+    };
+    let (idle, serving): (Vec<_>, Vec<_>) = ordered.into_iter().partition(|it| !serves(state, app, it));
+    let mut queues: BTreeMap<Vec<Option<String>>, VecDeque<(usize, &'a Arc<Instance>)>> = BTreeMap::new();
+    for (n, instance) in serving.into_iter().enumerate() {
+        queues.entry(group(instance)).or_default().push_back((n, instance));
+    }
+    let mut even = idle;
+    loop {
+        // The fullest; among equals the one whose first would be next anyway.
+        let fullest = queues.values_mut().filter(|it| !it.is_empty()).max_by_key(|it| (it.len(), Reverse(it[0].0)));
+        let Some((_, next)) = fullest.and_then(VecDeque::pop_front) else { return even };
+        even.push(next);
+    }
 }

@@ -3,10 +3,10 @@
 use crate::agent::Assignment;
 use crate::capacity::Capacity;
 use crate::model::{
-    App, AppId, AppSpec, AppVersion, ClusterId, Deployment, DeploymentId, Goal, Instance, InstanceId, Node, NodeId,
-    Timestamp, WantedHostPort,
+    App, AppId, AppSpec, AppVersion, ClusterId, Deployment, DeploymentId, Goal, Grave, Group, Instance, InstanceId,
+    Node, NodeId, PathId, Reservation, Settings, Timestamp, Version, WantedHostPort,
 };
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -26,6 +26,16 @@ pub struct State {
     pub(crate) instances: OrdMap<InstanceId, Arc<Instance>>,
     pub(crate) nodes: OrdMap<NodeId, Arc<Node>>,
     pub(crate) deployments: OrdMap<DeploymentId, Arc<Deployment>>,
+    /// Those of them that are under way.
+    pub(crate) active: OrdSet<DeploymentId>,
+    /// The groups that somebody made, and those removed since the oldest kept version of the tree.
+    pub(crate) groups: OrdMap<PathId, Arc<Group>>,
+    /// The kept versions of the tree of groups and apps, oldest first; each deployment that changes it makes one.
+    pub(crate) tree: OrdSet<Version>,
+    /// Apps that were deleted since the oldest kept version of the tree, by when.
+    pub(crate) graves: OrdMap<(AppId, Version), Arc<Grave>>,
+    pub(crate) reservations: OrdMap<InstanceId, Arc<Reservation>>,
+    pub(crate) settings: Settings,
     /// How many ports of wanted versions have this service port.
     pub(crate) service_ports: OrdMap<u16, u32>,
     /// Where the search for the next free service port starts.
@@ -43,6 +53,10 @@ impl PartialEq for State {
             && self.instances == other.instances
             && self.nodes == other.nodes
             && self.deployments == other.deployments
+            && self.active == other.active
+            && (&self.groups, &self.tree, &self.graves) == (&other.groups, &other.tree, &other.graves)
+            && self.reservations == other.reservations
+            && self.settings == other.settings
             && self.service_ports == other.service_ports
             && self.next_service_port == other.next_service_port
     }
@@ -146,19 +160,110 @@ impl State {
         self.deployments.get(&id)
     }
 
+    /// The deployments that are under way, oldest first.
+    pub fn active_deployments(&self) -> impl Iterator<Item = &Arc<Deployment>> {
+        self.active.iter().filter_map(|it| self.deployments.get(it))
+    }
+
+    /// How many deployments are under way.
+    pub fn n_active_deployments(&self) -> usize {
+        self.active.len()
+    }
+
+    /// What a deployment does to an app, while it holds it.
+    pub fn change_of(&self, app: &App) -> Option<&crate::model::Change> {
+        self.deployments.get(&app.deployment?)?.changes.get(&app.id)
+    }
+
+    /// The apps inside a group, at any depth, by id; also those that are being removed.
+    pub fn apps_in(&self, group: &PathId) -> impl Iterator<Item = &Arc<App>> {
+        let group = group.clone();
+        self.apps.range(group.first_inside()..).map(|(_, it)| it).take_while(move |it| group.contains(it.id.as_str()))
+    }
+
+    /// The groups that somebody made and that are there, by path; not those that are only the path of an app.
+    pub fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
+        self.groups.values().filter(|it| it.current().is_some())
+    }
+
+    /// A group that somebody made, and that is there.
+    pub fn group(&self, id: &PathId) -> Option<&Arc<Group>> {
+        self.groups.get(id).filter(|it| it.current().is_some())
+    }
+
+    /// Whether there is a group of this path: made by somebody, the path of one that is, or of an app.
+    pub fn has_group(&self, id: &PathId) -> bool {
+        let made_inside = || self.groups().any(|it| id.contains(it.id.as_str()));
+        id.is_root() || self.group(id).is_some() || self.apps_in(id).any(|it| !it.removing) || made_inside()
+    }
+
+    /// The kept versions of the tree of groups and apps, oldest first.
+    pub fn tree_versions(&self) -> impl DoubleEndedIterator<Item = Version> {
+        self.tree.iter().copied()
+    }
+
+    /// The apps inside a group as they were at a version of the tree.
+    pub fn apps_at(&self, group: &PathId, version: Version) -> Vec<Arc<AppVersion>> {
+        let mut then: std::collections::BTreeMap<AppId, Arc<AppVersion>> = std::collections::BTreeMap::new();
+        let graves = self.graves.range((group.first_inside(), Timestamp(0))..);
+        let graves = graves.take_while(|((app, _), _)| group.contains(app.as_str()));
+        for ((app, removed), grave) in graves.filter(|((_, removed), _)| *removed > version) {
+            let _ = removed;
+            if let Some((_, it)) = grave.versions.get_prev(&version) {
+                then.entry(app.clone()).or_insert_with(|| Arc::clone(it));
+            }
+        }
+        for app in self.apps_in(group) {
+            let removed = app.removing && self.change_of(app).is_none();
+            if let Some((_, it)) = app.versions.get_prev(&version).filter(|_| !removed) {
+                then.insert(app.id.clone(), Arc::clone(it));
+            }
+        }
+        then.into_values().collect()
+    }
+
+    /// Every reservation, oldest first.
+    pub fn reservations(&self) -> impl Iterator<Item = &Arc<Reservation>> {
+        self.reservations.values()
+    }
+
+    /// One reservation.
+    pub fn reservation(&self, id: InstanceId) -> Option<&Arc<Reservation>> {
+        self.reservations.get(&id)
+    }
+
+    /// The reservations on a node whose volumes are to be destroyed now.
+    pub fn doomed_on<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = InstanceId> + 'a {
+        let doomed = |it: &&Arc<Reservation>| it.doomed && it.holder.is_none();
+        node.reservations.iter().filter_map(|it| self.reservations.get(it)).filter(doomed).map(|it| it.id)
+    }
+
+    /// What the operator has set.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Whether an instance's node was given up: it may run or not, and counts as neither.
     pub fn is_unreachable(&self, instance: &Instance) -> bool {
         self.nodes.get(&instance.node).is_none_or(|it| it.is_lost())
     }
 
-    /// The definition an instance runs, with the wanted version's policy; absent once the app is gone.
+    /// The definition an instance runs: of the version it was launched with, with the newest policy for it; absent
+    /// once the app is gone.
     pub fn spec_of(&self, instance: &Instance) -> Option<Arc<AppSpec>> {
         let app = self.apps.get(&instance.app)?;
         let launched = app.versions.get(&instance.run)?;
-        if launched.spec.policy == app.current.spec.policy {
+        let policy = &app.followed_by(instance)?.spec.policy;
+        let image = match launched.spec.run.image.as_str() {
+            "" if launched.spec.run.pod.is_none() => Some(self.settings.command_image.clone()),
+            _ => None,
+        };
+        if launched.spec.policy == *policy && image.is_none() {
             return Some(Arc::new(launched.spec.clone()));
         }
-        Some(Arc::new(AppSpec { policy: app.current.spec.policy.clone(), ..launched.spec.clone() }))
+        let mut spec = AppSpec { policy: policy.clone(), ..launched.spec.clone() };
+        spec.run.image = image.unwrap_or(spec.run.image);
+        Some(Arc::new(spec))
     }
 
     /// What an instance's agent shall do.
@@ -171,17 +276,50 @@ impl State {
             version: instance.version,
             ports: instance.ports.clone(),
             stop,
-            started: instance.is_running(),
+            started: instance.is_running() || instance.has_ended(),
             kill_grace_ms: kill_grace_ms.unwrap_or(KILL_GRACE_MS),
+            reservation: instance.reservation,
             spec: if stop { None } else { self.spec_of(instance) },
         }
     }
 }
 
 impl App {
-    /// Whether an instance runs what is wanted.
+    /// The version that its instances are brought to now: the wanted one, or the one it stays at while its deployment
+    /// has not come to it. Absent: it has none yet.
+    pub fn aim(&self) -> Option<&Arc<AppVersion>> {
+        match self.held {
+            None => Some(&self.current),
+            Some(held) => self.versions.get(&held.at?),
+        }
+    }
+
+    /// Whether an instance runs what is aimed at.
     pub fn is_current(&self, instance: &Instance) -> bool {
-        instance.run == self.current.run
+        self.aim().is_some_and(|it| instance.run == it.run)
+    }
+
+    /// The version whose policy an instance follows: of those that have its content, the one aimed at, or the newest.
+    pub fn followed_by(&self, instance: &Instance) -> Option<&Arc<AppVersion>> {
+        let aim = self.aim().filter(|it| instance.run == it.run);
+        let newest = || {
+            let launched = self.versions.get(&instance.run);
+            let held_back = |it: &&Arc<AppVersion>| it.run == instance.run;
+            self.versions.values().rev().find(held_back).or(launched)
+        };
+        aim.or_else(newest)
+    }
+
+    /// Whether an instance serves: running, and healthy where the version that it follows has health checks.
+    pub fn is_served_by(&self, instance: &Instance) -> bool {
+        let checked = self.followed_by(instance).is_some_and(|it| !it.spec.policy.health_checks.is_empty());
+        instance.is_serving(checked)
+    }
+
+    /// Whether an instance is ready to take an old one's place, as far as its readiness check is concerned.
+    pub fn is_ready(&self, instance: &Instance) -> bool {
+        instance.readiness.ready
+            || self.followed_by(instance).is_none_or(|it| it.spec.policy.readiness_checks.is_empty())
     }
 
     /// Whether the wanted version has health checks.
@@ -191,6 +329,16 @@ impl App {
 }
 
 impl AppVersion {
+    /// How many instances an update must leave healthy, and how many it may have at once (`docs/marathon.md`, Upgrade
+    /// strategy). A resident app never has more than wanted: an old instance goes before its successor comes.
+    pub fn limits(&self) -> (u32, u32) {
+        let (n, upgrade) = (self.spec.instances, self.spec.policy.upgrade);
+        if self.spec.is_resident() {
+            return (upgrade.min_healthy(n).min(n.saturating_sub(1)), n);
+        }
+        (upgrade.min_healthy(n), upgrade.max_running(n))
+    }
+
     /// How many host ports an instance takes.
     pub fn n_host_ports(&self) -> usize {
         self.spec.run.ports.iter().filter(|it| it.host_port != WantedHostPort::None).count()

@@ -7,12 +7,14 @@ mod agent;
 mod dev;
 mod log;
 mod server;
+mod settings;
 mod violations;
 
 pub(crate) use agent::{AgentArgs, AgentConfig};
 pub(crate) use dev::{DevArgs, DevConfig};
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use server::{ServerArgs, ServerConfig};
+pub(crate) use settings::SettingsArgs;
 pub(crate) use violations::Violations;
 
 use serde::de::DeserializeOwned;

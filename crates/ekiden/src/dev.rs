@@ -49,6 +49,7 @@ pub(crate) async fn run(config: DevConfig, shutdown: CancellationToken) -> anyho
         tick: TICK,
         snapshot_entries: SNAPSHOT_ENTRIES,
         node_loss_after: NODE_LOSS_AFTER,
+        settings: config.settings,
     };
     let agent = agent::Args {
         address: Some(host_of_ports(listen)),

@@ -9,7 +9,7 @@ use crate::member::Refused;
 use crate::replica::{self, Handle, Next};
 use crate::state_machine::{Happening, payload};
 use api::control::{ControlPlane, EventItem, Freshness, Leadership, SubmitError};
-use cluster::{Applied, ClusterId, Command, Event, NodeId, Principal, State, Timestamp};
+use cluster::{Applied, ClusterId, Command, Event, NodeId, Principal, Settings, State, Timestamp};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
@@ -73,11 +73,11 @@ impl Control {
     }
 
     /// Serves as the leader's office whenever this member leads; until the replica stops.
-    pub async fn run(self, loss_after_ms: u64) {
+    pub async fn run(self, settings: Settings, loss_after_ms: u64) {
         let mut seen = self.inner.replica.watch();
         while seen.wait_for(|it| it.status.leading).await.is_ok() {
             tracing::info!("this member leads");
-            let left = self.lead(loss_after_ms).await;
+            let left = self.lead(&settings, loss_after_ms).await;
             self.inner.sessions.close_all();
             tracing::info!("this member does not lead any more");
             if left == Left::Stopped {
@@ -124,14 +124,14 @@ impl Control {
     }
 
     /// One term of office.
-    async fn lead(&self, loss_after_ms: u64) -> Left {
+    async fn lead(&self, settings: &Settings, loss_after_ms: u64) -> Left {
         let mut watch = self.inner.replica.watch();
         let (term, applied, view) = {
             let seen = watch.borrow_and_update();
             (seen.status.term, seen.applied, Arc::clone(&seen.view))
         };
         let mut events = self.inner.replica.events(Some(applied));
-        let mut leader = Leader::new(&view, random_cluster(), loss_after_ms, self.clock());
+        let mut leader = Leader::new(&view, random_cluster(), settings.clone(), loss_after_ms, self.clock());
         let (answered, mut answers) = mpsc::unbounded_channel();
         let mut tick = tokio::time::interval(TICK);
         loop {

@@ -4,13 +4,15 @@
 //! commands it asks for. A new leader starts with nothing but the state.
 
 use cluster::liveness::Liveness;
-use cluster::{Agenda, AppId, ClusterId, Command, Event, NodeId, State, Timestamp, plan};
+use cluster::{Agenda, AppId, ClusterId, Command, Event, NodeId, Settings, State, Timestamp, plan};
 
 /// A leader's own work. Made anew for each term of office: no timer and no judgement of an earlier one survives.
 #[derive(Debug)]
 pub struct Leader {
     /// The name that a cluster without one gets.
     cluster: ClusterId,
+    /// What this member's operator has set.
+    settings: Settings,
     agenda: Agenda,
     liveness: Liveness,
     /// The apps of the plan that was proposed and is not answered yet. There is never a second one: it would be made
@@ -27,7 +29,7 @@ pub struct Leader {
 pub enum Ask {
     /// The next steps of the plan.
     Plan(Command),
-    /// Anything else: found the cluster, give nodes up.
+    /// Anything else: found the cluster, take the operator's settings, give nodes up.
     Other(Command),
 }
 
@@ -39,9 +41,10 @@ const MUCH: usize = 64;
 
 impl Leader {
     /// Takes office at `clock`, milliseconds of a monotonic clock. Nodes have `loss_after_ms` to be heard of.
-    pub fn new(state: &State, cluster: ClusterId, loss_after_ms: u64, clock: Timestamp) -> Self {
+    pub fn new(state: &State, cluster: ClusterId, settings: Settings, loss_after_ms: u64, clock: Timestamp) -> Self {
         Self {
             cluster,
+            settings,
             agenda: Agenda::everything(state),
             liveness: Liveness::new(loss_after_ms, clock),
             under_way: None,
@@ -83,6 +86,7 @@ impl Leader {
         }
         let command = match lost {
             _ if state.cluster() == ClusterId::default() => Command::Found { cluster: self.cluster },
+            _ if *state.settings() != self.settings => Command::Configure { settings: self.settings.clone() },
             lost => Command::Lose { node: lost? },
         };
         self.asked = true;

@@ -9,7 +9,7 @@ use api::control::{ControlPlane, Freshness, SubmitError};
 use api::link::{Error, Link, Receiver, Sender};
 use cluster::agent::{FromAgent, PROTOCOL, ToAgent};
 use cluster::{
-    ClusterId, Command, Event, Goal, InstanceId, NodeDescription, NodeId, Principal, Rejected, State, Version,
+    AppId, ClusterId, Command, Event, Goal, InstanceId, NodeDescription, NodeId, Principal, Rejected, State, Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -70,18 +70,25 @@ impl Sessions {
             Event::InstanceLaunched { instance }
             | Event::InstanceStopping { instance }
             | Event::InstanceRemoved { instance } => self.wake(&instance.node),
-            // Running instances' health checks and labels follow the wanted version.
-            Event::AppPut { version, created: false } => {
-                if let Some(app) = state.app(&version.spec.id) {
-                    let nodes: BTreeSet<_> = state.instances_of(app).map(|it| &it.node).collect();
-                    for node in nodes {
-                        self.wake(node);
-                    }
+            // Running instances' health checks and labels follow the version that they are brought to.
+            Event::AppPut { version, created: false } => self.wake_nodes_of(state, &version.spec.id),
+            Event::DeploymentStepped { deployment } | Event::DeploymentEnded { deployment } => {
+                for app in deployment.changes.keys() {
+                    self.wake_nodes_of(state, app);
                 }
             }
+            Event::ReservationChanged { reservation } => self.wake(&reservation.node),
             Event::NodeChanged { node } if node.is_lost() => self.end(node.id()),
             Event::NodeRemoved { node } => self.end(node),
             _ => {}
+        }
+    }
+
+    fn wake_nodes_of(&self, state: &State, app: &AppId) {
+        let Some(app) = state.app(app) else { return };
+        let nodes: BTreeSet<_> = state.instances_of(app).map(|it| &it.node).collect();
+        for node in nodes {
+            self.wake(node);
         }
     }
 
@@ -192,20 +199,23 @@ fn objection(founded: ClusterId, served: Option<ClusterId>, node: &NodeDescripti
     (node.ports.first > node.ports.last).then(|| "the node's port range is empty".to_owned())
 }
 
-/// What a session has sent: for each instance whether it shall stop, and the app's version whose policy it knows.
-type Sent = BTreeMap<InstanceId, (bool, Version)>;
+/// What a session has sent: for each instance whether it shall stop, and the app's version whose policy it knows;
+/// and which reservations are to be destroyed.
+#[derive(Debug, Default)]
+pub struct Sent {
+    instances: BTreeMap<InstanceId, (bool, Version)>,
+    destroy: BTreeSet<InstanceId>,
+    opened: bool,
+}
 
 async fn converse(control: &Control, link: Link<TcpStream>, node: &NodeId, session: &Session) -> Result<(), Error> {
     let (mut sender, mut receiver) = link.split();
-    let mut sent = Sent::new();
-    // The first message has all assignments, also when there are none.
-    let mut first = true;
+    let mut sent = Sent::default();
     let Ok(mut state) = control.view(Freshness::Linearizable).await else { return Ok(()) };
     loop {
-        if let Some(news) = news(&state, node, &mut sent, first) {
+        if let Some(news) = sent.news(&state, node) {
             sender.send(&news).await?;
         }
-        first = false;
         tokio::select! {
             () = session.end.cancelled() => return Ok(()),
             () = session.news.notified() => {}
@@ -235,8 +245,8 @@ async fn answer(
     let principal = Principal::Agent(node.clone());
     match message {
         FromAgent::Alive => sender.send(&ToAgent::Alive).await?,
-        FromAgent::Report { sequence, observations } => {
-            let report = Command::Report { node: node.clone(), observations };
+        FromAgent::Report { sequence, observations, destroyed } => {
+            let report = Command::Report { node: node.clone(), observations, destroyed };
             match control.submit(principal, report).await {
                 Ok(_) | Err(SubmitError::Rejected(Rejected::Nothing)) => {
                     sender.send(&ToAgent::Reported { sequence }).await?;
@@ -256,23 +266,39 @@ async fn answer(
     Ok(true)
 }
 
-/// What the agent does not know yet. `all`: also if that is nothing.
-fn news(state: &State, node: &NodeId, sent: &mut Sent, all: bool) -> Option<ToAgent> {
-    let record = state.node(node)?;
-    let mut assignments = Vec::new();
-    for instance in state.instances_on(record) {
-        let policy = state.app(&instance.app).map_or(Version::default(), |it| it.current.version);
-        let known = (instance.goal != Goal::Run, policy);
-        if sent.insert(instance.id, known) != Some(known) {
-            assignments.push(state.assignment(instance));
+impl Sent {
+    /// Whether nothing was sent yet.
+    pub const fn is_new(&self) -> bool {
+        !self.opened
+    }
+
+    /// What the node's agent does not know yet, if anything. The first message has all assignments, also when there
+    /// are none.
+    pub fn news(&mut self, state: &State, node: &NodeId) -> Option<ToAgent> {
+        let record = state.node(node)?;
+        let mut assignments = Vec::new();
+        for instance in state.instances_on(record) {
+            let followed = state.app(&instance.app).and_then(|it| it.followed_by(instance));
+            let known = (instance.goal != Goal::Run, followed.map_or(Version::default(), |it| it.version));
+            if self.instances.insert(instance.id, known) != Some(known) {
+                assignments.push(state.assignment(instance));
+            }
         }
+        let gone = |it: &&InstanceId| !record.instances.contains(*it);
+        let forget: Vec<InstanceId> = if self.instances.len() > record.instances.len() {
+            self.instances.keys().filter(gone).copied().collect()
+        } else {
+            Vec::new()
+        };
+        for instance in &forget {
+            self.instances.remove(instance);
+        }
+        let doomed: BTreeSet<InstanceId> = state.doomed_on(record).collect();
+        let destroy: Vec<InstanceId> = doomed.difference(&self.destroy).copied().collect();
+        self.destroy = doomed;
+        let nothing = assignments.is_empty() && forget.is_empty() && destroy.is_empty() && self.opened;
+        self.opened = true;
+        let (generation, time) = (state.index(), state.time());
+        (!nothing).then_some(ToAgent::Assign { generation, time, assignments, forget, destroy })
     }
-    let gone = |it: &&InstanceId| !record.instances.contains(*it);
-    let forget: Vec<InstanceId> =
-        if sent.len() > record.instances.len() { sent.keys().filter(gone).copied().collect() } else { Vec::new() };
-    for instance in &forget {
-        sent.remove(instance);
-    }
-    let nothing = assignments.is_empty() && forget.is_empty() && !all;
-    (!nothing).then(|| ToAgent::Assign { generation: state.index(), time: state.time(), assignments, forget })
 }

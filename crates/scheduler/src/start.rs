@@ -3,7 +3,7 @@
 use crate::control::{Control, Member};
 use crate::peers::{self, Accepted, Listener, Peers};
 use crate::{link, log, replica};
-use cluster::State;
+use cluster::{Settings, State};
 use prometheus::Registry;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,6 +29,8 @@ pub struct Config {
     pub snapshot_entries: u64,
     /// A node whose agent was silent for so long is given up.
     pub node_loss_after: Duration,
+    /// What the operator has set for the whole cluster; counts while this member leads.
+    pub settings: Settings,
 }
 
 /// Starts a member.
@@ -45,7 +47,7 @@ pub fn start(
     shutdown: CancellationToken,
     fatal: impl FnOnce(replica::Error) + Send + 'static,
 ) -> Result<Control, replica::Error> {
-    let Config { cluster, id, members, data_dir, tick, snapshot_entries, node_loss_after } = config;
+    let Config { cluster, id, members, data_dir, tick, snapshot_entries, node_loss_after, settings } = config;
     let disk = log::Dir::open(&data_dir)?;
     disk.claim(&cluster, id)?;
     let addresses = members.iter().filter(|(it, _)| **it != id).map(|(it, member)| (*it, member.link.clone()));
@@ -61,7 +63,7 @@ pub fn start(
     let handle = starting.run(replica_config, Arc::new(disk), State::new, peers, metrics, fatal)?;
 
     let control = Control::new(handle, id, members, registry);
-    tokio::spawn(control.clone().run(node_loss_after.as_millis() as u64));
+    tokio::spawn(control.clone().run(settings, node_loss_after.as_millis() as u64));
     tokio::spawn(accept(control.clone(), Listener::new(peers_config, inbox), listener, shutdown));
     Ok(control)
 }

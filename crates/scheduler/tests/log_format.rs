@@ -5,10 +5,10 @@
 
 use cluster::agent::{Observation, Seen};
 use cluster::{
-    AppId, AppSpec, CheckPort, CheckResult, ClusterId, Command, Constraint, DeploymentId, End, EndKind, Expect, Health,
-    HealthCheck, HealthKind, HostVolume, InstanceId, KillSelection, Network, NodeDescription, NodeId, Operator, Policy,
-    PortRange, PortSpec, Protocol, Resources, RunSpec, Step, StopReason, Timestamp, Unreachable, UpgradeStrategy,
-    VolumeMode, WantedHostPort,
+    AppId, AppSpec, CheckPort, CheckResult, Closeness, ClusterId, Command, Constraint, DeploymentId, End, EndKind,
+    Expect, GroupUpdate, Health, HealthCheck, HealthKind, HostVolume, InstanceId, KillSelection, Network,
+    NodeDescription, NodeId, Operator, PathId, Policy, PortRange, PortSpec, Protocol, Readiness, Resources, RunSpec,
+    Settings, Step, StopReason, Timestamp, Unreachable, UpgradeStrategy, Volume, VolumeMode, WantedHostPort,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,7 +26,17 @@ fn map(key: &str, value: &str) -> BTreeMap<String, String> {
 }
 
 fn check(kind: HealthKind) -> HealthCheck {
-    HealthCheck { kind, mesos: false, grace_ms: 1, interval_ms: 2, timeout_ms: 3, max_failures: 4, delay_ms: 5 }
+    HealthCheck {
+        kind,
+        mesos: false,
+        container: String::new(),
+        ipv6: false,
+        grace_ms: 1,
+        interval_ms: 2,
+        timeout_ms: 3,
+        max_failures: 4,
+        delay_ms: 5,
+    }
 }
 
 /// An app with something in every field.
@@ -51,11 +61,11 @@ fn spec() -> AppSpec {
             image: "web:1".to_owned(),
             force_pull: true,
             parameters: vec![("init".to_owned(), "true".to_owned())],
-            volumes: vec![HostVolume {
+            volumes: vec![Volume::Host(HostVolume {
                 container_path: "/data".to_owned(),
                 host_path: "/srv".to_owned(),
                 mode: VolumeMode::Ro,
-            }],
+            })],
             network: Network::Bridge,
             ports: vec![
                 port(WantedHostPort::Any, Protocol::Tcp),
@@ -63,6 +73,10 @@ fn spec() -> AppSpec {
                 port(WantedHostPort::None, Protocol::Both),
             ],
             require_ports: false,
+            mesos: false,
+            tty: false,
+            fetch: Vec::new(),
+            pod: None,
         },
         policy: Policy {
             labels: map("team", "pay"),
@@ -72,7 +86,12 @@ fn spec() -> AppSpec {
                 value: Some("2".to_owned()),
             }],
             health_checks: vec![
-                check(HealthKind::Http { path: "/".to_owned(), port: CheckPort::Index(0), ignore_1xx: true }),
+                check(HealthKind::Http {
+                    path: "/".to_owned(),
+                    port: CheckPort::Index(0),
+                    ignore_1xx: true,
+                    tls: false,
+                }),
                 check(HealthKind::Tcp { port: CheckPort::Number(80) }),
                 check(HealthKind::Command { value: "true".to_owned() }),
             ],
@@ -84,6 +103,9 @@ fn spec() -> AppSpec {
             kill_selection: KillSelection::OldestFirst,
             unreachable: Unreachable::After { inactive_ms: 1, expunge_ms: 2 },
             accepted_roles: vec!["*".to_owned()],
+            readiness_checks: Vec::new(),
+            dependencies: Vec::new(),
+            residency: None,
         },
     }
 }
@@ -111,7 +133,12 @@ fn observations() -> Vec<Observation> {
     }];
     [
         Seen::Staging { message: "pulling image web:1".to_owned() },
-        Seen::Running { ip: Some("172.17.0.2".to_owned()), health: Health::Healthy, checks },
+        Seen::Running {
+            ip: Some("172.17.0.2".to_owned()),
+            health: Health::Healthy,
+            checks,
+            readiness: Readiness::default(),
+        },
         Seen::Ended(End { kind: EndKind::OutOfMemory, exit_code: Some(137), message: "out of memory".to_owned() }),
         Seen::Removed,
     ]
@@ -121,12 +148,34 @@ fn observations() -> Vec<Observation> {
     .collect()
 }
 
+fn path() -> PathId {
+    PathId::parse("/pay").unwrap()
+}
+
+fn group() -> GroupUpdate {
+    let inner = GroupUpdate {
+        id: PathId::parse("/pay/db").unwrap(),
+        apps: None,
+        groups: None,
+        dependencies: Some(vec![PathId::parse("/base").unwrap()]),
+    };
+    GroupUpdate { id: path(), apps: Some(vec![spec()]), groups: Some(vec![inner]), dependencies: None }
+}
+
 fn steps() -> Vec<Step> {
     let app = AppId::parse("/pay/api").unwrap();
     vec![
-        Step::Launch { app: app.clone(), version: Timestamp(5), node: NodeId::new("n1"), ports: vec![31_000, 8080] },
+        Step::Launch {
+            app: app.clone(),
+            version: Timestamp(5),
+            node: NodeId::new("n1"),
+            ports: vec![31_000, 8080],
+            reservation: None,
+        },
         Step::Stop { instance: instance(1), reason: StopReason::Replaced },
-        Step::Settle { deployment: deployment(), app },
+        Step::Settle { deployment: deployment(), app: app.clone() },
+        Step::Progress { deployment: deployment(), app, closeness: Closeness { serving: 1, left: 2 } },
+        Step::Expire { deployment: deployment(), reason: "no room".to_owned() },
     ]
 }
 
@@ -139,15 +188,20 @@ fn commands() -> Vec<(&'static str, Command)> {
         Command::PutApps { apps: vec![(spec(), Expect::Version(Timestamp(5)))], force: true },
         Command::RestartApp { app: app.clone(), force: true },
         Command::RemoveApp { app: app.clone(), force: false },
+        Command::Configure { settings: Settings::default() },
+        Command::PutGroup { update: group(), absent: true, force: false },
+        Command::ScaleGroup { group: path(), factor_ppm: 1_500_000, force: false },
+        Command::RestoreGroup { group: path(), version: Timestamp(5), force: false },
+        Command::RemoveGroup { group: path(), force: true },
         Command::RollBack { deployment: deployment() },
         Command::Cancel { deployment: deployment() },
-        Command::Kill { instances: vec![instance(1)], scale: true, force: false },
+        Command::Kill { instances: vec![instance(1)], scale: true, force: false, wipe: false },
         Command::ResetBackoff { app },
         Command::Register { node: node() },
         Command::Lose { node: node_id.clone() },
         Command::Degrade { node: node_id.clone(), reason: Some("disk full".to_owned()) },
         Command::RemoveNode { node: node_id.clone() },
-        Command::Report { node: node_id, observations: observations() },
+        Command::Report { node: node_id, observations: observations(), destroyed: Vec::new() },
         Command::Execute { steps: steps() },
     ];
     all.into_iter().map(|it| (name(&it), it)).collect()
@@ -160,6 +214,11 @@ fn name(command: &Command) -> &'static str {
         Command::PutApps { .. } => "put_apps",
         Command::RestartApp { .. } => "restart_app",
         Command::RemoveApp { .. } => "remove_app",
+        Command::Configure { .. } => "configure",
+        Command::PutGroup { .. } => "put_group",
+        Command::ScaleGroup { .. } => "scale_group",
+        Command::RestoreGroup { .. } => "restore_group",
+        Command::RemoveGroup { .. } => "remove_group",
         Command::RollBack { .. } => "roll_back",
         Command::Cancel { .. } => "cancel",
         Command::Kill { .. } => "kill",

@@ -59,7 +59,8 @@ fn as_wanted(state: &State, engines: &[(NodeId, Engine)], wall: Timestamp) -> Re
         app_as_wanted(state, app, wall)?;
     }
     for deployment in state.deployments().filter(|it| it.is_active()) {
-        let apps = deployment.changes.iter().filter(|it| !it.settled).filter_map(|it| state.app(&it.app));
+        let open = deployment.changes.iter().filter(|(_, it)| !it.settled && it.step == deployment.step);
+        let apps = open.filter_map(|(app, _)| state.app(app));
         // An app that waits for a lost node, as it is told to, keeps its deployment waiting too.
         let waits = |it: &App| it.current.spec.policy.unreachable == Unreachable::Disabled;
         let any_lost = state.nodes().any(|it| it.status != NodeStatus::Ready);

@@ -61,7 +61,7 @@ pub fn wish(state: &State, rng: &mut Rng) -> Command {
             let instances: Vec<_> = app.instances.iter().copied().collect();
             let victims =
                 (0..rng.range(1, 2)).filter_map(|_| instances.get(rng.below(instances.len() as u64) as usize));
-            Command::Kill { instances: victims.copied().collect(), scale: rng.chance(300), force }
+            Command::Kill { instances: victims.copied().collect(), scale: rng.chance(300), force, wipe: false }
         }
     }
 }
@@ -111,6 +111,10 @@ fn spec(app: &AppId, rng: &mut Rng) -> AppSpec {
             network: Network::Bridge,
             ports,
             require_ports: false,
+            mesos: false,
+            tty: false,
+            fetch: Vec::new(),
+            pod: None,
         },
         policy: Policy {
             labels: BTreeMap::new(),
@@ -128,6 +132,9 @@ fn spec(app: &AppId, rng: &mut Rng) -> AppSpec {
                 Unreachable::After { inactive_ms: rng.below(2) * 3_000, expunge_ms: 10_000 }
             },
             accepted_roles: Vec::new(),
+            readiness_checks: Vec::new(),
+            dependencies: Vec::new(),
+            residency: None,
         },
     }
 }
@@ -150,8 +157,15 @@ fn constraint(field: &str, operator: Operator, value: Option<&str>) -> Constrain
 
 fn health_check() -> HealthCheck {
     HealthCheck {
-        kind: HealthKind::Http { path: "/health".to_owned(), port: CheckPort::Number(80), ignore_1xx: false },
+        kind: HealthKind::Http {
+            path: "/health".to_owned(),
+            port: CheckPort::Number(80),
+            ignore_1xx: false,
+            tls: false,
+        },
         mesos: false,
+        container: String::new(),
+        ipv6: false,
         grace_ms: 5_000,
         interval_ms: 1_000,
         timeout_ms: 1_000,

@@ -280,7 +280,7 @@ impl World {
     fn carry_out(&mut self, n: usize, output: Output) {
         match output {
             Output::Report { sequence, observations } => {
-                self.agent_sends(n, FromAgent::Report { sequence, observations });
+                self.agent_sends(n, FromAgent::Report { sequence, observations, destroyed: Vec::new() });
             }
             Output::Degraded { reason } => self.agent_sends(n, FromAgent::Degraded { reason }),
             Output::Reconnect { reason } => {

@@ -8,7 +8,7 @@ use super::world::{Event, World};
 use crate::check::{Fact, Told};
 use crate::mutants::{self, Mutant};
 use cluster::agent::{FromAgent, ToAgent};
-use cluster::{Applied, ClusterId, Command, NodeId, Principal, Rejected, State, Timestamp};
+use cluster::{Applied, ClusterId, Command, NodeId, Principal, Rejected, Settings, State, Timestamp};
 use scheduler::leader::{Ask, Leader};
 use scheduler::member::{Answer, Input, Refused, Ticket};
 use scheduler::state_machine::payload;
@@ -29,7 +29,13 @@ impl World {
         if leading && life.leader.is_none() {
             life.state = life.member.machine().0.clone();
             let cluster = ClusterId(0xC0FF_EE00 + id);
-            life.leader = Some(Leader::new(&life.state, cluster, self.options.loss_after_ms, Timestamp(self.now)));
+            life.leader = Some(Leader::new(
+                &life.state,
+                cluster,
+                Settings::default(),
+                self.options.loss_after_ms,
+                Timestamp(self.now),
+            ));
         } else if !leading && life.leader.is_some() {
             if mutants::planted(Mutant::StaleLeader) {
                 return;
@@ -203,8 +209,8 @@ impl World {
                 let asked = Asked::Register { link, node: node.id.clone() };
                 self.submit(id, &principal, &Command::Register { node }, asked);
             }
-            (FromAgent::Report { sequence, observations }, Some(node)) => {
-                let command = Command::Report { node: node.clone(), observations };
+            (FromAgent::Report { sequence, observations, destroyed }, Some(node)) => {
+                let command = Command::Report { node: node.clone(), observations, destroyed };
                 self.submit(id, &Principal::Agent(node), &command, Asked::Report { link, sequence });
             }
             (FromAgent::Degraded { reason }, Some(node)) => {

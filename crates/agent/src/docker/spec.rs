@@ -8,7 +8,7 @@ use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, PortBinding, ResourcesUlimits,
 };
 use cluster::agent::{Assignment, ParameterError, bytes, check_parameter, iso8601, task_id, ulimit};
-use cluster::{AppSpec, ClusterId, Network, NodeId, Protocol};
+use cluster::{AppSpec, ClusterId, HostVolume, Network, NodeId, Protocol, RunSpec, Volume};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
@@ -83,7 +83,7 @@ pub(super) fn container(assignment: &Assignment, place: &Place) -> Result<Contai
         host_config: Some(host_config(spec, place)?),
         ..ContainerCreateBody::default()
     };
-    if run.network == Network::Bridge {
+    if run.network != Network::Host {
         map_ports(&mut body, assignment, spec);
     }
     for (key, value) in &run.parameters {
@@ -93,16 +93,20 @@ pub(super) fn container(assignment: &Assignment, place: &Place) -> Result<Contai
     Ok(body)
 }
 
+fn host_volumes(run: &RunSpec) -> impl Iterator<Item = &HostVolume> {
+    run.volumes.iter().filter_map(|it| if let Volume::Host(it) = it { Some(it) } else { None })
+}
+
 fn host_config(spec: &AppSpec, place: &Place) -> Result<HostConfig, SpecError> {
     let run = &spec.run;
-    let binds =
-        run.volumes.iter().map(|it| volumes::bind(it, &place.volumes_allowed)).collect::<Result<Vec<_>, _>>()?;
+    let binds = host_volumes(run).map(|it| volumes::bind(it, &place.volumes_allowed)).collect::<Result<Vec<_>, _>>()?;
     let memory = Some(run.resources.memory_bytes).filter(|it| *it > 0);
     let log = [("max-size", LOG_MAX_SIZE), ("max-file", LOG_MAX_FILES)];
     Ok(HostConfig {
-        network_mode: Some(match run.network {
+        network_mode: Some(match &run.network {
             Network::Host => "host".to_owned(),
             Network::Bridge => "bridge".to_owned(),
+            Network::Container { name, .. } => name.clone(),
         }),
         cpu_shares: Some((run.resources.cpu_milli * SHARES_PER_CPU / 1000).max(MIN_SHARES) as i64),
         memory: memory.map(|it| it.max(MIN_MEMORY_BYTES) as i64),
@@ -200,7 +204,7 @@ fn port_variables(assignment: &Assignment, spec: &AppSpec) -> Vec<(String, Strin
     let mut effective = Vec::new();
     for (n, port) in spec.run.ports.iter().enumerate() {
         let requested = match spec.run.network {
-            Network::Bridge => port.container_port,
+            Network::Bridge | Network::Container { .. } => port.container_port,
             Network::Host => port.service_port,
         };
         let number = spec.host_port(n, &assignment.ports).unwrap_or(requested).to_string();

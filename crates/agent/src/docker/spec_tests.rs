@@ -43,6 +43,10 @@ fn spec() -> AppSpec {
             network: Network::Bridge,
             ports: vec![],
             require_ports: false,
+            mesos: false,
+            tty: false,
+            fetch: Vec::new(),
+            pod: None,
         },
         policy: Policy {
             labels: BTreeMap::new(),
@@ -56,6 +60,9 @@ fn spec() -> AppSpec {
             kill_selection: KillSelection::YoungestFirst,
             unreachable: Unreachable::Disabled,
             accepted_roles: vec![],
+            readiness_checks: Vec::new(),
+            dependencies: Vec::new(),
+            residency: None,
         },
     }
 }
@@ -75,6 +82,7 @@ fn made(spec: AppSpec, ports: &[u16]) -> Result<Value, SpecError> {
         stop: false,
         started: false,
         kill_grace_ms: 3_000,
+        reservation: None,
         spec: Some(Arc::new(spec)),
     };
     Ok(serde_json::to_value(container(&assignment, &place)?).unwrap())
@@ -256,10 +264,8 @@ fn the_environment_is_marathons_and_the_user_wins() {
 #[test]
 fn volumes_and_parameters_are_checked_once_more() {
     let tmp = std::env::temp_dir().canonicalize().unwrap().display().to_string();
-    let volume = |host_path: &str| HostVolume {
-        container_path: "/data".into(),
-        host_path: host_path.into(),
-        mode: VolumeMode::Rw,
+    let volume = |host_path: &str| {
+        Volume::Host(HostVolume { container_path: "/data".into(), host_path: host_path.into(), mode: VolumeMode::Rw })
     };
     let bound = format!("{tmp}/ekiden-none:/data:rw");
     check(

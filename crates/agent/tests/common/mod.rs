@@ -137,6 +137,7 @@ impl Scheduler {
             stop: false,
             started: false,
             kill_grace_ms: 1_000,
+            reservation: None,
             spec: Some(Arc::new(spec)),
         }
     }
@@ -222,6 +223,7 @@ async fn serve(
         time: Timestamp(0),
         assignments,
         forget: vec![],
+        destroy: vec![],
     };
     loop {
         let (stream, _) = listener.accept().await.unwrap();
@@ -243,7 +245,7 @@ async fn serve(
                     assign(generation, some)
                 }
                 received = link.receive::<FromAgent>() => match received {
-                    Ok(FromAgent::Report { sequence, observations }) => {
+                    Ok(FromAgent::Report { sequence, observations, .. }) => {
                         let mut book = book.lock().unwrap();
                         for it in observations {
                             if matches!(it.seen, Seen::Running { .. }) {
@@ -330,6 +332,10 @@ pub fn app(cmd: &str) -> AppSpec {
             network: Network::Bridge,
             ports: vec![port],
             require_ports: false,
+            mesos: false,
+            tty: false,
+            fetch: Vec::new(),
+            pod: None,
         },
         policy: Policy {
             labels: BTreeMap::new(),
@@ -343,6 +349,9 @@ pub fn app(cmd: &str) -> AppSpec {
             kill_selection: KillSelection::YoungestFirst,
             unreachable: Unreachable::Disabled,
             accepted_roles: vec![],
+            readiness_checks: Vec::new(),
+            dependencies: Vec::new(),
+            residency: None,
         },
     }
 }
@@ -354,6 +363,8 @@ pub fn check(kind: HealthKind) -> HealthCheck {
     HealthCheck {
         kind,
         mesos: false,
+        container: String::new(),
+        ipv6: false,
         grace_ms: 60_000,
         interval_ms: 1_000,
         timeout_ms: 1_000,

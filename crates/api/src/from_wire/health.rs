@@ -44,6 +44,8 @@ fn check(problems: &mut Problems, object: &Object, ports: &[PortSpec]) -> Option
     };
     let check = HealthCheck {
         kind: kind(problems, object, protocol?, ports)?,
+        container: String::new(),
+        ipv6: false,
         mesos: protocol?.starts_with("MESOS_"),
         grace_ms: seconds(problems, "gracePeriodSeconds", 0, 300),
         interval_ms: seconds(problems, "intervalSeconds", 1, 60),
@@ -92,7 +94,7 @@ fn kind(problems: &mut Problems, object: &Object, protocol: &str, ports: &[PortS
         problems.invalid(&object.at("path"), "must not contain spaces or control characters: encode them as '%20'");
     }
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    Some(HealthKind::Http { path, port, ignore_1xx })
+    Some(HealthKind::Http { path, port, tls: false, ignore_1xx })
 }
 
 fn port(problems: &mut Problems, object: &Object, ports: &[PortSpec]) -> Option<CheckPort> {

@@ -30,6 +30,9 @@ pub(super) fn read(problems: &mut Problems, app: &Object, ports: &[PortSpec]) ->
         },
         unreachable: unreachable(problems, app),
         accepted_roles: roles(problems, app),
+        readiness_checks: Vec::new(),
+        dependencies: Vec::new(),
+        residency: None,
     }
 }
 

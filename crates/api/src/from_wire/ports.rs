@@ -37,7 +37,7 @@ pub(super) fn read(problems: &mut Problems, app: &Object) -> Attachment {
             }
             (definitions.unwrap_or_else(|| vec![default_port()]), require_ports)
         }
-        Network::Bridge => {
+        Network::Bridge | Network::Container { .. } => {
             let mut ports = mappings.map_or_else(|| vec![default_port()], |(_, mappings)| mappings);
             let wanted = definitions.map_or(0, |it| it.len());
             if app.get("portDefinitions").is_some() && wanted > 0 {
@@ -51,7 +51,7 @@ pub(super) fn read(problems: &mut Problems, app: &Object) -> Attachment {
             (ports, false)
         }
     };
-    check_unique(problems, network, &ports);
+    check_unique(problems, &network, &ports);
     Attachment { network, ports, require_ports }
 }
 
@@ -225,10 +225,10 @@ fn name(problems: &mut Problems, port: &Object) -> Option<String> {
     Some(name.to_owned())
 }
 
-fn check_unique(problems: &mut Problems, network: Network, ports: &[PortSpec]) {
+fn check_unique(problems: &mut Problems, network: &Network, ports: &[PortSpec]) {
     let place = match network {
         Network::Host => "/portDefinitions",
-        Network::Bridge => "/container/portMappings",
+        Network::Bridge | Network::Container { .. } => "/container/portMappings",
     };
     let twice = |n: usize, same: &dyn Fn(&PortSpec) -> bool| ports[..n].iter().any(same);
     for (n, port) in ports.iter().enumerate() {

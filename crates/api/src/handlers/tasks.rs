@@ -148,10 +148,11 @@ pub(crate) async fn delete<C: ControlPlane>(api: &Api<C>, request: &Request) -> 
 struct Kill {
     scale: bool,
     force: bool,
+    wipe: bool,
 }
 
 impl Kill {
-    /// Reads the query. `wipe` also frees volumes in Marathon; there are none to free.
+    /// Reads the query. `wipe` also destroys the volumes of resident instances.
     fn read(request: &Request) -> Result<Self, Error> {
         let scale = request.query.flag("scale", false)?;
         let force = request.query.flag("force", false)?;
@@ -159,7 +160,7 @@ impl Kill {
         if scale && wipe {
             return Err(Error::Bad("You cannot use scale and wipe at the same time.".to_owned()));
         }
-        Ok(Self { scale, force })
+        Ok(Self { scale, wipe, force })
     }
 
     /// Kills, and prints what was killed, or with `scale` the deployment that lowers the apps' numbers.
@@ -188,7 +189,7 @@ impl Kill {
         if instances.is_empty() {
             return Ok(None);
         }
-        let command = Command::Kill { instances, scale: self.scale, force: self.force };
+        let command = Command::Kill { instances, scale: self.scale, force: self.force, wipe: self.wipe };
         match api.submit(request, command).await {
             Err(SubmitError::Rejected(Rejected::Nothing)) => Ok(None),
             outcome => Ok(Some(outcome?)),

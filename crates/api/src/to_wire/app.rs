@@ -4,8 +4,8 @@ use super::{counts, is_listed, task, task_failure, task_stats};
 use crate::time;
 use crate::v2;
 use cluster::{
-    App, AppVersion, CheckPort, HealthCheck, HealthKind, HostVolume, KillSelection, Network, PortSpec, Protocol, State,
-    Timestamp, Unreachable, VolumeMode, WantedHostPort,
+    App, AppVersion, CheckPort, HealthCheck, HealthKind, KillSelection, Network, PortSpec, Protocol, State, Timestamp,
+    Unreachable, Volume, VolumeMode, WantedHostPort,
 };
 use serde_json::{Map, Value};
 
@@ -80,6 +80,7 @@ pub fn app(version: &AppVersion) -> v2::App {
             mode: match run.network {
                 Network::Host => "host".to_owned(),
                 Network::Bridge => "container/bridge".to_owned(),
+                Network::Container { .. } => "container".to_owned(),
             },
         }],
         port_definitions: (run.network == Network::Host)
@@ -118,7 +119,9 @@ pub fn app_map(version: &AppVersion) -> Map<String, Value> {
 /// Prints a health check, all defaults filled in: load balancers read each field.
 pub fn health_check(check: &HealthCheck) -> v2::HealthCheck {
     let (name, command, path, port, ignore_1xx) = match &check.kind {
-        HealthKind::Http { path, port, ignore_1xx } => ("HTTP", None, Some(path), Some(*port), Some(*ignore_1xx)),
+        HealthKind::Http { path, port, tls, ignore_1xx } => {
+            (if *tls { "HTTPS" } else { "HTTP" }, None, Some(path), Some(*port), Some(*ignore_1xx))
+        }
         HealthKind::Tcp { port } => ("TCP", None, None, Some(*port), None),
         HealthKind::Command { value } => ("COMMAND", Some(value), None, None, None),
     };
@@ -152,20 +155,21 @@ fn container(spec: &cluster::AppSpec) -> v2::Container {
                 .map(|(key, value)| v2::DockerParameter { key: key.clone(), value: value.clone() })
                 .collect(),
         }),
-        port_mappings: (run.network == Network::Bridge).then(|| run.ports.iter().map(port_mapping).collect()),
-        volumes: run.volumes.iter().map(volume).collect(),
+        port_mappings: (run.network != Network::Host).then(|| run.ports.iter().map(port_mapping).collect()),
+        volumes: run.volumes.iter().filter_map(volume).collect(),
     }
 }
 
-fn volume(volume: &HostVolume) -> v2::Volume {
-    v2::Volume {
+fn volume(volume: &Volume) -> Option<v2::Volume> {
+    let Volume::Host(volume) = volume else { return None };
+    Some(v2::Volume {
         container_path: volume.container_path.clone(),
         host_path: volume.host_path.clone(),
         mode: match volume.mode {
             VolumeMode::Ro => "RO".to_owned(),
             VolumeMode::Rw => "RW".to_owned(),
         },
-    }
+    })
 }
 
 fn port_mapping(port: &PortSpec) -> v2::PortMapping {

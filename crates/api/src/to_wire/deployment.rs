@@ -1,7 +1,8 @@
 //! Deployments, in Marathon's words.
 //!
 //! Marathon carries a deployment out in steps, one after another: stop what goes, start what is new, then scale and
-//! restart. Ekiden moves all apps of a deployment at once; the steps are told in Marathon's order.
+//! restart, first what others depend on. Ekiden's steps are the same, but that to start an app is no step of its own:
+//! it is told as one that is over at once.
 
 use crate::time;
 use crate::v2;
@@ -15,8 +16,8 @@ pub fn deployment(it: &Deployment) -> v2::Deployment {
     v2::Deployment {
         id: it.id.to_string(),
         version: time::print(it.version),
-        affected_apps: it.changes.iter().map(|it| it.app.to_string()).collect(),
-        affected_pods: Vec::new(),
+        affected_apps: it.changes.iter().filter(|(_, it)| !it.pod).map(|(app, _)| app.to_string()).collect(),
+        affected_pods: it.changes.iter().filter(|(_, it)| it.pod).map(|(app, _)| app.to_string()).collect(),
         current_actions: actions
             .iter()
             .map(|it| v2::DeploymentActionInfo { action: it.clone(), readiness_check_results: Vec::new() })
@@ -47,25 +48,30 @@ pub fn plan(it: &Deployment, light: bool) -> (v2::DeploymentPlan, v2::Deployment
 
 fn steps(deployment: &Deployment) -> Vec<v2::DeploymentStep> {
     let step = |of: &dyn Fn(&Change) -> Option<&'static str>| {
-        let actions = deployment.changes.iter().filter_map(|change| {
-            Some(v2::DeploymentAction { action: of(change)?.to_owned(), app: change.app.to_string() })
+        let actions = deployment.changes.iter().filter_map(|(app, change)| {
+            Some(v2::DeploymentAction { action: action(of(change)?, change), app: app.to_string() })
         });
         v2::DeploymentStep { actions: actions.collect() }
     };
-    let all = [
-        step(&|it| it.to.is_none().then_some("StopApplication")),
-        step(&|it| it.from.is_none().then_some("StartApplication").filter(|_| it.to.is_some())),
-        step(&|it| it.to.map(|_| if it.replaces { "RestartApplication" } else { "ScaleApplication" })),
+    let first = [
+        step(&|it| it.to.is_none().then_some("Stop")),
+        step(&|it| it.from.is_none().then_some("Start").filter(|_| it.to.is_some())),
     ];
-    all.into_iter().filter(|it| !it.actions.is_empty()).collect()
+    let layers = (1..=deployment.n_steps())
+        .map(|n| step(&|it| it.to.filter(|_| it.step == n).map(|_| if it.replaces { "Restart" } else { "Scale" })));
+    first.into_iter().chain(layers).filter(|it| !it.actions.is_empty()).collect()
+}
+
+fn action(what: &str, change: &Change) -> String {
+    format!("{what}{}", if change.pod { "Pod" } else { "Application" })
 }
 
 /// The first step with an action that is not done, from 0; all are done: their number.
 fn current_step(deployment: &Deployment, steps: &[v2::DeploymentStep]) -> usize {
     let is_done = |action: &v2::DeploymentAction| {
-        // An app is started the moment it is created.
-        action.action == "StartApplication"
-            || deployment.changes.iter().any(|it| it.settled && it.app.as_str() == action.app)
+        // An app is started the moment it is created, but not before all that goes is gone.
+        let settled = || deployment.changes.iter().any(|(app, it)| it.settled && app.as_str() == action.app);
+        action.action.starts_with("Start") || settled()
     };
     steps.iter().position(|step| !step.actions.iter().all(is_done)).unwrap_or(steps.len())
 }

@@ -23,6 +23,7 @@ pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) 
         }
         Event::AppRemoved { app } => vec![EventBody::AppTerminatedEvent { app_id: app.to_string() }],
         Event::DeploymentStarted { deployment } => started(deployment, light),
+        Event::DeploymentStepped { deployment } => stepped(deployment, light),
         Event::DeploymentSettled { deployment, .. } => settled(state, *deployment, light),
         Event::DeploymentEnded { deployment } => ended(deployment, light),
         Event::InstanceLaunched { instance } => status(state, instance, "TASK_STAGING", "launched"),
@@ -37,7 +38,12 @@ pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) 
             }]
         }
         Event::NodeChanged { node } => node_changed(state, node),
-        Event::InstanceRemoved { .. } | Event::BackoffReset { .. } | Event::NodeRemoved { .. } => Vec::new(),
+        Event::InstanceRemoved { .. }
+        | Event::InstanceReady { .. }
+        | Event::BackoffReset { .. }
+        | Event::GroupChanged { .. }
+        | Event::ReservationChanged { .. }
+        | Event::NodeRemoved { .. } => Vec::new(),
     }
 }
 
@@ -51,12 +57,16 @@ fn started(deployment: &Deployment, light: bool) -> Vec<EventBody> {
 
 /// The group that has the deployment's app, or the root where it changes several.
 fn group_of(deployment: &Deployment) -> String {
-    let [change] = deployment.changes.as_slice() else { return "/".to_owned() };
-    let path = change.app.as_str();
-    match path.rfind('/') {
-        None | Some(0) => "/".to_owned(),
-        Some(slash) => path[..slash].to_owned(),
+    let mut apps = deployment.changes.keys();
+    match (apps.next(), apps.next()) {
+        (Some(app), None) => app.group().to_string(),
+        _ => "/".to_owned(),
     }
+}
+
+fn stepped(deployment: &Deployment, light: bool) -> Vec<EventBody> {
+    let (plan, current_step) = plan(deployment, light);
+    vec![EventBody::DeploymentInfo { plan, current_step }]
 }
 
 fn settled(state: &State, deployment: DeploymentId, light: bool) -> Vec<EventBody> {
@@ -73,6 +83,7 @@ fn ended(deployment: &Deployment, light: bool) -> Vec<EventBody> {
         Some(Outcome::Superseded { by }) => format!("superseded by deployment {by}"),
         Some(Outcome::RolledBack { by }) => format!("rolled back by deployment {by}"),
         Some(Outcome::Cancelled) => "cancelled".to_owned(),
+        Some(Outcome::Failed { reason, .. }) => reason.clone(),
     };
     vec![EventBody::DeploymentFailed { id, plan, reason }]
 }
@@ -149,6 +160,7 @@ fn stopping(state: &State, instance: &Instance) -> Vec<EventBody> {
         StopReason::Unhealthy => "its health checks failed too often",
         StopReason::Ended => "it had ended by itself",
         StopReason::Lost => "its node was lost",
+        StopReason::Stuck => "it did not start in time",
     };
     events.extend(status(state, instance, "TASK_KILLING", why));
     events

@@ -44,9 +44,10 @@ pub fn deployment_report(state: &State, it: &Deployment, now: Timestamp) -> v3::
         Some(Outcome::Superseded { by }) => ("superseded", Some(by.to_string())),
         Some(Outcome::RolledBack { by }) => ("rolledBack", Some(by.to_string())),
         Some(Outcome::Cancelled) => ("cancelled", None),
+        Some(Outcome::Failed { rolled_back_by, .. }) => ("failed", rolled_back_by.map(|it| it.to_string())),
     };
-    let changes = it.changes.iter().map(|change| v3::Change {
-        app: change.app.to_string(),
+    let changes = it.changes.iter().map(|(app, change)| v3::Change {
+        app: app.to_string(),
         action: match (change.from, change.to) {
             (_, None) => "remove",
             (None, _) => "create",
@@ -57,7 +58,7 @@ pub fn deployment_report(state: &State, it: &Deployment, now: Timestamp) -> v3::
         from: change.from.map(time::print),
         to: change.to.map(time::print),
         settled: change.settled,
-        instances: state.app(&change.app).filter(|_| it.is_active()).map(|app| instance_counts(state, app)),
+        instances: state.app(app).filter(|_| it.is_active()).map(|app| instance_counts(state, app)),
     });
     v3::Deployment {
         id: it.id.to_string(),
@@ -66,7 +67,10 @@ pub fn deployment_report(state: &State, it: &Deployment, now: Timestamp) -> v3::
         by,
         ended_at: it.ended_at.map(time::print),
         changes: changes.collect(),
-        waiting: explain::deployment(state, it, now),
+        waiting: match &it.outcome {
+            Some(Outcome::Failed { reason, .. }) => vec![reason.clone()],
+            _ => explain::deployment(state, it, now),
+        },
     }
 }
 

@@ -34,6 +34,10 @@ pub(crate) fn spec(id: &str, n_ports: usize) -> AppSpec {
             network: Network::Bridge,
             ports: std::iter::repeat_with(port).take(n_ports).collect(),
             require_ports: false,
+            mesos: false,
+            tty: false,
+            fetch: Vec::new(),
+            pod: None,
         },
         policy: Policy {
             labels: BTreeMap::new(),
@@ -47,6 +51,9 @@ pub(crate) fn spec(id: &str, n_ports: usize) -> AppSpec {
             kill_selection: KillSelection::YoungestFirst,
             unreachable: Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
             accepted_roles: vec![],
+            readiness_checks: Vec::new(),
+            dependencies: Vec::new(),
+            residency: None,
         },
     }
 }
@@ -61,6 +68,7 @@ pub(crate) fn assignment(instance: InstanceId, spec: AppSpec) -> Assignment {
         stop: false,
         started: false,
         kill_grace_ms: 3_000,
+        reservation: None,
         spec: Some(Arc::new(spec)),
     }
 }

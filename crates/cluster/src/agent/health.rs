@@ -188,7 +188,17 @@ mod tests {
 
     fn check(grace_ms: u64, max_failures: u32) -> HealthCheck {
         let kind = HealthKind::Tcp { port: CheckPort::Index(0) };
-        HealthCheck { kind, mesos: false, grace_ms, interval_ms: 10_000, timeout_ms: 2_000, max_failures, delay_ms: 0 }
+        HealthCheck {
+            kind,
+            mesos: false,
+            container: String::new(),
+            ipv6: false,
+            grace_ms,
+            interval_ms: 10_000,
+            timeout_ms: 2_000,
+            max_failures,
+            delay_ms: 0,
+        }
     }
 
     fn fail() -> Outcome {

@@ -1,7 +1,7 @@
 //! What an agent knows of one instance.
 
 use super::{Assignment, Checks, Container, Next, SavedInstance, Seen, Wanted, end_of, next};
-use crate::model::{CheckResult, End, EndKind, Health, HealthCheck, InstanceId, Timestamp};
+use crate::model::{CheckResult, End, EndKind, Health, HealthCheck, InstanceId, Readiness, Timestamp};
 
 /// The pause before a failed operation is tried again, milliseconds; doubles up to [`AGAIN_MAX_MS`].
 const AGAIN_MS: u64 = 500;
@@ -173,6 +173,7 @@ impl Known {
                 ip: ip.clone(),
                 health: self.health(),
                 checks: self.checks.as_ref().map(Checks::results).unwrap_or_default(),
+                readiness: Readiness::default(),
             }),
             Some(Container::Exited(_)) => None,
             _ if self.ran || self.assignment.started || self.assignment.stop || self.message.is_empty() => None,

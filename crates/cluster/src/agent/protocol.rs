@@ -1,7 +1,8 @@
 //! What a scheduler and an agent tell each other: field-named MessagePack in length-prefixed frames.
 
 use crate::model::{
-    AppId, AppSpec, CheckResult, ClusterId, End, Health, InstanceId, NodeDescription, NodeId, Timestamp, Version,
+    AppId, AppSpec, CheckResult, ClusterId, End, Health, InstanceId, NodeDescription, NodeId, Readiness, Timestamp,
+    Version,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub struct Assignment {
     pub started: bool,
     /// From the polite to the hard stop signal, milliseconds.
     pub kill_grace_ms: u64,
+    /// The reservation whose volumes it gets, where it is resident.
+    pub reservation: Option<InstanceId>,
     /// What to run: the run part of the version it was launched with, the policy of the wanted one. Absent when it
     /// shall end.
     pub spec: Option<Arc<AppSpec>>,
@@ -58,6 +61,8 @@ pub enum Seen {
         health: Health,
         /// Each check's results, in the app's order.
         checks: Vec<CheckResult>,
+        /// What its readiness check says.
+        readiness: Readiness,
     },
     /// Its container has ended or could not be started. It may still exist.
     Ended(End),
@@ -83,6 +88,8 @@ pub enum FromAgent {
         sequence: u64,
         /// What was seen.
         observations: Vec<Observation>,
+        /// Reservations whose volumes were destroyed, as told.
+        destroyed: Vec<InstanceId>,
     },
     /// Whether new instances would start; sent at changes.
     Degraded {
@@ -125,6 +132,8 @@ pub enum ToAgent {
         assignments: Vec<Assignment>,
         /// Instances whose removal is known to the cluster: the agent forgets them.
         forget: Vec<InstanceId>,
+        /// Reservations whose volumes are to be destroyed; repeated until that is reported.
+        destroy: Vec<InstanceId>,
     },
     /// A report is in the log.
     Reported {

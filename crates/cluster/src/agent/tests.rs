@@ -5,7 +5,7 @@ mod days;
 use super::*;
 use crate::catalog::Wish;
 use crate::model::{
-    CheckPort, ClusterId, End, EndKind, Health, HealthCheck, HealthKind, InstanceId, NodeId, Timestamp,
+    CheckPort, ClusterId, End, EndKind, Health, HealthCheck, HealthKind, InstanceId, NodeId, Readiness, Timestamp,
 };
 use std::collections::BTreeMap;
 
@@ -103,7 +103,12 @@ fn report(sequence: u64, n: u32, seen: Seen) -> Output {
 }
 
 fn seen_running() -> Seen {
-    Seen::Running { ip: Some("172.17.0.2".into()), health: Health::Unknown, checks: vec![] }
+    Seen::Running {
+        ip: Some("172.17.0.2".into()),
+        health: Health::Unknown,
+        checks: vec![],
+        readiness: Readiness::default(),
+    }
 }
 
 fn ended(kind: EndKind, exit_code: Option<i64>, message: &str) -> Seen {
@@ -222,6 +227,8 @@ fn a_restarted_agent_adopts_what_runs_and_starts_only_what_a_scheduler_confirms(
     spec.policy.health_checks = vec![HealthCheck {
         kind: HealthKind::Tcp { port: CheckPort::Index(0) },
         mesos: false,
+        container: String::new(),
+        ipv6: false,
         grace_ms: 60_000,
         interval_ms: 10_000,
         timeout_ms: 2_000,

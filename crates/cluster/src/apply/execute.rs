@@ -7,8 +7,8 @@ use super::Changing;
 use crate::command::{Rejected, Step};
 use crate::event::Event;
 use crate::model::{
-    App, AppId, Condition, Deployment, DeploymentId, Goal, Health, Instance, InstanceId, Node, NodeId, NodeStatus,
-    Outcome, StopReason, Version, WantedHostPort,
+    App, AppId, AppVersion, Change, Closeness, Condition, Deployment, DeploymentId, Goal, Grave, Health, Instance,
+    InstanceId, Node, NodeId, NodeStatus, Outcome, Readiness, Reservation, StopReason, Version, Volume, WantedHostPort,
 };
 use crate::rollout;
 use std::collections::BTreeMap;
@@ -31,35 +31,38 @@ impl Changing<'_> {
         let mut taken = false;
         for step in steps {
             taken |= match step {
-                Step::Launch { app, version, node, ports } => self.launch(&app, version, &node, ports, &mut counts),
+                Step::Launch { app, version, node, ports, reservation } => {
+                    let place = Place { node, ports, reservation };
+                    self.launch(&app, version, place, &mut counts)
+                }
                 Step::Stop { instance, reason } => self.stop_if_still_right(instance, reason, &mut counts),
                 Step::Settle { deployment, app } => self.settle(deployment, &app),
+                Step::Progress { deployment, app, closeness } => self.progress(deployment, &app, closeness),
+                Step::Expire { deployment, reason } => self.expire(deployment, reason),
             };
         }
         if taken { Ok(()) } else { Err(Rejected::Nothing) }
     }
 
-    fn launch(
-        &mut self,
-        app: &AppId,
-        version: Version,
-        node: &NodeId,
-        ports: Vec<u16>,
-        counts: &mut BTreeMap<AppId, Counts>,
-    ) -> bool {
-        let Some(app) = self.state.live_app(app).filter(|it| it.current.version == version) else { return false };
-        let Some(node) = self.state.nodes.get(node).filter(|it| fits(it, app, &ports)) else { return false };
+    fn launch(&mut self, app: &AppId, version: Version, place: Place, counts: &mut BTreeMap<AppId, Counts>) -> bool {
+        let Some(app) = self.state.live_app(app).map(Arc::clone) else { return false };
+        let Some(aim) = app.aim().filter(|it| it.version == version).map(Arc::clone) else { return false };
+        let Place { node, ports, reservation } = place;
+        let Some(extra_bytes) = self.reserved(&app, &aim, &node, reservation) else { return false };
+        let Some(node) = self.state.nodes.get(&node).filter(|it| fits(it, &aim, &ports, extra_bytes)) else {
+            return false;
+        };
         // Another leader may have launched what was missing.
-        let counts = counts.entry(app.id.clone()).or_insert_with(|| self.counts(app));
-        if !counts.allow_one_more(app) {
+        let counts = counts.entry(app.id.clone()).or_insert_with(|| self.counts(&app));
+        if !counts.allow_one_more(&app, &aim) {
             return false;
         }
         counts.new += 1;
         counts.existing += 1;
-        let (app, mut node) = (App::clone(app), Node::clone(node));
+        let (mut app, mut node) = (App::clone(&app), Node::clone(node));
         let ordinal = self.next_ordinal();
         let id = InstanceId::derive(self.state.cluster, self.state.index, ordinal);
-        let resources = app.current.spec.run.resources;
+        let resources = aim.spec.run.resources;
         node.used = node.used.plus(&resources);
         node.instances.insert(id);
         for port in &ports {
@@ -68,11 +71,33 @@ impl Changing<'_> {
                 node.next_port = port.checked_add(1).unwrap_or(node.description.ports.first);
             }
         }
+        let resident = aim.spec.is_resident();
+        let reservation = resident.then(|| reservation.unwrap_or(id));
+        if let Some(reservation) = reservation {
+            let disk_bytes = match self.state.reservations.get(&reservation) {
+                Some(it) => it.disk_bytes,
+                None => {
+                    node.used.disk_bytes += extra_bytes;
+                    node.reservations.insert(reservation);
+                    app.reservations.insert(reservation);
+                    extra_bytes
+                }
+            };
+            let record = Reservation {
+                id: reservation,
+                app: app.id.clone(),
+                node: node.id().clone(),
+                disk_bytes,
+                holder: Some(id),
+                doomed: false,
+            };
+            self.state.reservations.insert(reservation, Arc::new(record));
+        }
         let instance = self.put_instance(Instance {
             id,
             app: app.id.clone(),
             version,
-            run: app.current.run,
+            run: aim.run,
             node: node.id().clone(),
             resources,
             ports,
@@ -80,7 +105,10 @@ impl Changing<'_> {
             condition: Condition::Staging,
             health: Health::Unknown,
             checks: Vec::new(),
+            readiness: Readiness::default(),
+            reservation,
             launched_at: self.now(),
+            news_at: self.now(),
             started_at: None,
             ip: None,
             message: String::new(),
@@ -89,6 +117,20 @@ impl Changing<'_> {
         self.put_node(node);
         self.event(Event::InstanceLaunched { instance });
         true
+    }
+
+    /// What the instance's volumes newly take of the node's disk: nothing for one that is not resident, or comes back
+    /// to its reservation. None if it may not have the reservation, or may not make one.
+    fn reserved(&self, app: &App, aim: &AppVersion, node: &NodeId, reservation: Option<InstanceId>) -> Option<u64> {
+        match reservation {
+            Some(id) => {
+                let it = self.state.reservations.get(&id)?;
+                let free = it.app == app.id && it.node == *node && it.holder.is_none() && !it.doomed;
+                (free && aim.spec.is_resident()).then_some(0)
+            }
+            None if !aim.spec.is_resident() => Some(0),
+            None => (app.reservations.len() < aim.spec.instances as usize).then(|| volume_bytes(aim)),
+        }
     }
 
     fn stop_if_still_right(
@@ -108,13 +150,14 @@ impl Changing<'_> {
                 StopReason::Replaced => !app.is_current(&instance) && (!serves || counts.can_spare_one(&app)),
                 StopReason::Surplus => {
                     (app.deployment.is_none() || app.is_current(&instance))
-                        && counts.new > app.current.spec.instances
+                        && counts.new > app.aim().map_or(0, |it| it.spec.instances)
                         && (!serves || counts.can_spare_one(&app))
                 }
                 StopReason::Removed => app.removing,
                 StopReason::Ended => instance.has_ended(),
                 StopReason::Lost => self.state.is_unreachable(&instance),
                 StopReason::Unhealthy => instance.health == Health::Failed,
+                StopReason::Stuck => rollout::stuck_at(self.state, &instance).is_some_and(|it| it <= self.now()),
                 StopReason::Killed => false,
             };
             if !right {
@@ -149,52 +192,113 @@ impl Changing<'_> {
     }
 
     fn serves(&self, app: &App, instance: &Instance) -> bool {
-        instance.is_wanted() && instance.is_serving(app.has_checks()) && !self.state.is_unreachable(instance)
+        instance.is_wanted() && app.is_served_by(instance) && !self.state.is_unreachable(instance)
     }
 
     fn settle(&mut self, id: DeploymentId, app: &AppId) -> bool {
         let Some(deployment) = self.state.deployments.get(&id).filter(|it| it.is_active()) else { return false };
-        let Some(at) = deployment.changes.iter().position(|it| it.app == *app && !it.settled) else { return false };
+        let Some(change) = deployment.changes.get(app).filter(|it| !it.settled) else { return false };
         let Some(record) = self.state.apps.get(app).filter(|it| it.deployment == Some(id)) else { return false };
-        if !rollout::is_settled(self.state, record) {
+        if change.step != deployment.step || !rollout::is_settled(self.state, record) {
             return false;
         }
+        let change = Change { settled: true, ..change.clone() };
         let (record, mut deployment) = (App::clone(record), Deployment::clone(deployment));
         if record.removing {
-            self.count_service_ports(Some(&record), None);
-            self.state.apps.remove(app);
-            self.event(Event::AppRemoved { app: app.clone() });
+            self.bury(record, deployment.version);
         } else {
             self.put_app(App { deployment: None, ..record });
         }
-        deployment.changes[at].settled = true;
-        let all = deployment.changes.iter().all(|it| it.settled);
+        deployment.changes.insert(app.clone(), change);
+        deployment.open -= 1;
+        deployment.progress_at = self.now();
+        let step_done = deployment.open == 0;
+        let all_done = step_done && deployment.step >= deployment.n_steps();
+        if step_done && !all_done {
+            self.event(Event::DeploymentSettled { deployment: id, app: app.clone() });
+            let deployment = self.next_step(deployment);
+            self.event(Event::DeploymentStepped { deployment });
+            return true;
+        }
         self.state.deployments.insert(id, Arc::new(deployment));
         self.event(Event::DeploymentSettled { deployment: id, app: app.clone() });
-        if all {
+        if all_done {
             self.end_deployment(id, Outcome::Succeeded);
+        }
+        true
+    }
+
+    /// Takes a deleted app out of the books; its definitions are remembered with the tree's versions.
+    fn bury(&mut self, app: App, removed: Version) {
+        self.count_service_ports(Some(&app), None);
+        for reservation in &app.reservations {
+            self.doom(*reservation);
+        }
+        self.state.apps.remove(&app.id);
+        let grave = Grave { removed, versions: app.versions };
+        self.state.graves.insert((app.id.clone(), removed), Arc::new(grave));
+        self.event(Event::AppRemoved { app: app.id });
+    }
+
+    fn progress(&mut self, id: DeploymentId, app: &AppId, closeness: Closeness) -> bool {
+        let Some(deployment) = self.state.deployments.get(&id).filter(|it| it.is_active()) else { return false };
+        let Some(change) = deployment.changes.get(app).filter(|it| closeness.beats(it.closeness)) else { return false };
+        let change = Change { closeness: change.closeness.and(closeness), ..change.clone() };
+        let mut deployment = Deployment::clone(deployment);
+        deployment.changes.insert(app.clone(), change);
+        deployment.progress_at = self.now();
+        self.state.deployments.insert(id, Arc::new(deployment));
+        true
+    }
+
+    fn expire(&mut self, id: DeploymentId, reason: String) -> bool {
+        let Some(deployment) = self.state.deployments.get(&id).map(Arc::clone) else { return false };
+        if deployment.due().is_none_or(|it| it > self.now()) {
+            return false;
+        }
+        if deployment.rolls_back {
+            let by = self.next_deployment();
+            self.revert(&deployment, by, Outcome::Failed { reason, rolled_back_by: Some(by) });
+        } else {
+            self.keep_removed(&deployment);
+            self.end_deployment(id, Outcome::Failed { reason, rolled_back_by: None });
         }
         true
     }
 }
 
+/// Where an instance is to go.
+struct Place {
+    node: NodeId,
+    ports: Vec<u16>,
+    reservation: Option<InstanceId>,
+}
+
 impl Counts {
     /// Whether enough serve without one of those that do.
     fn can_spare_one(&self, app: &App) -> bool {
-        self.serving > app.current.spec.policy.upgrade.min_healthy(app.current.spec.instances)
+        self.serving > app.aim().map_or(0, |it| it.limits().0)
     }
 
     /// Whether one more instance is missing, and the limits of an update leave room for it.
-    fn allow_one_more(&self, app: &App) -> bool {
-        let wanted = app.current.spec.instances;
+    fn allow_one_more(&self, app: &App, aim: &AppVersion) -> bool {
         let replacing = app.deployment.is_some() && self.old > 0;
-        self.new < wanted && (!replacing || self.existing < app.current.spec.policy.upgrade.max_running(wanted))
+        self.new < aim.spec.instances && (!replacing || self.existing < aim.limits().1)
     }
 }
 
-/// Whether an instance of the app's wanted version, with these host ports, has room on the node now.
-fn fits(node: &Node, app: &App, ports: &[u16]) -> bool {
-    let spec = &app.current.spec;
+/// What the persistent volumes of one instance take of the disk.
+pub(crate) fn volume_bytes(aim: &AppVersion) -> u64 {
+    let mebibytes = |it: &Volume| if let Volume::Persistent(it) = it { it.size_mib } else { 0 };
+    aim.spec.run.volumes.iter().map(mebibytes).sum::<u64>().saturating_mul(1 << 20)
+}
+
+/// Whether an instance of this version, with these host ports and so much disk for new volumes, has room on the node
+/// now.
+fn fits(node: &Node, aim: &AppVersion, ports: &[u16], extra_bytes: u64) -> bool {
+    let spec = &aim.spec;
+    let mut needed = spec.run.resources;
+    needed.disk_bytes = needed.disk_bytes.saturating_add(extra_bytes);
     let mut wanted = spec.run.ports.iter().map(|it| it.host_port).filter(|it| *it != WantedHostPort::None);
     let as_wanted = ports.iter().all(|port| match wanted.next() {
         Some(WantedHostPort::Fixed(fixed)) => fixed == *port,
@@ -203,7 +307,7 @@ fn fits(node: &Node, app: &App, ports: &[u16]) -> bool {
     });
     let distinct = ports.iter().enumerate().all(|(n, port)| !ports[..n].contains(port));
     node.status == NodeStatus::Ready
-        && node.free().covers(&spec.run.resources)
+        && node.free().covers(&needed)
         && as_wanted
         && wanted.next().is_none()
         && distinct

@@ -29,6 +29,7 @@ impl Changing<'_> {
                 used: Resources::default(),
                 ports: OrdMap::new(),
                 instances: OrdSet::new(),
+                reservations: OrdSet::new(),
             },
         };
         self.put_node_and_tell(node);
@@ -63,6 +64,10 @@ impl Changing<'_> {
         let instances: Vec<_> = self.state.instances_on(&node).map(Arc::clone).collect();
         for instance in instances {
             self.remove_instance(&instance);
+        }
+        for reservation in &node.reservations {
+            self.doom(*reservation);
+            self.forget_reservation(*reservation);
         }
         self.state.capacity.replace(self.state.nodes.get(id).map(AsRef::as_ref), None);
         self.state.nodes.remove(id);

@@ -1,21 +1,29 @@
-//! Apps: put, restarted, removed, rolled back.
+//! Apps: put, restarted, removed, rolled back; and how a deployment of such changes is opened.
 
-use super::{Changing, KEPT_VERSIONS};
+use super::{Changing, KEPT_TREE_VERSIONS, KEPT_VERSIONS};
 use crate::command::{Expect, Rejected};
 use crate::event::Event;
+use crate::layers::{self, Overlay};
 use crate::model::{
-    App, AppId, AppSpec, AppVersion, Backoff, Change, Deployment, DeploymentId, Instance, Outcome, Version,
+    App, AppId, AppSpec, AppVersion, Backoff, Change, Closeness, Deployment, DeploymentId, Group, GroupSpec, Held,
+    Instance, Outcome, PathId, Policy, Version, Volume,
 };
 use imbl::{OrdMap, OrdSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+/// The label by which an app says how long its deployments may go without progress, in seconds.
+pub const DEADLINE_LABEL: &str = "EKIDEN_DEPLOYMENT_DEADLINE";
+
+/// The label by which an app says whether its failed deployments are rolled back: `true` or `false`.
+pub const ROLLBACK_LABEL: &str = "EKIDEN_DEPLOYMENT_ROLLBACK";
+
 /// Service ports are chosen from here; Marathon's `local_port_min` and `local_port_max`.
 pub(super) const SERVICE_PORTS: Range<u16> = 10_000..20_000;
 
 /// What a deployment makes of one app.
-enum Target {
+pub(super) enum Target {
     /// This content. With a run version: instances that run it stay; without: those of equal content do.
     Spec(Box<AppSpec>, Option<Version>),
     /// The same content, in new instances.
@@ -25,7 +33,7 @@ enum Target {
 }
 
 impl Target {
-    fn app(&self) -> &AppId {
+    pub(super) fn app(&self) -> &AppId {
         match self {
             Self::Spec(spec, _) => &spec.id,
             Self::Restart(app) | Self::Removed(app) => app,
@@ -33,64 +41,106 @@ impl Target {
     }
 }
 
+/// What a deployment makes of apps and groups.
+#[derive(Default)]
+pub(super) struct Targets {
+    pub(super) apps: Vec<Target>,
+    /// Absent: the group goes.
+    pub(super) groups: Vec<(PathId, Option<GroupSpec>)>,
+}
+
+impl Targets {
+    pub(super) fn of(apps: Vec<Target>) -> Self {
+        Self { apps, groups: Vec::new() }
+    }
+}
+
+/// What a deployment takes over from those that it supersedes.
+#[derive(Default)]
+struct Inherited {
+    /// Changes that are not done.
+    changes: Vec<(AppId, Change)>,
+    /// What their apps are brought to now; absent: nothing yet.
+    aims: BTreeMap<AppId, Option<Version>>,
+}
+
 impl Changing<'_> {
     pub(super) fn put_apps(&mut self, apps: Vec<(AppSpec, Expect)>, force: bool) -> Result<(), Rejected> {
         for (spec, expect) in &apps {
             self.check_expectation(&spec.id, *expect)?;
-            self.check_nesting(&spec.id, &apps)?;
         }
-        self.check_service_ports(&apps)?;
-        self.deploy(apps.into_iter().map(|(spec, _)| Target::Spec(Box::new(spec), None)).collect(), force)
+        self.deploy(Targets::of(apps.into_iter().map(|(spec, _)| Target::Spec(Box::new(spec), None)).collect()), force)
     }
 
     pub(super) fn restart_app(&mut self, app: &AppId, force: bool) -> Result<(), Rejected> {
         self.live_app(app)?;
-        self.deploy(vec![Target::Restart(app.clone())], force)
+        self.deploy(Targets::of(vec![Target::Restart(app.clone())]), force)
     }
 
     pub(super) fn remove_app(&mut self, app: &AppId, force: bool) -> Result<(), Rejected> {
         self.live_app(app)?;
-        self.deploy(vec![Target::Removed(app.clone())], force)
+        self.deploy(Targets::of(vec![Target::Removed(app.clone())]), force)
+    }
+
+    pub(super) fn roll_back(&mut self, id: DeploymentId) -> Result<(), Rejected> {
+        let deployment = self.active(id)?;
+        let by = self.next_deployment();
+        self.revert(&deployment, by, Outcome::RolledBack { by });
+        Ok(())
     }
 
     /// Reverts only what the deployment changes: what it created goes, what it changed gets its old content back,
     /// and instances that still run that content stay. What another deployment has changed since stays as well.
-    pub(super) fn roll_back(&mut self, id: DeploymentId) -> Result<(), Rejected> {
-        let deployment = self.active(id)?;
-        let targets = deployment.changes.iter().filter_map(|change| {
+    pub(super) fn revert(&mut self, deployment: &Deployment, by: DeploymentId, outcome: Outcome) {
+        let id = deployment.id;
+        let targets = deployment.changes.iter().filter_map(|(app, change)| {
             let still_ours = |it: &&Arc<App>| {
                 it.deployment.is_none_or(|holder| holder == id)
                     && change.to.map_or(it.removing, |to| !it.removing && it.current.version == to)
             };
-            let app = self.state.apps.get(&change.app).filter(still_ours)?;
+            let record = self.state.apps.get(app).filter(still_ours)?;
             Some(match change.from {
-                None => Target::Removed(change.app.clone()),
+                None => Target::Removed(app.clone()),
                 Some(version) => {
-                    let before = app.versions.get(&version)?;
+                    let before = record.versions.get(&version)?;
                     Target::Spec(Box::new(before.spec.clone()), Some(before.run))
                 }
             })
         });
-        let targets = targets.collect();
-        let by = self.next_deployment();
-        self.end_deployment(id, Outcome::RolledBack { by });
-        self.deploy_as(by, targets, Vec::new());
-        Ok(())
+        let mut targets = Targets::of(targets.collect());
+        let unchanged_since = |path: &PathId| {
+            self.state
+                .groups
+                .get(path)
+                .and_then(|it| it.versions.get_max())
+                .is_some_and(|it| it.0 == deployment.version)
+        };
+        targets.groups = deployment.groups.iter().filter(|(path, _)| unchanged_since(path)).cloned().collect();
+        let inherited = Inherited { aims: self.aims_of(deployment), ..Inherited::default() };
+        self.end_deployment(id, outcome);
+        // What was there before had no cycle, unless others have made one since: then there is no order to keep.
+        let steps = self.steps(&targets, &[]).unwrap_or_default();
+        self.deploy_as(by, targets, inherited, &steps);
     }
 
     /// Ends a deployment where it stands: an app that it was removing stays.
     pub(super) fn cancel(&mut self, id: DeploymentId) -> Result<(), Rejected> {
         let deployment = self.active(id)?;
-        for change in &deployment.changes {
-            if let Some(app) = self.state.apps.get(&change.app)
+        self.keep_removed(&deployment);
+        self.end_deployment(id, Outcome::Cancelled);
+        Ok(())
+    }
+
+    /// Takes back that a deployment which ends was removing apps.
+    pub(super) fn keep_removed(&mut self, deployment: &Deployment) {
+        for app in deployment.changes.keys() {
+            if let Some(app) = self.state.apps.get(app)
                 && app.removing
-                && app.deployment == Some(id)
+                && app.deployment == Some(deployment.id)
             {
                 self.put_app(App { removing: false, ..App::clone(app) });
             }
         }
-        self.end_deployment(id, Outcome::Cancelled);
-        Ok(())
     }
 
     pub(super) fn scale_down_by(&mut self, victims: &[Arc<Instance>], force: bool) -> Result<(), Rejected> {
@@ -105,10 +155,10 @@ impl Changing<'_> {
             Some(Target::Spec(Box::new(spec), Some(app.current.run)))
         });
         let targets = targets.collect();
-        self.deploy(targets, force)
+        self.deploy(Targets::of(targets), force)
     }
 
-    fn active(&self, id: DeploymentId) -> Result<Arc<Deployment>, Rejected> {
+    pub(super) fn active(&self, id: DeploymentId) -> Result<Arc<Deployment>, Rejected> {
         let active = self.state.deployments.get(&id).filter(|it| it.is_active());
         active.cloned().ok_or(Rejected::NoDeployment { deployment: id })
     }
@@ -124,93 +174,304 @@ impl Changing<'_> {
         }
     }
 
-    /// An app's path is not a group's: no app inside another.
-    fn check_nesting(&self, id: &AppId, apps: &[(AppSpec, Expect)]) -> Result<(), Rejected> {
-        if self.state.apps.contains_key(id) {
-            return Ok(());
-        }
-        let inside = |inner: &AppId, outer: &AppId| {
-            inner.as_str().strip_prefix(outer.as_str()).is_some_and(|it| it.starts_with('/'))
+    /// An app's path is not a group's: no app inside another, none where a group is.
+    fn check_paths(&self, targets: &Targets) -> Result<(), Rejected> {
+        let given: BTreeSet<&AppId> =
+            targets.apps.iter().filter(|it| !matches!(it, Target::Removed(_))).map(Target::app).collect();
+        let removed: BTreeSet<&AppId> =
+            targets.apps.iter().filter(|it| matches!(it, Target::Removed(_))).map(Target::app).collect();
+        let there = |it: &AppId| !removed.contains(it) && (given.contains(it) || self.state.live_app(it).is_some());
+        let is_group = |it: &PathId| match targets.groups.iter().find(|(path, _)| path == it) {
+            Some((_, spec)) => spec.is_some(),
+            None => self.state.group(it).is_some(),
         };
-        let nested = |other: &AppId| inside(other, id) || inside(id, other);
-        let ends: Vec<usize> = id.as_str().match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).collect();
-        let around = ends.into_iter().filter_map(|end| AppId::parse(&id.as_str()[..end]).ok());
-        let around = around.filter_map(|it| self.state.apps.get_key_value(&it)).map(|(key, _)| key).next();
-        let within = AppId::after_children(id);
-        let within = self.state.apps.range(within..).next().map(|(key, _)| key);
-        let other = around.into_iter().chain(within).chain(apps.iter().map(|(it, _)| &it.id)).find(|it| nested(it));
-        match other {
-            None => Ok(()),
-            Some(other) => Err(Rejected::Nested { app: id.clone(), other: other.clone() }),
+        for app in given.iter().filter(|it| self.state.live_app(it).is_none()) {
+            let path = PathId::from(*app);
+            let around = path.ancestors().filter(|it| !it.is_root()).map(|it| it.as_app()).find(|it| there(it));
+            let inside =
+                given.range(path.first_inside()..).find(|it| path.contains(it.as_str())).map(|it| (*it).clone());
+            let inside = inside.or_else(|| {
+                self.state.apps_in(&path).find(|it| !it.removing && !removed.contains(&it.id)).map(|it| it.id.clone())
+            });
+            if let Some(other) = around.or(inside) {
+                return Err(Rejected::Nested { app: (*app).clone(), other });
+            }
+            if is_group(&path) {
+                return Err(Rejected::PathIsGroup { path });
+            }
         }
+        for (path, spec) in &targets.groups {
+            let mut around = std::iter::once(path.clone()).chain(path.ancestors()).filter(|it| !it.is_root());
+            if spec.is_some()
+                && let Some(path) = around.find(|it| there(&it.as_app()))
+            {
+                return Err(Rejected::PathIsApp { path });
+            }
+        }
+        Ok(())
     }
 
-    fn check_service_ports(&self, apps: &[(AppSpec, Expect)]) -> Result<(), Rejected> {
-        let wanted: usize =
-            apps.iter().map(|(it, _)| it.run.ports.iter().filter(|port| port.service_port == 0).count()).sum();
+    fn check_service_ports(&self, targets: &Targets) -> Result<(), Rejected> {
+        let open = |it: &Target| match it {
+            Target::Spec(spec, _) => spec.run.ports.iter().filter(|port| port.service_port == 0).count(),
+            Target::Restart(_) | Target::Removed(_) => 0,
+        };
+        let wanted: usize = targets.apps.iter().map(open).sum();
         let taken = self.state.service_ports.range(SERVICE_PORTS).count();
         if taken + wanted > SERVICE_PORTS.len() { Err(Rejected::NoServicePort) } else { Ok(()) }
     }
 
+    /// What volumes forbid: other persistent ones while data is kept, and an external one that another app has.
+    fn check_volumes(&self, targets: &Targets) -> Result<(), Rejected> {
+        for target in &targets.apps {
+            let Target::Spec(spec, _) = target else { continue };
+            let app = self.state.live_app(&spec.id);
+            let kept = |it: &AppSpec| -> Vec<Volume> {
+                it.run.volumes.iter().filter(|it| matches!(it, Volume::Persistent(_))).cloned().collect()
+            };
+            if let Some(app) = app
+                && !app.reservations.is_empty()
+                && kept(&app.current.spec) != kept(spec)
+            {
+                return Err(Rejected::Resident { app: spec.id.clone(), what: "they" });
+            }
+            for volume in spec.run.volumes.iter().filter_map(exclusive) {
+                let has = |it: &&Arc<App>| {
+                    !it.removing
+                        && it.id != spec.id
+                        && it.current.spec.run.volumes.iter().filter_map(exclusive).any(|it| it == volume)
+                };
+                if let Some(other) = self.state.apps.values().find(has) {
+                    return Err(Rejected::VolumeTaken { volume: volume.to_owned(), app: other.id.clone() });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Opens a deployment, after the check that nobody else holds its apps.
-    fn deploy(&mut self, targets: Vec<Target>, force: bool) -> Result<(), Rejected> {
+    pub(super) fn deploy(&mut self, targets: Targets, force: bool) -> Result<(), Rejected> {
+        self.check_paths(&targets)?;
+        self.check_volumes(&targets)?;
+        self.check_service_ports(&targets)?;
         let holders: BTreeSet<DeploymentId> =
-            targets.iter().filter_map(|it| self.state.apps.get(it.app())?.deployment).collect();
+            targets.apps.iter().filter_map(|it| self.state.apps.get(it.app())?.deployment).collect();
         if !holders.is_empty() && !force {
             return Err(Rejected::Locked { deployments: holders.into_iter().collect() });
         }
+        let max = self.state.settings.max_deployments;
+        if self.state.active.len() >= max as usize && !force {
+            return Err(Rejected::TooManyDeployments { max });
+        }
+        let mut inherited = Inherited::default();
+        for holder in holders.iter().filter_map(|it| self.state.deployments.get(it)) {
+            inherited.changes.extend(self.unfinished(holder));
+            inherited.aims.extend(self.aims_of(holder));
+        }
+        let steps = self.steps(&targets, &inherited.changes)?;
         let id = self.next_deployment();
-        let mut carried = Vec::new();
         for holder in holders {
-            carried.extend(self.unfinished(holder));
             self.end_deployment(holder, Outcome::Superseded { by: id });
         }
-        self.deploy_as(id, targets, carried);
+        self.deploy_as(id, targets, inherited, &steps);
         Ok(())
     }
 
     /// What a deployment has still to do: whoever takes over from it does that too, or an accepted change would be
     /// left half done, with nobody to finish it.
-    fn unfinished(&self, holder: DeploymentId) -> Vec<Change> {
-        let changes = self.state.deployments.get(&holder).map(|it| it.changes.as_slice()).unwrap_or_default();
-        let held = |it: &&Change| self.state.apps.get(&it.app).is_some_and(|app| app.deployment == Some(holder));
-        changes.iter().filter(|it| !it.settled).filter(held).cloned().collect()
+    fn unfinished(&self, holder: &Deployment) -> Vec<(AppId, Change)> {
+        let held = |app: &AppId| self.state.apps.get(app).is_some_and(|app| app.deployment == Some(holder.id));
+        let open = holder.changes.iter().filter(|(app, it)| !it.settled && held(app));
+        open.map(|(app, it)| (app.clone(), it.clone())).collect()
+    }
+
+    /// What the apps that a deployment holds are brought to now.
+    fn aims_of(&self, holder: &Deployment) -> BTreeMap<AppId, Option<Version>> {
+        let held = holder.changes.keys().filter_map(|it| self.state.apps.get(it));
+        let held = held.filter(|it| it.deployment == Some(holder.id));
+        held.map(|it| (it.id.clone(), it.aim().map(|it| it.version))).collect()
+    }
+
+    /// In which step each app's turn comes, from 1; removals come first of all.
+    fn steps(&self, targets: &Targets, carried: &[(AppId, Change)]) -> Result<BTreeMap<AppId, u32>, Rejected> {
+        let mut overlay = Overlay::default();
+        for (app, change) in carried {
+            if let Some(record) = self.state.apps.get(app) {
+                let spec = change.to.map(|_| record.current.spec.policy.dependencies.as_slice());
+                overlay.apps.insert(app.clone(), spec);
+            }
+        }
+        for target in &targets.apps {
+            let dependencies = match target {
+                Target::Spec(spec, _) => Some(spec.policy.dependencies.as_slice()),
+                Target::Restart(app) => {
+                    self.state.apps.get(app).map(|it| it.current.spec.policy.dependencies.as_slice())
+                }
+                Target::Removed(_) => None,
+            };
+            overlay.apps.insert(target.app().clone(), dependencies);
+        }
+        overlay.groups = targets.groups.iter().map(|(path, spec)| (path.clone(), spec.as_ref())).collect();
+        let depths = layers::depths(self.state, &overlay).map_err(|layers::Cycle| Rejected::Cyclic)?;
+        Ok(overlay.apps.keys().map(|it| (it.clone(), depths.get(it).map_or(0, |depth| depth + 1))).collect())
     }
 
     /// Opens a deployment for what these targets change, and for what is carried over from others and not changed
     /// again.
-    fn deploy_as(&mut self, id: DeploymentId, targets: Vec<Target>, mut carried: Vec<Change>) {
-        let latest = targets.iter().filter_map(|it| self.state.apps.get(it.app())).map(|it| it.current.version).max();
+    fn deploy_as(&mut self, id: DeploymentId, targets: Targets, inherited: Inherited, steps: &BTreeMap<AppId, u32>) {
+        let latest = targets.apps.iter().filter_map(|it| self.state.apps.get(it.app())).map(|it| it.current.version);
+        let latest = latest.chain(self.state.tree.get_max().copied()).max();
         let version = latest.map_or(self.now(), |it| self.now().max(it.plus_ms(1)));
-        let mut changes: Vec<Change> = targets.into_iter().filter_map(|it| self.retarget(it, id, version)).collect();
-        carried.retain(|it| changes.iter().all(|change| change.app != it.app));
-        for change in &carried {
-            if let Some(app) = self.state.apps.get(&change.app) {
-                self.put_app(App { deployment: Some(id), ..App::clone(app) });
+        let aims = inherited.aims;
+        let retargeted = targets.apps.into_iter().filter_map(|it| self.retarget(it, id, version, &aims));
+        let mut changes: OrdMap<AppId, Change> = retargeted.collect();
+        for (app, change) in inherited.changes {
+            if let Some(record) = self.state.apps.get(&app).filter(|_| !changes.contains_key(&app)) {
+                let held = held_at(record.removing, aims.get(&app), record.current.version);
+                self.put_app(App { deployment: Some(id), held, ..App::clone(record) });
+                changes.insert(app, Change { closeness: Closeness::default(), ..change });
             }
         }
-        changes.extend(carried);
+        let groups = self.regroup(targets.groups, version);
+        number(&mut changes, steps);
         let unchanged = changes.is_empty();
-        let deployment = Arc::new(Deployment { id, version, changes, outcome: None, ended_at: None });
-        self.state.deployments.insert(id, Arc::clone(&deployment));
+        if !unchanged || !groups.is_empty() {
+            self.remember_tree(version);
+        }
+        let (deadline_ms, rolls_back) = self.patience(&changes);
+        let deployment = Deployment {
+            id,
+            version,
+            changes,
+            groups,
+            step: 0,
+            open: 0,
+            progress_at: self.now(),
+            deadline_ms,
+            rolls_back,
+            outcome: None,
+            ended_at: None,
+        };
         self.applied.deployment = Some(id);
         self.applied.version.get_or_insert(version);
+        self.state.active.insert(id);
+        let deployment = self.next_step(deployment);
         self.event(Event::DeploymentStarted { deployment });
         if unchanged {
             self.end_deployment(id, Outcome::Succeeded);
         }
     }
 
+    /// Goes on to the deployment's next step: the apps whose turn it is are no longer held.
+    pub(super) fn next_step(&mut self, mut deployment: Deployment) -> Arc<Deployment> {
+        deployment.step += 1;
+        deployment.progress_at = self.now();
+        let turn: Vec<AppId> = deployment
+            .changes
+            .iter()
+            .filter(|(_, it)| it.step == deployment.step && !it.settled)
+            .map(|(app, _)| app.clone())
+            .collect();
+        deployment.open = turn.len() as u32;
+        for app in turn {
+            if let Some(app) = self.state.apps.get(&app).filter(|it| it.held.is_some()) {
+                self.put_app(App { held: None, ..App::clone(app) });
+            }
+        }
+        let deployment = Arc::new(deployment);
+        self.state.deployments.insert(deployment.id, Arc::clone(&deployment));
+        deployment
+    }
+
+    /// How long the deployment may go without progress, and whether it is rolled back then: what the changed apps
+    /// say, the least patient one of those that say something, or the operator.
+    fn patience(&self, changes: &OrdMap<AppId, Change>) -> (u64, bool) {
+        let policies: Vec<&Policy> = changes
+            .keys()
+            .filter_map(|it| self.state.apps.get(it))
+            .map(|it| &it.current.spec.policy)
+            .filter(|it| it.labels.contains_key(DEADLINE_LABEL) || it.labels.contains_key(ROLLBACK_LABEL))
+            .collect();
+        let seconds = |it: &&Policy| it.labels.get(DEADLINE_LABEL)?.parse::<u64>().ok();
+        let given: Vec<u64> = policies.iter().filter_map(seconds).collect();
+        let deadline_ms = match given.iter().filter(|it| **it > 0).min() {
+            Some(least) => least.saturating_mul(1000),
+            None if given.is_empty() => self.state.settings.deployment_deadline_ms,
+            None => 0,
+        };
+        let said = |text: &str| policies.iter().any(|it| it.labels.get(ROLLBACK_LABEL).is_some_and(|it| it == text));
+        (deadline_ms, said("true") || (self.state.settings.deployment_rollback && !said("false")))
+    }
+
+    /// Takes the groups' new content; returns what they were.
+    fn regroup(
+        &mut self,
+        groups: Vec<(PathId, Option<GroupSpec>)>,
+        version: Version,
+    ) -> Vec<(PathId, Option<GroupSpec>)> {
+        let mut changed = Vec::new();
+        for (path, spec) in groups {
+            let record = self.state.groups.get(&path);
+            let before = record.and_then(|it| it.current().cloned());
+            if before == spec || (path.is_root() && spec.is_none()) {
+                continue;
+            }
+            let versions = record.map(|it| it.versions.clone()).unwrap_or_default().update(version, spec);
+            self.state.groups.insert(path.clone(), Arc::new(Group { id: path.clone(), versions }));
+            self.event(Event::GroupChanged { group: path.clone(), version });
+            changed.push((path, before));
+        }
+        changed
+    }
+
+    /// Remembers a new version of the tree, and forgets what only forgotten ones need.
+    fn remember_tree(&mut self, version: Version) {
+        self.state.tree.insert(version);
+        if self.state.tree.len() <= KEPT_TREE_VERSIONS {
+            return;
+        }
+        self.state.tree.remove_min();
+        let Some(oldest) = self.state.tree.get_min().copied() else { return };
+        let forgotten = |(at, it): (&(AppId, Version), _)| {
+            let _: &Arc<crate::model::Grave> = it;
+            (at.1 <= oldest).then(|| at.clone())
+        };
+        let forgotten: Vec<_> = self.state.graves.iter().filter_map(forgotten).collect();
+        for grave in forgotten {
+            self.state.graves.remove(&grave);
+        }
+        let gone = |it: &&Arc<Group>| it.versions.get_max().is_some_and(|(at, spec)| spec.is_none() && *at <= oldest);
+        let gone: Vec<PathId> = self.state.groups.values().filter(gone).map(|it| it.id.clone()).collect();
+        for group in gone {
+            self.state.groups.remove(&group);
+        }
+    }
+
     /// Makes one app's wanted version the target; nothing if it is so already.
-    fn retarget(&mut self, target: Target, deployment: DeploymentId, version: Version) -> Option<Change> {
+    fn retarget(
+        &mut self,
+        target: Target,
+        deployment: DeploymentId,
+        version: Version,
+        aims: &BTreeMap<AppId, Option<Version>>,
+    ) -> Option<(AppId, Change)> {
         let before = self.state.apps.get(target.app()).map(Arc::clone);
         let from = before.as_ref().filter(|it| !it.removing).map(|it| it.current.version);
+        let change = |from, to, pod, replaces| Change {
+            from,
+            to,
+            pod,
+            replaces,
+            step: 0,
+            settled: false,
+            closeness: Closeness::default(),
+        };
         let (spec, run) = match target {
             Target::Removed(id) => {
                 let app = before?;
                 let from = Some(app.current.version);
-                self.put_app(App { removing: true, deployment: Some(deployment), ..App::clone(&app) });
-                return Some(Change { app: id, from, to: None, replaces: false, settled: false });
+                self.put_app(App { removing: true, held: None, deployment: Some(deployment), ..App::clone(&app) });
+                return Some((id, change(from, None, app.current.spec.run.pod.is_some(), false)));
             }
             Target::Restart(_) => (before.as_ref()?.current.spec.clone(), Some(version)),
             Target::Spec(spec, run) => (*spec, run),
@@ -224,6 +485,10 @@ impl Changing<'_> {
         };
         let next = Arc::new(next);
         let replaces = before.as_ref().is_some_and(|it| it.current.run != next.run);
+        let held = match &before {
+            Some(before) => held_at(before.removing, aims.get(&before.id), before.current.version),
+            None => Some(Held { at: None }),
+        };
         let app = App {
             id: next.spec.id.clone(),
             versions: before
@@ -232,24 +497,28 @@ impl Changing<'_> {
                 .update(version, Arc::clone(&next)),
             current: Arc::clone(&next),
             instances: before.as_ref().map_or_else(OrdSet::new, |it| it.instances.clone()),
+            reservations: before.as_ref().map_or_else(OrdSet::new, |it| it.reservations.clone()),
             deployment: Some(deployment),
+            held,
             removing: false,
             backoff: before.as_ref().filter(|_| !replaces).map_or_else(Backoff::default, |it| it.backoff),
             last_failure: before.as_ref().and_then(|it| it.last_failure.clone()),
         };
         self.count_service_ports(before.as_deref(), Some(&next.spec));
-        let change = Change { app: app.id.clone(), from, to: Some(version), replaces, settled: false };
+        let id = app.id.clone();
         let app = self.without_old_versions(app);
         self.put_app(app);
+        let pod = next.spec.run.pod.is_some();
         self.event(Event::AppPut { version: next, created: from.is_none() });
-        Some(change)
+        Some((id, change(from, Some(version), pod, replaces)))
     }
 
     /// The run version whose instances are already what the spec wants: the wanted one, or another that still has
     /// instances. So a return to an earlier version keeps what is left of it.
     fn run_of(&self, app: &App, spec: &AppSpec) -> Option<Version> {
         if app.current.spec.run == spec.run {
-            return Some(app.current.run);
+            let restart = self.state.settings.restart_on_policy_change && app.current.spec.policy != spec.policy;
+            return (!restart).then_some(app.current.run);
         }
         let running: BTreeSet<Version> =
             self.state.instances_of(app).filter(|it| it.is_wanted()).map(|it| it.run).collect();
@@ -320,7 +589,14 @@ impl Changing<'_> {
     fn without_old_versions(&self, mut app: App) -> App {
         if app.versions.len() > KEPT_VERSIONS {
             let used: BTreeSet<Version> = self.state.instances_of(&app).map(|it| it.run).collect();
-            let keep = |it: &Version| used.contains(it) || *it == app.current.run || *it == app.current.version;
+            let held_at = app.held.and_then(|it| it.at);
+            let keep = |it: &Version| {
+                used.contains(it)
+                    || *it == app.current.run
+                    || *it == app.current.version
+                    || Some(*it) == held_at
+                    || app.aim().is_some_and(|aim| aim.run == *it)
+            };
             let surplus = app.versions.len() - KEPT_VERSIONS;
             let old: Vec<Version> = app.versions.keys().take(surplus).filter(|it| !keep(it)).copied().collect();
             for version in old {
@@ -328,5 +604,32 @@ impl Changing<'_> {
             }
         }
         app
+    }
+}
+
+/// What an app stays at until its turn comes: what it is brought to now.
+fn held_at(removing: bool, aim: Option<&Option<Version>>, current: Version) -> Option<Held> {
+    if removing {
+        return None;
+    }
+    Some(Held { at: aim.copied().unwrap_or(Some(current)) })
+}
+
+/// Numbers the steps from 1 on, without gaps.
+fn number(changes: &mut OrdMap<AppId, Change>, steps: &BTreeMap<AppId, u32>) {
+    let of = |app: &AppId| steps.get(app).copied().unwrap_or(1);
+    let distinct: BTreeSet<u32> = changes.keys().map(of).collect();
+    let numbers: BTreeMap<u32, u32> = distinct.into_iter().zip(1..).collect();
+    *changes = changes
+        .iter()
+        .map(|(app, change)| (app.clone(), Change { step: numbers[&of(app)], ..change.clone() }))
+        .collect();
+}
+
+/// The name of an external volume that only one app may have.
+fn exclusive(volume: &Volume) -> Option<&str> {
+    match volume {
+        Volume::External(it) if !it.shared => Some(&it.name),
+        _ => None,
     }
 }

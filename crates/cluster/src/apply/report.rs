@@ -4,12 +4,20 @@ use super::Changing;
 use crate::agent::{Observation, Seen};
 use crate::command::Rejected;
 use crate::event::Event;
-use crate::model::{CheckResult, Condition, End, EndKind, Goal, Health, Instance, NodeId, StopReason};
+use crate::model::{
+    CheckResult, Condition, End, EndKind, Goal, Health, Instance, InstanceId, NodeId, Readiness, Reservation,
+    StopReason,
+};
 use std::sync::Arc;
 
 impl Changing<'_> {
     /// Takes an agent's observations of its own instances; others are passed over, an agent can speak for itself only.
-    pub(super) fn report(&mut self, node: &NodeId, observations: Vec<Observation>) -> Result<(), Rejected> {
+    pub(super) fn report(
+        &mut self,
+        node: &NodeId,
+        observations: Vec<Observation>,
+        destroyed: &[InstanceId],
+    ) -> Result<(), Rejected> {
         let known = self.state.nodes.get(node).ok_or_else(|| Rejected::NoNode { node: node.clone() })?;
         if known.is_lost() {
             // It must register again first: its instances may have been replaced meanwhile.
@@ -22,13 +30,22 @@ impl Changing<'_> {
                 changed |= self.observe(&instance, seen);
             }
         }
+        for id in destroyed {
+            let told = |it: &&Arc<Reservation>| it.node == *node && it.doomed && it.holder.is_none();
+            if self.state.reservations.get(id).filter(told).is_some() {
+                self.forget_reservation(*id);
+                changed = true;
+            }
+        }
         if changed { Ok(()) } else { Err(Rejected::Nothing) }
     }
 
     fn observe(&mut self, instance: &Arc<Instance>, seen: Seen) -> bool {
         match seen {
             Seen::Staging { message } => self.observe_staging(instance, message),
-            Seen::Running { ip, health, checks } => self.observe_running(instance, ip, health, checks),
+            Seen::Running { ip, health, checks, readiness } => {
+                self.observe_running(instance, ip, health, checks, readiness)
+            }
             Seen::Ended(end) => self.observe_end(instance, end).is_some(),
             Seen::Removed => {
                 let gone = "the container is gone, and Ekiden did not remove it".to_owned();
@@ -43,7 +60,7 @@ impl Changing<'_> {
     fn observe_staging(&mut self, instance: &Instance, message: String) -> bool {
         let news = instance.condition == Condition::Staging && instance.message != message;
         if news {
-            self.put_instance(Instance { message, ..instance.clone() });
+            self.put_instance(Instance { message, news_at: self.now(), ..instance.clone() });
         }
         news
     }
@@ -54,14 +71,21 @@ impl Changing<'_> {
         ip: Option<String>,
         health: Health,
         checks: Vec<CheckResult>,
+        mut readiness: Readiness,
     ) -> bool {
+        // Once ready, always ready: an agent that forgot may ask again, but takes nothing back.
+        readiness.ready |= instance.readiness.ready;
         let started = instance.condition == Condition::Staging;
-        let same = instance.health == health && instance.checks == checks && instance.ip == ip;
+        let same = instance.health == health
+            && instance.checks == checks
+            && instance.ip == ip
+            && instance.readiness == readiness;
         if instance.has_ended() || (!started && same) {
             return false;
         }
         let before = instance.health;
-        let mut after = Instance { health, checks, ip, ..instance.clone() };
+        let became_ready = readiness.ready && !instance.readiness.ready;
+        let mut after = Instance { health, checks, ip, readiness, ..instance.clone() };
         if started {
             after.condition = Condition::Running;
             after.started_at = Some(self.now());
@@ -70,6 +94,9 @@ impl Changing<'_> {
         let instance = self.put_instance(after);
         if started {
             self.event(Event::InstanceChanged { instance: Arc::clone(&instance) });
+        }
+        if became_ready {
+            self.event(Event::InstanceReady { instance: Arc::clone(&instance) });
         }
         if before != health {
             self.event(Event::HealthChanged { instance, before });

@@ -1,7 +1,7 @@
 //! Apps: what users want to run.
 
-use super::{AppId, CheckPort, Constraint, DeploymentId, EndKind, HealthCheck, HealthKind, InstanceId, NodeId};
-use super::{Resources, Timestamp, Version};
+use super::{AppId, CheckPort, Constraint, DeploymentId, EndKind, Fetch, HealthCheck, HealthKind, InstanceId, NodeId};
+use super::{PathId, Pod, ReadinessCheck, Resources, Timestamp, Version, Volume};
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,14 +18,25 @@ pub struct App {
     pub versions: OrdMap<Version, Arc<AppVersion>>,
     /// Its instances, also ended ones whose container was not yet confirmed removed.
     pub instances: OrdSet<InstanceId>,
+    /// The places on nodes that its instances have, or had and will have again, where it is resident.
+    pub reservations: OrdSet<InstanceId>,
     /// The deployment that changes it now, if one does: the app is locked.
     pub deployment: Option<DeploymentId>,
+    /// The deployment has not come to this app yet: till then it stays at what it was.
+    pub held: Option<Held>,
     /// It was deleted, and goes as soon as its instances have ended.
     pub removing: bool,
     /// How long launches wait after failures.
     pub backoff: Backoff,
     /// The last failure of an instance.
     pub last_failure: Option<Arc<Failure>>,
+}
+
+/// What an app stays at while its deployment is busy with those that it depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Its version till then; absent where the deployment creates it: nothing runs till then.
+    pub at: Option<Version>,
 }
 
 /// One accepted definition of an app.
@@ -69,20 +80,28 @@ pub struct RunSpec {
     pub env: BTreeMap<String, String>,
     /// What each instance takes of its node.
     pub resources: Resources,
-    /// Image reference, such as `registry.example/pay-api:1.2`.
+    /// Image reference, such as `registry.example/pay-api:1.2`; empty for [`super::Settings::command_image`].
     pub image: String,
+    /// Whether the user named the `MESOS` containerizer; kept to print it back.
+    pub mesos: bool,
     /// Pull before every start, also when the node has the image.
     pub force_pull: bool,
     /// Extra options for Docker, each from an allow-list (`docs/marathon.md`).
     pub parameters: Vec<(String, String)>,
-    /// Directories of the node mounted into the container.
-    pub volumes: Vec<HostVolume>,
+    /// Whether the process gets a terminal.
+    pub tty: bool,
+    /// Files that are there before the process starts.
+    pub fetch: Vec<Fetch>,
+    /// What is mounted into the container.
+    pub volumes: Vec<Volume>,
     /// How the container is attached.
     pub network: Network,
     /// The ports, in order.
     pub ports: Vec<PortSpec>,
     /// Host network: the port definitions' numbers are the host ports, not only service ports.
     pub require_ports: bool,
+    /// The containers of a pod; absent for an app, whose one container is described above.
+    pub pod: Option<Pod>,
 }
 
 /// The part of an app's definition that running containers need not know.
@@ -94,6 +113,10 @@ pub struct Policy {
     pub constraints: Vec<Constraint>,
     /// How the agent asks whether an instance is healthy.
     pub health_checks: Vec<HealthCheck>,
+    /// How the agent asks whether a new instance is ready to take the place of an old one; at most one.
+    pub readiness_checks: Vec<ReadinessCheck>,
+    /// Apps, or groups of them, that a deployment brings to their new version first.
+    pub dependencies: Vec<PathId>,
     /// Limits of a rolling update.
     pub upgrade: UpgradeStrategy,
     /// First delay after a failure, milliseconds.
@@ -110,35 +133,34 @@ pub struct Policy {
     pub unreachable: Unreachable,
     /// `acceptedResourceRoles` as given; kept to print it back.
     pub accepted_roles: Vec<String>,
+    /// `residency` as given; kept to print it back.
+    pub residency: Option<Residency>,
 }
 
-/// A directory of the node inside the container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostVolume {
-    /// Path inside.
-    pub container_path: String,
-    /// Path on the node.
-    pub host_path: String,
-    /// Whether the container may write.
-    pub mode: VolumeMode,
-}
-
-/// Whether a container may write to a volume.
+/// What Marathon was to do with a resident instance of a lost agent. Ekiden waits for the node, whatever it says:
+/// the data is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum VolumeMode {
-    /// Read and write.
-    Rw,
-    /// Read only.
-    Ro,
+pub struct Residency {
+    /// `relaunchEscalationTimeoutSeconds`.
+    pub escalation_s: u64,
+    /// Whether `taskLostBehavior` is `RELAUNCH_AFTER_TIMEOUT`, not `WAIT_FOREVER`.
+    pub relaunch: bool,
 }
 
 /// How a container is attached to the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Network {
     /// It shares the node's own network.
     Host,
     /// It has an address on the node's Docker bridge; ports are mapped.
     Bridge,
+    /// It has an address on a Docker network of this name; ports may be mapped.
+    Container {
+        /// The network's name.
+        name: String,
+        /// `labels` as given; kept to print them back.
+        labels: BTreeMap<String, String>,
+    },
 }
 
 /// One port of an app.
@@ -282,16 +304,29 @@ impl AppSpec {
         match *port {
             CheckPort::Number(number) => Some(match self.run.network {
                 Network::Host => CheckTarget::Host(number),
-                Network::Bridge => CheckTarget::Container(number),
+                Network::Bridge | Network::Container { .. } => CheckTarget::Container(number),
             }),
-            CheckPort::Index(n) => {
-                let port = self.run.ports.get(n as usize)?;
-                match self.host_port(n as usize, host_ports) {
-                    Some(number) => Some(CheckTarget::Host(number)),
-                    None => Some(CheckTarget::Container(port.container_port)),
-                }
-            }
+            CheckPort::Index(n) => self.port_target(n as usize, host_ports),
         }
+    }
+
+    /// Where the app's port of this name is reached from the agent, for an instance with these host ports.
+    pub fn readiness_port(&self, check: &ReadinessCheck, host_ports: &[u16]) -> Option<CheckTarget> {
+        let named = self.run.ports.iter().position(|it| it.name.as_deref() == Some(check.port_name.as_str()));
+        self.port_target(named?, host_ports)
+    }
+
+    fn port_target(&self, n: usize, host_ports: &[u16]) -> Option<CheckTarget> {
+        let port = self.run.ports.get(n)?;
+        Some(match self.host_port(n, host_ports) {
+            Some(number) => CheckTarget::Host(number),
+            None => CheckTarget::Container(port.container_port),
+        })
+    }
+
+    /// Whether an instance's data stays on its node when it ends, and its successor must go there.
+    pub fn is_resident(&self) -> bool {
+        self.run.volumes.iter().any(|it| matches!(it, Volume::Persistent(_)))
     }
 
     /// The host port that an instance with these `host_ports` has for the app's `n`-th port, if that one has any.

@@ -3,11 +3,13 @@
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// One check that the agent runs against each instance of an app (`marathon.md` §2.3).
+/// One check that the agent runs against each instance of an app (`docs/marathon.md`, Health checks).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthCheck {
     /// How the instance is asked.
     pub kind: HealthKind,
+    /// The container of a pod that is asked; empty for an app.
+    pub container: String,
     /// Whether the user named the check by Marathon's `MESOS_` form; kept to print it back.
     pub mesos: bool,
     /// Failures younger than this since the start do not count, until the first success.
@@ -20,6 +22,50 @@ pub struct HealthCheck {
     pub max_failures: u32,
     /// From the start of the container to the first probe; Marathon uses it for its `MESOS_` forms.
     pub delay_ms: u64,
+    /// The instance is asked by its IPv6 address.
+    pub ipv6: bool,
+}
+
+/// Asks a new instance whether it is ready to take the place of an old one (`docs/marathon.md`, Readiness checks).
+/// Asked from the moment it runs until it is; once ready, always ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadinessCheck {
+    /// Its name.
+    pub name: String,
+    /// By TLS; certificates are not verified.
+    pub tls: bool,
+    /// Path and query, with its leading slash.
+    pub path: String,
+    /// The name of the app's port that is asked.
+    pub port_name: String,
+    /// From one probe to the next.
+    pub interval_ms: u64,
+    /// A probe that takes longer has no answer.
+    pub timeout_ms: u64,
+    /// The answers that mean ready.
+    pub codes: Vec<u16>,
+    /// Whether the last answer is kept to be shown.
+    pub keep_response: bool,
+}
+
+/// What a readiness check has said so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// The instance is ready: it said so once, or is not asked.
+    pub ready: bool,
+    /// Its last answer, where it is to be kept.
+    pub response: Option<ReadinessResponse>,
+}
+
+/// An instance's answer to a readiness check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadinessResponse {
+    /// HTTP status.
+    pub status: u16,
+    /// Content type, empty where none was named.
+    pub content_type: String,
+    /// The body's first 1 000 bytes.
+    pub body: String,
 }
 
 /// How a health check asks.
@@ -31,6 +77,8 @@ pub enum HealthKind {
         path: String,
         /// Which port.
         port: CheckPort,
+        /// By TLS; certificates are not verified.
+        tls: bool,
         /// Answers 100–199 give no result at all.
         ignore_1xx: bool,
     },
@@ -69,7 +117,7 @@ pub enum Health {
     Failed,
 }
 
-/// One check's results so far (`marathon.md` §1.2, Health).
+/// One check's results so far (RAML `HealthCheckResult`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckResult {
     /// Whether the last success is newer than the last failure.

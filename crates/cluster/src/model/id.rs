@@ -36,7 +36,60 @@ pub enum IdError {
 impl AppId {
     /// Reads an id as users write it: `pay/api` and `/pay/api` are the same, `.` and `..` are resolved from the root.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        let mut segments: Vec<&str> = Vec::new();
+        Self::parse_in(&PathId::root(), text)
+    }
+
+    /// Reads an id as users write it inside a group: one without a leading slash is resolved from there.
+    pub fn parse_in(group: &PathId, text: &str) -> Result<Self, IdError> {
+        let path = PathId::parse_in(group, text)?;
+        if path.is_root() {
+            return Err(IdError::Empty);
+        }
+        if matches!(path.segments().next_back(), Some("restart" | "tasks" | "versions")) {
+            return Err(IdError::Reserved);
+        }
+        Ok(Self(path.0))
+    }
+
+    /// The path, with its leading slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path without its leading slash, its segments joined by `separator`: `pay_api`.
+    pub fn joined(&self, separator: &str) -> String {
+        self.0[1..].replace('/', separator)
+    }
+
+    /// The segments, outermost first.
+    pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0[1..].split('/')
+    }
+
+    /// The group it is in.
+    pub fn group(&self) -> PathId {
+        PathId::from(self).parent()
+    }
+}
+
+/// The absolute path of an app, a pod or a group, such as `/pay`; `/` is the root group.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PathId(Arc<str>);
+
+impl PathId {
+    /// The root group.
+    pub fn root() -> Self {
+        Self("/".into())
+    }
+
+    /// Reads a path as users write it; from the root where it has no leading slash.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        Self::parse_in(&Self::root(), text)
+    }
+
+    /// Reads a path as users write it inside a group: one without a leading slash is resolved from there.
+    pub fn parse_in(group: &Self, text: &str) -> Result<Self, IdError> {
+        let mut segments: Vec<&str> = if text.starts_with('/') { Vec::new() } else { group.segments().collect() };
         for segment in text.split('/').filter(|it| !it.is_empty()) {
             match segment {
                 "." => {}
@@ -45,10 +98,6 @@ impl AppId {
                 }
                 _ => segments.push(segment),
             }
-        }
-        let Some(last) = segments.last() else { return Err(IdError::Empty) };
-        if matches!(*last, "restart" | "tasks" | "versions") {
-            return Err(IdError::Reserved);
         }
         if segments.iter().any(|it| it.len() > 63) || segments.iter().map(|it| it.len() + 1).sum::<usize>() > 253 {
             return Err(IdError::Length);
@@ -67,19 +116,56 @@ impl AppId {
         &self.0
     }
 
-    /// The path without its leading slash, its segments joined by `separator`: `pay_api`.
-    pub fn joined(&self, separator: &str) -> String {
-        self.0[1..].replace('/', separator)
+    /// Whether it is the root group.
+    pub fn is_root(&self) -> bool {
+        &*self.0 == "/"
     }
 
-    /// The least key under which an app inside this path could be found; itself no valid id.
-    pub(crate) fn after_children(outer: &Self) -> Self {
-        Self(format!("{outer}/").into())
-    }
-
-    /// The segments, outermost first.
+    /// The segments, outermost first; none for the root.
     pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> {
-        self.0[1..].split('/')
+        self.0.split('/').filter(|it| !it.is_empty())
+    }
+
+    /// The group it is in; the root's is the root.
+    pub fn parent(&self) -> Self {
+        match self.0.rfind('/') {
+            None | Some(0) => Self::root(),
+            Some(end) => Self(self.0[..end].into()),
+        }
+    }
+
+    /// The groups around it, from its parent to the root.
+    pub fn ancestors(&self) -> impl Iterator<Item = Self> + use<> {
+        let mut next = (!self.is_root()).then(|| self.parent());
+        std::iter::from_fn(move || {
+            let this = next.take()?;
+            next = (!this.is_root()).then(|| this.parent());
+            Some(this)
+        })
+    }
+
+    /// Whether a path lies inside this one, at any depth; not this path itself.
+    pub fn contains(&self, inner: &str) -> bool {
+        if self.is_root() {
+            return inner.len() > 1;
+        }
+        inner.strip_prefix(&*self.0).is_some_and(|it| it.starts_with('/'))
+    }
+
+    /// The least app id that lies inside it could have; itself no valid one.
+    pub(crate) fn first_inside(&self) -> AppId {
+        if self.is_root() { AppId("/".into()) } else { AppId(format!("{self}/").into()) }
+    }
+
+    /// The app of this path.
+    pub(crate) fn as_app(&self) -> AppId {
+        AppId(Arc::clone(&self.0))
+    }
+}
+
+impl From<&AppId> for PathId {
+    fn from(app: &AppId) -> Self {
+        Self(Arc::clone(&app.0))
     }
 }
 
@@ -138,6 +224,7 @@ macro_rules! text_id {
     };
 }
 text_id!(AppId);
+text_id!(PathId);
 text_id!(NodeId);
 
 /// Names a cluster for its whole life; 48 random bits, drawn once by the first leader.

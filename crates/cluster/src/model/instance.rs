@@ -1,6 +1,6 @@
 //! Instances: one container each.
 
-use super::{AppId, CheckResult, Health, InstanceId, NodeId, Resources, Timestamp, Version};
+use super::{AppId, CheckResult, Health, InstanceId, NodeId, Readiness, Resources, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
 /// One placed copy of an app.
@@ -31,8 +31,14 @@ pub struct Instance {
     pub health: Health,
     /// Each health check's results, in the app's order; empty before the first.
     pub checks: Vec<CheckResult>,
+    /// What its readiness check says.
+    pub readiness: Readiness,
+    /// The reservation it holds, where it is resident.
+    pub reservation: Option<InstanceId>,
     /// When it was placed.
     pub launched_at: Timestamp,
+    /// When its agent last had news of it before it ran; its launch, before the first.
+    pub news_at: Timestamp,
     /// When its agent saw it running, by the cluster's clock.
     pub started_at: Option<Timestamp>,
     /// The container's own address, where it has one.
@@ -67,6 +73,8 @@ pub enum StopReason {
     Ended,
     /// Its node was lost, and another instance took its place.
     Lost,
+    /// It did not start in time.
+    Stuck,
 }
 
 /// How far an instance has come. Ordered: a report never takes it back.

@@ -3,22 +3,32 @@
 mod app;
 mod constraint;
 mod deployment;
+mod group;
 mod health;
 mod id;
 mod instance;
 mod node;
+mod pod;
 mod resources;
+mod settings;
 mod time;
+mod volume;
 
 pub use app::{
-    App, AppSpec, AppVersion, Backoff, CheckTarget, Failure, HostVolume, KillSelection, Network, Policy, PortSpec,
-    Protocol, RunSpec, Unreachable, UpgradeStrategy, VolumeMode, WantedHostPort,
+    App, AppSpec, AppVersion, Backoff, CheckTarget, Failure, Held, KillSelection, Network, Policy, PortSpec, Protocol,
+    Residency, RunSpec, Unreachable, UpgradeStrategy, WantedHostPort,
 };
 pub use constraint::{Constraint, Operator};
-pub use deployment::{Change, Deployment, Outcome};
-pub use health::{CheckPort, CheckResult, Health, HealthCheck, HealthKind};
-pub use id::{AppId, ClusterId, DeploymentId, IdError, InstanceId, NodeId};
+pub use deployment::{Change, Closeness, Deployment, Outcome};
+pub use group::{Grave, Group, GroupSpec, GroupUpdate};
+pub use health::{
+    CheckPort, CheckResult, Health, HealthCheck, HealthKind, Readiness, ReadinessCheck, ReadinessResponse,
+};
+pub use id::{AppId, ClusterId, DeploymentId, IdError, InstanceId, NodeId, PathId};
 pub use instance::{Condition, End, EndKind, Goal, Instance, StopReason};
 pub use node::{Node, NodeDescription, NodeStatus, PortRange};
+pub use pod::{Mount, Pod, PodCommand, PodContainer, PodVolume};
 pub use resources::Resources;
+pub use settings::Settings;
 pub use time::{Timestamp, Version};
+pub use volume::{ExternalVolume, Fetch, HostVolume, PersistentVolume, Reservation, Volume, VolumeMode};

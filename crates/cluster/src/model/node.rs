@@ -21,6 +21,8 @@ pub struct Node {
     pub next_port: u16,
     /// Its instances.
     pub instances: OrdSet<InstanceId>,
+    /// The reservations on it; their disk is part of [`Node::used`].
+    pub reservations: OrdSet<InstanceId>,
 }
 
 /// What an agent says of its machine when it registers.

@@ -22,7 +22,12 @@ fn a_deployment_ends_when_all_instances_are_healthy() {
     assert_eq!(cluster.picture("/web"), "3 new running");
     assert!(cluster.is_deploying(), "running is not healthy");
     for instance in cluster.wanted("/web") {
-        let seen = cluster::agent::Seen::Running { ip: None, health: Health::Healthy, checks: Vec::new() };
+        let seen = cluster::agent::Seen::Running {
+            ip: None,
+            health: Health::Healthy,
+            checks: Vec::new(),
+            readiness: Readiness::default(),
+        };
         cluster.see(instance, seen);
     }
     let deployment = cluster.state.deployment(applied.deployment.unwrap()).unwrap();
@@ -137,7 +142,15 @@ fn scaling_down_takes_unhealthy_instances_first() {
     cluster.put(app("/web", 3)).unwrap();
     cluster.settle();
     let [eldest, ..] = cluster.wanted("/web")[..] else { panic!("three instances") };
-    cluster.see(eldest, cluster::agent::Seen::Running { ip: None, health: Health::Unhealthy, checks: Vec::new() });
+    cluster.see(
+        eldest,
+        cluster::agent::Seen::Running {
+            ip: None,
+            health: Health::Unhealthy,
+            checks: Vec::new(),
+            readiness: Readiness::default(),
+        },
+    );
     cluster.put(app("/web", 2)).unwrap();
     cluster.settle();
     assert!(!cluster.wanted("/web").contains(&eldest));
@@ -275,14 +288,15 @@ fn a_killed_instance_is_replaced_and_with_scale_is_not() {
     cluster.put(app("/web", 3)).unwrap();
     cluster.settle();
     let victim = cluster.wanted("/web")[1];
-    let kill = |scale| Command::Kill { instances: vec![victim], scale, force: false };
+    let kill = |scale| Command::Kill { instances: vec![victim], scale, force: false, wipe: false };
     assert_eq!(cluster.ask(kill(false)).unwrap().killed, [victim]);
     cluster.settle();
     assert_eq!((cluster.wanted("/web").len(), cluster.is_deploying()), (3, false));
     assert_eq!(cluster.ask(kill(false)).unwrap().killed, [], "it is gone already");
 
     let victim = cluster.wanted("/web")[0];
-    let applied = cluster.ask(Command::Kill { instances: vec![victim], scale: true, force: false }).unwrap();
+    let applied =
+        cluster.ask(Command::Kill { instances: vec![victim], scale: true, force: false, wipe: false }).unwrap();
     assert!(applied.deployment.is_some());
     cluster.settle();
     assert_eq!(cluster.wanted("/web").len(), 2);

@@ -71,9 +71,15 @@ fn an_instance_that_fails_its_checks_too_often_is_replaced() {
     cluster.settle();
     cluster.wait(5_000);
     let victim = cluster.wanted("/web")[0];
-    cluster.see(victim, Seen::Running { ip: None, health: Health::Unhealthy, checks: Vec::new() });
+    cluster.see(
+        victim,
+        Seen::Running { ip: None, health: Health::Unhealthy, checks: Vec::new(), readiness: Readiness::default() },
+    );
     assert_eq!(cluster.wanted("/web").len(), 2, "unhealthy is not yet failed");
-    cluster.see(victim, Seen::Running { ip: None, health: Health::Failed, checks: Vec::new() });
+    cluster.see(
+        victim,
+        Seen::Running { ip: None, health: Health::Failed, checks: Vec::new(), readiness: Readiness::default() },
+    );
     assert_eq!(cluster.state.instance(victim).unwrap().goal, Goal::Stop(StopReason::Unhealthy));
     cluster.settle();
     assert_eq!(cluster.picture("/web"), "2 new healthy");
@@ -149,7 +155,10 @@ fn conditions_never_go_back() {
     cluster.see(victim, staging);
     assert_eq!(cluster.state.instance(victim).unwrap().condition, Condition::Running);
     cluster.crash(victim);
-    cluster.see(victim, Seen::Running { ip: None, health: Health::Healthy, checks: Vec::new() });
+    cluster.see(
+        victim,
+        Seen::Running { ip: None, health: Health::Healthy, checks: Vec::new(), readiness: Readiness::default() },
+    );
     assert!(cluster.state.instance(victim).unwrap().has_ended());
 }
 
@@ -160,7 +169,7 @@ fn an_agent_speaks_for_its_own_instances_only() {
     cluster.settle();
     let foreign = cluster.state.instances().find(|it| it.node == NodeId::new("n1")).unwrap().id;
     let observations = vec![Observation { instance: foreign, seen: Seen::Removed }];
-    let report = Command::Report { node: NodeId::new("n2"), observations };
+    let report = Command::Report { node: NodeId::new("n2"), observations, destroyed: Vec::new() };
     assert_eq!(cluster.ask(report), Err(Rejected::Nothing));
     assert!(cluster.state.instance(foreign).is_some());
 }
@@ -169,7 +178,7 @@ fn an_agent_speaks_for_its_own_instances_only() {
 fn a_lost_nodes_agent_must_register_before_it_reports() {
     let mut cluster = Cluster::with_nodes(1);
     cluster.ask(Command::Lose { node: NodeId::new("n1") }).unwrap();
-    let report = Command::Report { node: NodeId::new("n1"), observations: Vec::new() };
+    let report = Command::Report { node: NodeId::new("n1"), observations: Vec::new(), destroyed: Vec::new() };
     assert_eq!(cluster.ask(report), Err(Rejected::NoNode { node: NodeId::new("n1") }));
 }
 

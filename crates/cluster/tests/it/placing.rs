@@ -72,7 +72,7 @@ fn resources_are_never_promised_twice() {
     assert_eq!(waiting.nodes[0].1, Reason::InsufficientCpus);
     assert_eq!(waiting.nodes[0].2, "needs 1.000 cpus, 0.000 are free");
     let declined: Vec<_> = waiting.reasons.iter().map(|it| (it.1, it.2)).collect();
-    assert_eq!(declined, [(0, 2), (0, 2), (2, 2), (0, 0), (0, 0), (0, 0)], "the funnel adds up");
+    assert_eq!(declined, [(0, 2), (0, 2), (0, 2), (2, 2), (0, 0), (0, 0), (0, 0)], "the funnel adds up");
 
     cluster.register("n3", &[]).unwrap();
     assert_eq!(cluster.wanted("/big").len(), 9, "room came, the app was waiting for it");
@@ -124,18 +124,36 @@ fn a_step_that_came_too_late_is_passed_over() {
     let node = NodeId::new("n1");
     let taken = cluster.state.instances().next().unwrap().ports.clone();
     for (what, step) in [
-        ("a held port", Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: taken }),
-        ("no port", Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: vec![] }),
-        ("a foreign port", Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: vec![80] }),
+        (
+            "a held port",
+            Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: taken, reservation: None },
+        ),
+        (
+            "no port",
+            Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: vec![], reservation: None },
+        ),
+        (
+            "a foreign port",
+            Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: vec![80], reservation: None },
+        ),
         (
             "an old version",
-            Step::Launch { app: app_id.clone(), version: Timestamp(1), node: node.clone(), ports: vec![31_005] },
+            Step::Launch {
+                app: app_id.clone(),
+                version: Timestamp(1),
+                node: node.clone(),
+                ports: vec![31_005],
+                reservation: None,
+            },
         ),
         (
             "not missing any more",
-            Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: vec![31_005] },
+            Step::Launch { app: app_id.clone(), version, node: node.clone(), ports: vec![31_005], reservation: None },
         ),
-        ("no node", Step::Launch { app: app_id, version, node: NodeId::new("nx"), ports: vec![31_005] }),
+        (
+            "no node",
+            Step::Launch { app: app_id, version, node: NodeId::new("nx"), ports: vec![31_005], reservation: None },
+        ),
         ("no surplus", Step::Stop { instance: cluster.wanted("/web")[0], reason: StopReason::Surplus }),
         ("not out of date", Step::Stop { instance: cluster.wanted("/web")[0], reason: StopReason::Replaced }),
     ] {

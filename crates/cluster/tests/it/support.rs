@@ -80,7 +80,9 @@ impl Cluster {
             }
             let seen = match (&instance.goal, &instance.condition) {
                 (Goal::Stop(_), _) => Seen::Removed,
-                (Goal::Run, Condition::Staging) => Seen::Running { ip: None, health, checks: Vec::new() },
+                (Goal::Run, Condition::Staging) => {
+                    Seen::Running { ip: None, health, checks: Vec::new(), readiness: Readiness::default() }
+                }
                 _ => continue,
             };
             self.see(instance.id, seen);
@@ -102,7 +104,11 @@ impl Cluster {
     /// An agent reports one instance.
     pub(crate) fn see(&mut self, instance: InstanceId, seen: Seen) {
         let node = self.state.instance(instance).expect("a known instance").node.clone();
-        let _ = self.ask(Command::Report { node, observations: vec![Observation { instance, seen }] });
+        let _ = self.ask(Command::Report {
+            node,
+            observations: vec![Observation { instance, seen }],
+            destroyed: Vec::new(),
+        });
     }
 
     /// An agent reports that an instance ended by itself.
@@ -181,6 +187,10 @@ pub(crate) fn app(name: &str, n: u32) -> AppSpec {
             network: Network::Bridge,
             ports: vec![port(WantedHostPort::Any)],
             require_ports: false,
+            mesos: false,
+            tty: false,
+            fetch: Vec::new(),
+            pod: None,
         },
         policy: Policy {
             labels: BTreeMap::new(),
@@ -188,6 +198,8 @@ pub(crate) fn app(name: &str, n: u32) -> AppSpec {
             health_checks: vec![HealthCheck {
                 kind: HealthKind::Tcp { port: CheckPort::Index(0) },
                 mesos: false,
+                container: String::new(),
+                ipv6: false,
                 grace_ms: 0,
                 interval_ms: 1_000,
                 timeout_ms: 1_000,
@@ -202,6 +214,9 @@ pub(crate) fn app(name: &str, n: u32) -> AppSpec {
             kill_selection: KillSelection::YoungestFirst,
             unreachable: Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
             accepted_roles: Vec::new(),
+            readiness_checks: Vec::new(),
+            dependencies: Vec::new(),
+            residency: None,
         },
     }
 }

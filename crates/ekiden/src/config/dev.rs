@@ -1,6 +1,6 @@
 //! Everything in one process, as typed and as meant.
 
-use super::{LogConfig, LogFormat, Violations, address};
+use super::{LogConfig, LogFormat, SettingsArgs, Violations, address};
 use agent::config::PortArgs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,6 +23,9 @@ pub(crate) struct DevArgs {
     /// The host ports that instances get, where an app leaves the choice [default: 31000-32000]
     #[arg(long, env = "EKIDEN_PORTS", value_name = "FIRST-LAST")]
     pub(crate) ports: Option<String>,
+    /// What counts for the whole cluster
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
     /// What is logged, as `info,scheduler=debug`
     #[arg(long, env = "EKIDEN_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -41,6 +44,7 @@ pub(crate) struct DevConfig {
     /// Absent: the local one, where it usually is.
     pub(crate) docker: Option<String>,
     pub(crate) ports: PortArgs,
+    pub(crate) settings: scheduler::Settings,
 }
 
 impl DevArgs {
@@ -53,7 +57,9 @@ impl DevArgs {
         let ports = self.ports.map(|it| range(&it, &mut violations)).unwrap_or_default();
         let log = LogConfig::check(self.log.as_deref(), self.log_format, &mut violations);
         let docker = self.docker.filter(|it| !it.is_empty());
-        violations.or((DevConfig { listen, data_dir: self.data_dir, consul: self.consul, docker, ports }, log))
+        let settings = self.settings.check(&mut violations);
+        let config = DevConfig { listen, data_dir: self.data_dir, consul: self.consul, docker, ports, settings };
+        violations.or((config, log))
     }
 }
 

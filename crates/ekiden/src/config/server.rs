@@ -1,6 +1,6 @@
 //! A member of the control plane, as typed and as meant.
 
-use super::{LogConfig, LogFormat, Violations, address, duration, reachable, read};
+use super::{LogConfig, LogFormat, SettingsArgs, Violations, address, duration, reachable, read};
 use scheduler::Member;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -60,6 +60,9 @@ pub(crate) struct ServerArgs {
     /// A node whose agent is silent for so long is given up [default: 10s]
     #[arg(long, env = "EKIDEN_NODE_LOSS_AFTER", value_name = "TIME")]
     pub(crate) node_loss_after: Option<String>,
+    /// What counts for the whole cluster
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
     /// What is logged, as `info,scheduler=debug`
     #[arg(long, env = "EKIDEN_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -113,6 +116,7 @@ impl ServerArgs {
             snapshot_every: self.snapshot_every.or(file.snapshot_every),
             tick_ms: self.tick_ms.or(file.tick_ms),
             node_loss_after: self.node_loss_after.or(file.node_loss_after),
+            settings: self.settings.or(file.settings),
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
         })
@@ -162,7 +166,9 @@ impl ServerArgs {
         }
         let log = LogConfig::check(self.log.as_deref(), self.log_format, wrong);
         let tick = Duration::from_millis(tick_ms);
-        let member = scheduler::Config { cluster, id, members, data_dir, tick, snapshot_entries, node_loss_after };
+        let settings = self.settings.check(wrong);
+        let member =
+            scheduler::Config { cluster, id, members, data_dir, tick, snapshot_entries, node_loss_after, settings };
         violations.or((ServerConfig { listen, link_listen, member }, log))
     }
 }
@@ -227,7 +233,10 @@ mod tests {
         assert_eq!((config.member.id, config.member.members.len()), (1, 3));
         assert_eq!(config.member.members[&2].link, "10.0.0.2:4800");
 
-        let text = std::fs::read_to_string(DOCUMENTED).unwrap().replace("# advertise", "advertise");
+        let text = std::fs::read_to_string(DOCUMENTED)
+            .unwrap()
+            .replace("# advertise", "advertise")
+            .replace("# command_image", "command_image");
         let ServerArgs {
             config: _,
             data_dir: Some(_),
@@ -241,6 +250,15 @@ mod tests {
             snapshot_every: Some(_),
             tick_ms: Some(_),
             node_loss_after: Some(_),
+            settings:
+                SettingsArgs {
+                    deployment_deadline: Some(_),
+                    deployment_rollback: Some(_),
+                    restart_on_policy_change: Some(_),
+                    launch_timeout: Some(_),
+                    max_deployments: Some(_),
+                    command_image: Some(_),
+                },
             log: Some(_),
             log_format: Some(_),
         } = toml::from_str(&text).unwrap()
@@ -256,7 +274,7 @@ mod tests {
         let (bare, _) = ServerArgs { data_dir: Some("/x".into()), ..ServerArgs::default() }.check().unwrap();
         let defaults = |it: ServerConfig| {
             let member = it.member;
-            (member.cluster, member.id, member.tick, member.snapshot_entries, member.node_loss_after)
+            (member.cluster, member.id, member.tick, member.snapshot_entries, member.node_loss_after, member.settings)
         };
         assert_eq!(defaults(documented), defaults(bare));
     }

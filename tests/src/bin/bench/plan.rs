@@ -77,10 +77,11 @@ impl World {
                         ip: None,
                         health: cluster::Health::Unknown,
                         checks: Vec::new(),
+                        readiness: cluster::Readiness::default(),
                     },
                 })
                 .collect();
-            self.apply(Command::Report { node, observations });
+            self.apply(Command::Report { node, observations, destroyed: Vec::new() });
         }
     }
 }
@@ -139,6 +140,10 @@ pub(crate) fn app(n: usize, instances: u32, mix: Mix) -> AppSpec {
                 labels: BTreeMap::new(),
             }],
             require_ports: false,
+            mesos: false,
+            tty: false,
+            fetch: Vec::new(),
+            pod: None,
         },
         policy: Policy {
             labels: BTreeMap::from([("team".to_owned(), format!("team-{}", n % 40))]),
@@ -152,6 +157,9 @@ pub(crate) fn app(n: usize, instances: u32, mix: Mix) -> AppSpec {
             kill_selection: KillSelection::YoungestFirst,
             unreachable: Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
             accepted_roles: Vec::new(),
+            readiness_checks: Vec::new(),
+            dependencies: Vec::new(),
+            residency: None,
         },
     }
 }

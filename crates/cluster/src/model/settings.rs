@@ -1,0 +1,36 @@
+//! What an operator sets for the whole cluster. Part of the replicated state: every member decides alike.
+
+use serde::{Deserialize, Serialize};
+
+/// What an operator sets for the whole cluster; the leader's configuration, as of its election.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// A deployment that makes no progress for so long has failed, milliseconds; 0: never. The label
+    /// `EKIDEN_DEPLOYMENT_DEADLINE` (seconds) of a changed app wins.
+    pub deployment_deadline_ms: u64,
+    /// A failed deployment is rolled back. The label `EKIDEN_DEPLOYMENT_ROLLBACK` of a changed app wins.
+    pub deployment_rollback: bool,
+    /// A change of labels, constraints, health checks and other policy replaces the instances, as Marathon does.
+    pub restart_on_policy_change: bool,
+    /// An instance that is not running so long after its launch, or after its agent's last news of it, is replaced,
+    /// milliseconds; Marathon's `task_launch_timeout`.
+    pub launch_timeout_ms: u64,
+    /// So many deployments may be under way at once; Marathon's `max_running_deployments`.
+    pub max_deployments: u32,
+    /// The image of apps that have a command and no container; empty: such apps are refused.
+    pub command_image: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            deployment_deadline_ms: 600_000,
+            deployment_rollback: false,
+            restart_on_policy_change: false,
+            launch_timeout_ms: 300_000,
+            max_deployments: 100,
+            command_image: String::new(),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What an operator sets for the whole cluster, as typed.
+
+use super::{Violations, duration};
+use scheduler::Settings;
+use serde::Deserialize;
+
+/// What an operator sets for the whole cluster, as typed: the leader's word counts, so give all members the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SettingsArgs {
+    /// A deployment without progress for so long has failed; 0s: never [default: 10m]
+    #[arg(long, env = "EKIDEN_DEPLOYMENT_DEADLINE", value_name = "TIME")]
+    pub(crate) deployment_deadline: Option<String>,
+    /// Roll failed deployments back [default: false]
+    #[arg(long, env = "EKIDEN_DEPLOYMENT_ROLLBACK", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) deployment_rollback: Option<bool>,
+    /// Replace instances also where only labels, constraints, health checks or other policy changed, as Marathon does
+    /// [default: false]
+    #[arg(long, env = "EKIDEN_RESTART_ON_POLICY_CHANGE", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) restart_on_policy_change: Option<bool>,
+    /// An instance that does not run so long after the last news of it is replaced; 0s: never [default: 5m]
+    #[arg(long, env = "EKIDEN_LAUNCH_TIMEOUT", value_name = "TIME")]
+    pub(crate) launch_timeout: Option<String>,
+    /// So many deployments may be under way at once [default: 100]
+    #[arg(long, env = "EKIDEN_MAX_DEPLOYMENTS", value_name = "N")]
+    pub(crate) max_deployments: Option<u32>,
+    /// The image of apps that have a command and no container; without it such apps are refused
+    #[arg(long, env = "EKIDEN_COMMAND_IMAGE", value_name = "IMAGE")]
+    pub(crate) command_image: Option<String>,
+}
+
+impl SettingsArgs {
+    /// These, and what the file says where these are absent.
+    pub(crate) fn or(self, file: Self) -> Self {
+        Self {
+            deployment_deadline: self.deployment_deadline.or(file.deployment_deadline),
+            deployment_rollback: self.deployment_rollback.or(file.deployment_rollback),
+            restart_on_policy_change: self.restart_on_policy_change.or(file.restart_on_policy_change),
+            launch_timeout: self.launch_timeout.or(file.launch_timeout),
+            max_deployments: self.max_deployments.or(file.max_deployments),
+            command_image: self.command_image.or(file.command_image),
+        }
+    }
+
+    pub(crate) fn check(self, wrong: &mut Violations) -> Settings {
+        let defaults = Settings::default();
+        let mut ms = |name: &str, typed: Option<String>, default: u64| match typed {
+            Some(typed) => duration(name, &typed, wrong).as_millis() as u64,
+            None => default,
+        };
+        let deployment_deadline_ms =
+            ms("settings.deployment_deadline", self.deployment_deadline, defaults.deployment_deadline_ms);
+        let launch_timeout_ms = ms("settings.launch_timeout", self.launch_timeout, defaults.launch_timeout_ms);
+        let max_deployments = self.max_deployments.unwrap_or(defaults.max_deployments);
+        if max_deployments == 0 {
+            wrong.add("settings.max_deployments", "must be at least 1, or nothing could be deployed");
+        }
+        Settings {
+            deployment_deadline_ms,
+            deployment_rollback: self.deployment_rollback.unwrap_or(defaults.deployment_rollback),
+            restart_on_policy_change: self.restart_on_policy_change.unwrap_or(defaults.restart_on_policy_change),
+            launch_timeout_ms,
+            max_deployments,
+            command_image: self.command_image.unwrap_or_default(),
+        }
+    }
+}
