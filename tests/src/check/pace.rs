@@ -2,7 +2,7 @@
 
 use super::{Check, Fact};
 use crate::sim::machine::Taken;
-use cluster::{App, Command, Condition, Event, Goal, Health, Instance, NodeStatus, State, StopReason};
+use cluster::{App, AppVersion, Command, Condition, Event, Goal, Health, Instance, NodeStatus, State, StopReason};
 use std::collections::BTreeSet;
 
 /// Counts before and after each executed plan.
@@ -35,7 +35,8 @@ fn judge(taken: &Taken, app: &App, events: &[Event]) -> Result<(), String> {
     if app.removing {
         return Ok(());
     }
-    let (n, upgrade) = (u64::from(app.current.spec.instances), app.current.spec.policy.upgrade);
+    let Some(aim) = aim(app) else { return Ok(()) };
+    let (n, upgrade) = (u64::from(aim.spec.instances), aim.spec.policy.upgrade);
     let floor = (n * u64::from(upgrade.min_health_ppm)).div_ceil(1_000_000);
     let ceiling = n + n * u64::from(upgrade.max_over_ppm) / 1_000_000;
     // Where nothing could move, one more is allowed.
@@ -89,8 +90,23 @@ const fn is_voluntary(instance: &Instance) -> bool {
     matches!(instance.goal, Goal::Stop(StopReason::Replaced | StopReason::Surplus | StopReason::Killed))
 }
 
+/// What the app's instances are brought to: what it was, as long as its deployment has not come to it.
+fn aim(app: &App) -> Option<&AppVersion> {
+    match &app.held {
+        Some(held) => app.versions.get(&held.at?).map(AsRef::as_ref),
+        None => Some(&app.current),
+    }
+}
+
+/// Whether an instance is asked for its health: by the definition that it runs, not by one that it does not know.
+fn is_checked(app: &App, instance: &Instance) -> bool {
+    let of_its_content = app.versions.values().rev().find(|it| it.run == instance.run);
+    let aim = aim(app).filter(|it| it.run == instance.run);
+    aim.or(of_its_content.map(AsRef::as_ref)).is_some_and(|it| !it.spec.policy.health_checks.is_empty())
+}
+
 fn serves(state: &State, app: &App, instance: &Instance) -> bool {
-    let checked = !app.current.spec.policy.health_checks.is_empty();
+    let checked = is_checked(app, instance);
     instance.goal == Goal::Run
         && instance.condition == Condition::Running
         && (!checked || instance.health == Health::Healthy)
@@ -98,7 +114,7 @@ fn serves(state: &State, app: &App, instance: &Instance) -> bool {
 }
 
 fn is_new(app: &App, instance: &Instance) -> bool {
-    instance.run == app.current.run
+    aim(app).is_some_and(|it| it.run == instance.run)
 }
 
 const fn has_ended(instance: &Instance) -> bool {

@@ -236,7 +236,7 @@ impl Changing<'_> {
         }
         self.state.apps.remove(&app.id);
         let grave = Grave { removed, versions: app.versions };
-        self.state.graves.insert((app.id.clone(), removed), Arc::new(grave));
+        self.state.graves.entry(app.id.clone()).or_default().insert(removed, Arc::new(grave));
         self.event(Event::AppRemoved { app: app.id });
     }
 

@@ -5,8 +5,8 @@ use crate::command::{Expect, Rejected};
 use crate::event::Event;
 use crate::layers::{self, Overlay};
 use crate::model::{
-    App, AppId, AppSpec, AppVersion, Backoff, Change, Closeness, Deployment, DeploymentId, Group, GroupSpec, Held,
-    Instance, Outcome, PathId, Policy, Version, Volume,
+    App, AppId, AppSpec, AppVersion, Backoff, Change, Closeness, Deployment, DeploymentId, Grave, Group, GroupSpec,
+    Held, Instance, Outcome, PathId, Policy, Version, Volume,
 };
 use imbl::{OrdMap, OrdSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -432,13 +432,17 @@ impl Changing<'_> {
         }
         self.state.tree.remove_min();
         let Some(oldest) = self.state.tree.get_min().copied() else { return };
-        let forgotten = |(at, it): (&(AppId, Version), _)| {
-            let _: &Arc<crate::model::Grave> = it;
-            (at.1 <= oldest).then(|| at.clone())
+        let outdated = |(_, graves): &(&AppId, &OrdMap<Version, Arc<Grave>>)| {
+            graves.get_min().is_some_and(|(removed, _)| *removed <= oldest)
         };
-        let forgotten: Vec<_> = self.state.graves.iter().filter_map(forgotten).collect();
-        for grave in forgotten {
-            self.state.graves.remove(&grave);
+        let outdated: Vec<AppId> = self.state.graves.iter().filter(outdated).map(|(app, _)| app.clone()).collect();
+        for app in outdated {
+            let kept = self.state.graves.get(&app).map(|it| it.split(&oldest).1).unwrap_or_default();
+            if kept.is_empty() {
+                self.state.graves.remove(&app);
+            } else {
+                self.state.graves.insert(app, kept);
+            }
         }
         let gone = |it: &&Arc<Group>| it.versions.get_max().is_some_and(|(at, spec)| spec.is_none() && *at <= oldest);
         let gone: Vec<PathId> = self.state.groups.values().filter(gone).map(|it| it.id.clone()).collect();
