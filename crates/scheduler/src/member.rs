@@ -330,6 +330,8 @@ impl<M: Machine> Member<M> {
             }
             _ => {}
         }
+        // What is committed is told with the entries that follow at once, or in a message of its own.
+        self.raw.raft.skip_bcast_commit(self.proposals.has_waiting());
         // What raft does not want (a member unknown, a message of its own making) is as good as lost.
         let _ = self.raw.step(message);
     }
@@ -398,6 +400,9 @@ impl<M: Machine> Member<M> {
     fn propose(&mut self) {
         let leader = self.raw.raft.leader_id;
         while self.proposals.has_waiting() && leader != 0 {
+            if leader == self.id() && self.proposals.should_gather() {
+                return;
+            }
             let origin = self.origin();
             let time = self.stamp();
             let entries = self.proposals.take_batch(origin, time, self.ticks);
