@@ -360,7 +360,7 @@ impl<M: Machine> Replica<M> {
                 }
             });
         }
-        // Behind the state: who learns of an event finds the state that has it.
+        // Behind the state: who learns of an event from a leader finds the state that has it.
         self.ring.push(output.replaced, output.events, applied);
         for (ticket, answer) in output.answers {
             if let Some((asked, sender)) = self.answers.remove(&ticket) {

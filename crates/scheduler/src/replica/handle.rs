@@ -67,7 +67,7 @@ impl<M: Machine> Handle<M> {
         Ok(self.local())
     }
 
-    /// Returns the state as this member has it, at once and perhaps outdated.
+    /// Returns the state as this member has it, at once and perhaps outdated; by a tick where this member does not lead.
     pub fn local(&self) -> M::View {
         self.seen.borrow().view.clone()
     }
