@@ -294,6 +294,12 @@ impl App {
         }
     }
 
+    /// Whether a deployment replaces its out-of-date instances now. Otherwise every instance is as good as another:
+    /// nobody has asked for it, it was cancelled, or it is not the app's turn.
+    pub const fn is_turning(&self) -> bool {
+        self.deployment.is_some() && self.held.is_none()
+    }
+
     /// Whether an instance runs what is aimed at.
     pub fn is_current(&self, instance: &Instance) -> bool {
         self.aim().is_some_and(|it| instance.run == it.run)

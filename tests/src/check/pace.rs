@@ -1,8 +1,8 @@
 //! Pace: an update never goes below its minimum health by its own doing, and never above its maximum.
 
-use super::{Check, Fact};
+use super::{Check, Fact, aim, is_checked};
 use crate::sim::machine::Taken;
-use cluster::{App, AppVersion, Command, Condition, Event, Goal, Health, Instance, NodeStatus, State, StopReason};
+use cluster::{App, Command, Condition, Event, Goal, Health, Instance, NodeStatus, State, StopReason};
 use std::collections::BTreeSet;
 
 /// Counts before and after each executed plan.
@@ -77,6 +77,7 @@ fn judge(taken: &Taken, app: &App, events: &[Event]) -> Result<(), String> {
     }
     let is_there = |state: &State, it: &Instance| !has_ended(it) && !is_lost(state, it);
     let replaces = app.deployment.is_some()
+        && app.held.is_none()
         && taken.after.instances().any(|it| is_own(&taken.after, it) && is_there(&taken.after, it) && !is_new(app, it));
     let total = of_app(&taken.after, &is_there);
     if replaces && total > ceiling {
@@ -88,21 +89,6 @@ fn judge(taken: &Taken, app: &App, events: &[Event]) -> Result<(), String> {
 /// Whether nothing forced the stop.
 const fn is_voluntary(instance: &Instance) -> bool {
     matches!(instance.goal, Goal::Stop(StopReason::Replaced | StopReason::Surplus | StopReason::Killed))
-}
-
-/// What the app's instances are brought to: what it was, as long as its deployment has not come to it.
-fn aim(app: &App) -> Option<&AppVersion> {
-    match &app.held {
-        Some(held) => app.versions.get(&held.at?).map(AsRef::as_ref),
-        None => Some(&app.current),
-    }
-}
-
-/// Whether an instance is asked for its health: by the definition that it runs, not by one that it does not know.
-fn is_checked(app: &App, instance: &Instance) -> bool {
-    let of_its_content = app.versions.values().rev().find(|it| it.run == instance.run);
-    let aim = aim(app).filter(|it| it.run == instance.run);
-    aim.or(of_its_content.map(AsRef::as_ref)).is_some_and(|it| !it.spec.policy.health_checks.is_empty())
 }
 
 fn serves(state: &State, app: &App, instance: &Instance) -> bool {

@@ -1,7 +1,7 @@
 //! Progress: once faults have ended, everything wanted is there, healthy, and nothing else; every deployment has
 //! ended; and what cannot be there has a reason that is told.
 
-use super::{Check, Fact};
+use super::{Check, Fact, is_checked};
 use crate::sim::docker::{Daemon, Engine, Phase};
 use cluster::{
     App, Condition, Goal, Health, Instance, Node, NodeId, NodeStatus, Operator, Resources, State, Timestamp,
@@ -79,6 +79,10 @@ fn app_as_wanted(state: &State, app: &App, wall: Timestamp) -> Result<(), String
     if app.removing {
         return Err(format!("{} is not removed yet", app.id));
     }
+    if app.held.is_some() {
+        // Its deployment is judged by what it is busy with.
+        return Ok(());
+    }
     let wanted = app.current.spec.instances as usize;
     let on_lost = |it: &Instance| state.node(&it.node).is_some_and(|it| it.status != NodeStatus::Ready);
     // What nobody can reach waits for its node, and counts only where the app wants that.
@@ -113,7 +117,7 @@ fn app_as_wanted(state: &State, app: &App, wall: Timestamp) -> Result<(), String
 }
 
 fn is_fine(app: &App, it: &Instance) -> bool {
-    let checked = !app.current.spec.policy.health_checks.is_empty();
+    let checked = is_checked(app, it);
     it.goal == Goal::Run
         && it.condition == Condition::Running
         // A cancelled update stays where it is.

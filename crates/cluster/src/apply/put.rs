@@ -327,7 +327,9 @@ impl Changing<'_> {
         let mut changes: OrdMap<AppId, Change> = retargeted.collect();
         for (app, change) in inherited.changes {
             if let Some(record) = self.state.apps.get(&app).filter(|_| !changes.contains_key(&app)) {
+                // One that is on its way to this very version goes on.
                 let held = held_at(record.removing, aims.get(&app), record.current.version);
+                let held = held.filter(|it| it.at != Some(record.current.version));
                 self.put_app(App { deployment: Some(id), held, ..App::clone(record) });
                 changes.insert(app, Change { closeness: Closeness::default(), ..change });
             }
@@ -611,12 +613,10 @@ impl Changing<'_> {
     }
 }
 
-/// What an app stays at until its turn comes: what it is brought to now.
+/// What an app stays at until its turn comes: what it is brought to now, and nothing for one that was on its way out.
 fn held_at(removing: bool, aim: Option<&Option<Version>>, current: Version) -> Option<Held> {
-    if removing {
-        return None;
-    }
-    Some(Held { at: aim.copied().unwrap_or(Some(current)) })
+    let at = if removing { None } else { aim.copied().unwrap_or(Some(current)) };
+    Some(Held { at })
 }
 
 /// Numbers the steps from 1 on, without gaps.
