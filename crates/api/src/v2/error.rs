@@ -1,10 +1,11 @@
 //! Answers that say no.
 
 use super::DeploymentRef;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Body of every answer with a status from 400 on (RAML `Error`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorBody {
     /// What is wrong.
     #[serde(default)]
@@ -18,7 +19,7 @@ pub struct ErrorBody {
 }
 
 /// Marathon has two forms of details.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Details {
     /// A parser's text.
@@ -28,7 +29,7 @@ pub enum Details {
 }
 
 /// What is wrong at one place (RAML `ErrorDetail`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorDetail {
     /// Where, as `/container/portMappings(0)/hostPort`; `/` for the whole.
     #[serde(default)]

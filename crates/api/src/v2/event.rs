@@ -1,10 +1,11 @@
 //! Events, as `/v2/events` sends them.
 
 use super::{App, DeploymentPlan, DeploymentStep, HealthCheck, IpAddress};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One event: its type and time, and what belongs to the type.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// When it happened.
@@ -15,7 +16,7 @@ pub struct Event {
 }
 
 /// What happened. The names are Marathon's; it never sends others than these.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "eventType", rename_all = "snake_case", rename_all_fields = "camelCase")]
 #[expect(missing_docs, reason = "the fields carry Marathon's names and meanings")]
 pub enum EventBody {

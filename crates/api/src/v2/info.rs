@@ -1,9 +1,10 @@
 //! What the server says of itself.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Answer of `GET /v2/info` (RAML `MarathonInfo`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Info {
     /// Always `marathon`: clients look for it.
     pub name: String,
@@ -28,7 +29,7 @@ pub struct Info {
 }
 
 /// As much of Marathon's configuration as has a meaning here (RAML `MarathonConfig`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MarathonConfig {
     /// `ekiden`.
     pub framework_name: String,
@@ -56,7 +57,7 @@ pub struct MarathonConfig {
 }
 
 /// Ekiden has no ZooKeeper (RAML `ZooKeeperConfig`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ZooKeeperConfig {
     /// Always empty.
     pub zk: String,
@@ -71,7 +72,7 @@ pub struct ZooKeeperConfig {
 }
 
 /// Where the API listens (RAML `HttpConfig`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HttpConfig {
     /// HTTP.
     pub http_port: u16,
@@ -80,14 +81,14 @@ pub struct HttpConfig {
 }
 
 /// Answer of `GET /v2/leader` (RAML `LeaderInfo`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeaderInfo {
     /// `host:port`.
     pub leader: String,
 }
 
 /// A sentence (RAML `Message`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     /// The sentence.
     pub message: String,
