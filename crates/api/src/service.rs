@@ -9,11 +9,12 @@ use crate::proxy::Proxy;
 use crate::request::{Query, Request, segments};
 use crate::routes::{self, Endpoint, Params};
 use crate::server::Peer;
+use crate::to_wire;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use cluster::{Applied, Command, State};
+use cluster::{Applied, Command, Rejected, State};
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use http_body_util::{BodyExt, Limited};
 use std::sync::Arc;
@@ -144,8 +145,18 @@ impl<C: ControlPlane> Api<C> {
             Err(Error::Submit(SubmitError::NotLeader { .. })) if !self.control.leadership().leading => {
                 self.pass_on(&head, body).await
             }
+            Err(Error::Submit(SubmitError::Rejected(rejected))) => Err(self.explain(rejected).await),
             answer => answer,
         }
+    }
+
+    /// Says of deployments that hold an app what they wait for.
+    async fn explain(&self, rejected: Rejected) -> Error {
+        let Rejected::Locked { deployments } = &rejected else { return rejected.into() };
+        let Ok(state) = self.control.view(Freshness::Local).await else { return rejected.into() };
+        let now = self.control.now();
+        let deployments = deployments.iter().map(|it| to_wire::locking_deployment(&state, *it, now)).collect();
+        Error::Locked { message: rejected.to_string(), deployments }
     }
 
     /// Whether this member leads. While nobody does, or this one is about to, it is waited for the outcome.

@@ -28,6 +28,7 @@ struct Inner {
     first_kept: u64,
     readers: broadcast::Sender<EventItem>,
     failure: Option<SubmitError>,
+    n_abdications: u32,
 }
 
 impl Default for Fake {
@@ -51,6 +52,7 @@ impl Fake {
             first_kept: 0,
             readers: broadcast::channel(EVENTS_WAITING_MAX).0,
             failure: None,
+            n_abdications: 0,
         })));
         let _ = fake.apply(Principal::Leader, Command::Found { cluster: ClusterId(0x00e1_de40_e1de) });
         fake
@@ -73,6 +75,11 @@ impl Fake {
     /// Lets every later request fail, or none.
     pub fn set_failure(&self, failure: Option<SubmitError>) {
         self.inner().failure = failure;
+    }
+
+    /// How often it was asked to hand leadership over; it stays the leader.
+    pub fn n_abdications(&self) -> u32 {
+        self.inner().n_abdications
     }
 
     /// Forgets the events of all entries so far.
@@ -223,6 +230,15 @@ impl ControlPlane for Fake {
 
     fn leadership(&self) -> Leadership {
         self.inner().leadership.clone()
+    }
+
+    async fn abdicate(&self) -> Result<(), SubmitError> {
+        let mut inner = self.inner();
+        if let Some(failure) = &inner.failure {
+            return Err(failure.clone());
+        }
+        inner.n_abdications += 1;
+        Ok(())
     }
 
     fn now(&self) -> Timestamp {

@@ -22,7 +22,7 @@ pub use app::{
 pub use deployment::{
     Deployment, DeploymentAction, DeploymentActionInfo, DeploymentPlan, DeploymentResult, DeploymentStep, EmptyGroup,
 };
-pub use error::{Details, ErrorBody, ErrorDetail};
+pub use error::{Details, ErrorBody, ErrorDetail, LockingDeployment};
 pub use event::{Event, EventBody};
 pub use health::{Command, Health, HealthCheck};
 pub use info::{HttpConfig, Info, LeaderInfo, MarathonConfig, Message, ZooKeeperConfig};

@@ -81,6 +81,29 @@ pub(crate) fn leader<C: ControlPlane>(api: &Api<C>) -> Result<Response, Error> {
     }
 }
 
+/// `DELETE /v2/leader?backup=&restore=`: another member leads from now on. There is nothing to back up into or to
+/// restore from; the parameters are checked as Marathon does, and have no effect.
+pub(crate) async fn abdicate<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    for name in ["backup", "restore"] {
+        if let Some(uri) = request.query.first(name).filter(|it| !is_uri(it)) {
+            let uri = uri.escape_debug();
+            return Err(Error::Argument(format!("parameter '{name}' must be a URI, it is '{uri}'")));
+        }
+    }
+    api.control.abdicate().await?;
+    tracing::info!(by = request.peer, "leadership was given up on request");
+    ok(&v2::Message { message: "Leadership abdicated".to_owned() })
+}
+
+/// Whether a text names a place: a scheme, a colon, and something behind it.
+fn is_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    scheme.starts_with(|it: char| it.is_ascii_alphabetic())
+        && scheme.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '+' | '-' | '.'))
+        && !rest.is_empty()
+        && rest.chars().all(|it| it.is_ascii_graphic())
+}
+
 /// `GET /v2/plugins`: there are none, and Marathon's web UI insists on being told.
 pub(crate) fn plugins() -> Response {
     json(StatusCode::OK, &serde_json::json!({ "plugins": [] }))

@@ -184,9 +184,7 @@ fn define(
         (Some(current), Kind::Put) => {
             from_wire::merge(to_wire::app_map(&current.current), definition, Merge::NullKeeps)
         }
-        (Some(current), Kind::Patch(merge)) => {
-            from_wire::merge(to_wire::app_map(&current.current), definition, merge)
-        }
+        (Some(current), Kind::Patch(merge)) => from_wire::merge(to_wire::app_map(&current.current), definition, merge),
         _ => definition,
     };
     let (spec, warnings) = from_wire::app(id, &definition)?;

@@ -334,7 +334,7 @@ async fn conflicts_are_answered_as_marathon_does() {
         locked.json(),
         json!({
             "message": "App is locked by one or more deployments. Override with the option '?force=true'. View details at '/v2/deployments/<DEPLOYMENT_ID>'.",
-            "deployments": [{ "id": deployment }],
+            "deployments": [{ "id": deployment, "since": created.json()["version"], "waiting": ["/a: 1 to launch"] }],
         })
     );
     assert_eq!(world.ask("POST /v2/apps/a/restart", Value::Null).await.status, 409);

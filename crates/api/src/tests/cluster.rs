@@ -140,3 +140,44 @@ async fn what_the_control_plane_cannot_do_is_said() {
         assert_eq!(world.ask("GET /metrics", Value::Null).await.status, 200);
     }
 }
+
+#[tokio::test]
+async fn leadership_is_given_up_on_request() {
+    let world = World::new();
+    let done = world.ask("DELETE /v2/leader", Value::Null).await;
+    assert_eq!((done.status, done.json()), (200, json!({ "message": "Leadership abdicated" })));
+    assert_eq!(world.fake.n_abdications(), 1);
+    let uris = "backup=file:///b&restore=s3://bucket/it";
+    assert_eq!(world.ask(&format!("DELETE /v2/leader?{uris}"), Value::Null).await.status, 200);
+    for bad in ["backup=nowhere", "restore=", "restore=://x", "backup=file:a%20b"] {
+        let refused = world.ask(&format!("DELETE /v2/leader?{bad}"), Value::Null).await;
+        assert_eq!(refused.status, 422, "{bad}: {}", refused.text);
+    }
+    assert_eq!(world.fake.n_abdications(), 2, "nothing is done where a parameter is wrong");
+
+    let why = "this is the only member".to_owned();
+    world.fake.set_failure(Some(SubmitError::Unavailable { why }));
+    let alone = world.ask("DELETE /v2/leader", Value::Null).await;
+    assert_eq!((alone.status, alone.header("retry-after")), (503, "1"));
+    assert!(alone.text.contains("this is the only member"), "{}", alone.text);
+}
+
+#[tokio::test]
+async fn a_locked_app_says_since_when_and_why() {
+    let world = World::new();
+    let mut large = app("/a", 1);
+    large["cpus"] = json!(3);
+    large["instances"] = json!(5);
+    let posted = world.ask("POST /v2/apps", large).await;
+    world.fake.plan();
+    let locked = world.ask("PUT /v2/apps/a", json!({ "instances": 1 })).await;
+    assert_eq!(locked.status, 409, "{}", locked.text);
+    let body = locked.json();
+    let message = body["message"].as_str().unwrap();
+    assert!(message.starts_with("App is locked by one or more deployments."), "{message}");
+    let deployment = &body["deployments"][0];
+    assert_eq!(deployment["id"], posted.json()["deployments"][0]["id"]);
+    assert_eq!(deployment["since"], posted.json()["version"]);
+    let waiting = deployment["waiting"].as_array().unwrap();
+    assert!(waiting.iter().any(|it| it.as_str().unwrap().contains("3 to launch")), "{waiting:?}");
+}

@@ -1,6 +1,5 @@
 //! Answers that say no.
 
-use super::DeploymentRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +14,20 @@ pub struct ErrorBody {
     pub details: Option<Details>,
     /// The deployments that hold an app, for a 409.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub deployments: Vec<DeploymentRef>,
+    pub deployments: Vec<LockingDeployment>,
+}
+
+/// A deployment that holds an app: its name, as Marathon tells it, and why it still does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LockingDeployment {
+    /// Its id.
+    pub id: String,
+    /// When it was accepted; absent where it has ended meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// What it waits for, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<String>,
 }
 
 /// Marathon has two forms of details.
