@@ -5,7 +5,7 @@ use crate::control::{ControlPlane, Freshness};
 use crate::error::{Error, json};
 use crate::request::Request;
 use crate::service::Api;
-use crate::{metrics, to_wire, v2, v3};
+use crate::{metrics, proxy, to_wire, v2, v3};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use cluster::{Command, NodeId};
@@ -65,6 +65,10 @@ pub(crate) async fn info<C: ControlPlane>(api: &Api<C>) -> Response {
             local_port_min: 10_000,
             local_port_max: 20_000,
             mesos_role: "*".to_owned(),
+            mesos_bridge_name: "bridge".to_owned(),
+            leader_proxy_connection_timeout_ms: proxy::CONNECT_TIMEOUT.as_millis() as u64,
+            leader_proxy_read_timeout_ms: proxy::ANSWER_TIMEOUT.as_millis() as u64,
+            webui_url: leadership.leader_http.as_ref().map(|it| format!("http://{it}/ui/")),
             ..v2::MarathonConfig::default()
         },
         zookeeper_config: v2::ZooKeeperConfig { zk_max_versions: VERSIONS_KEPT, ..v2::ZooKeeperConfig::default() },
@@ -106,7 +110,7 @@ fn is_uri(text: &str) -> bool {
 
 /// `GET /v2/plugins`: there are none, and Marathon's web UI insists on being told.
 pub(crate) fn plugins() -> Response {
-    json(StatusCode::OK, &serde_json::json!({ "plugins": [] }))
+    json(StatusCode::OK, &v2::PluginList::default())
 }
 
 /// `GET /v3/nodes`

@@ -4,6 +4,7 @@ use super::world::{World, app};
 use crate::control::{Leadership, SubmitError};
 use cluster::{Command, NodeId, Principal};
 use serde_json::{Value, json};
+use std::io::Read;
 
 #[tokio::test]
 async fn every_answer_has_marathons_headers() {
@@ -180,4 +181,33 @@ async fn a_locked_app_says_since_when_and_why() {
     assert_eq!(deployment["since"], posted.json()["version"]);
     let waiting = deployment["waiting"].as_array().unwrap();
     assert!(waiting.iter().any(|it| it.as_str().unwrap().contains("3 to launch")), "{waiting:?}");
+}
+
+#[tokio::test]
+async fn long_answers_are_compressed_for_those_who_take_it() {
+    let world = World::new();
+    for n in 0..50 {
+        assert_eq!(world.ask("POST /v2/apps", app(&format!("/a{n}"), 0)).await.status, 201);
+    }
+    let plain = world.ask("GET /v2/apps", Value::Null).await;
+    for n_apps in [50, 200] {
+        for n in 50..n_apps {
+            assert_eq!(world.ask("POST /v2/apps", app(&format!("/a{n}"), 0)).await.status, 201);
+        }
+        let plain = world.ask("GET /v2/apps", Value::Null).await;
+        let (headers, packed) = world.bytes("GET /v2/apps", &[("accept-encoding", "gzip, deflate")]).await;
+        assert_eq!(headers["content-encoding"], "gzip");
+        assert_eq!(headers["vary"], "accept-encoding");
+        assert!(packed.len() * 5 < plain.text.len(), "{} of {}", packed.len(), plain.text.len());
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(packed.as_slice()).read_to_string(&mut text).unwrap();
+        assert_eq!(text, plain.text);
+    }
+    for headers in [&[][..], &[("accept-encoding", "gzip;q=0")]] {
+        let (headers, body) = world.bytes("GET /v2/apps?id=/a77", headers).await;
+        assert!(!headers.contains_key("content-encoding"));
+        assert!(body.starts_with(b"{") && body.len() < plain.text.len());
+    }
+    let (headers, _) = world.bytes("GET /v2/leader", &[("accept-encoding", "gzip")]).await;
+    assert!(!headers.contains_key("content-encoding"), "it is short");
 }

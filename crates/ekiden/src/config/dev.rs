@@ -1,5 +1,6 @@
 //! Everything in one process, as typed and as meant.
 
+use super::server::callbacks;
 use super::{LogConfig, LogFormat, Violations, address};
 use agent::config::PortArgs;
 use std::net::SocketAddr;
@@ -23,6 +24,9 @@ pub(crate) struct DevArgs {
     /// The host ports that instances get, where an app leaves the choice [default: 31000-32000]
     #[arg(long, env = "EKIDEN_PORTS", value_name = "FIRST-LAST")]
     pub(crate) ports: Option<String>,
+    /// A place that events may be posted to on request, once for each or separated by commas
+    #[arg(long = "event-callback", env = "EKIDEN_EVENT_CALLBACKS", value_delimiter = ',', value_name = "HOST:PORT")]
+    pub(crate) event_callbacks: Option<Vec<String>>,
     /// What is logged, as `info,scheduler=debug`
     #[arg(long, env = "EKIDEN_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -41,6 +45,7 @@ pub(crate) struct DevConfig {
     /// Absent: the local one, where it usually is.
     pub(crate) docker: Option<String>,
     pub(crate) ports: PortArgs,
+    pub(crate) event_callbacks: Vec<String>,
 }
 
 impl DevArgs {
@@ -52,8 +57,10 @@ impl DevArgs {
         }
         let ports = self.ports.map(|it| range(&it, &mut violations)).unwrap_or_default();
         let log = LogConfig::check(self.log.as_deref(), self.log_format, &mut violations);
+        let event_callbacks = callbacks(self.event_callbacks.unwrap_or_default(), &mut violations);
         let docker = self.docker.filter(|it| !it.is_empty());
-        violations.or((DevConfig { listen, data_dir: self.data_dir, consul: self.consul, docker, ports }, log))
+        let (data_dir, consul) = (self.data_dir, self.consul);
+        violations.or((DevConfig { listen, data_dir, consul, docker, ports, event_callbacks }, log))
     }
 }
 

@@ -60,6 +60,9 @@ pub(crate) struct ServerArgs {
     /// A node whose agent is silent for so long is given up [default: 10s]
     #[arg(long, env = "EKIDEN_NODE_LOSS_AFTER", value_name = "TIME")]
     pub(crate) node_loss_after: Option<String>,
+    /// A place that events may be posted to on request, once for each or separated by commas [default: none]
+    #[arg(long = "event-callback", env = "EKIDEN_EVENT_CALLBACKS", value_delimiter = ',', value_name = "HOST:PORT")]
+    pub(crate) event_callbacks: Option<Vec<String>>,
     /// What is logged, as `info,scheduler=debug`
     #[arg(long, env = "EKIDEN_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -94,6 +97,8 @@ pub(crate) struct ServerConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) link_listen: SocketAddr,
     pub(crate) member: scheduler::Config,
+    /// Where events may be posted to.
+    pub(crate) event_callbacks: Vec<String>,
 }
 
 impl ServerArgs {
@@ -113,6 +118,7 @@ impl ServerArgs {
             snapshot_every: self.snapshot_every.or(file.snapshot_every),
             tick_ms: self.tick_ms.or(file.tick_ms),
             node_loss_after: self.node_loss_after.or(file.node_loss_after),
+            event_callbacks: self.event_callbacks.or(file.event_callbacks),
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
         })
@@ -160,11 +166,26 @@ impl ServerArgs {
         if cluster.is_empty() || cluster.len() > 63 {
             wrong.add("cluster", "must have 1 to 63 characters");
         }
+        let event_callbacks = callbacks(self.event_callbacks.unwrap_or_default(), wrong);
         let log = LogConfig::check(self.log.as_deref(), self.log_format, wrong);
         let tick = Duration::from_millis(tick_ms);
         let member = scheduler::Config { cluster, id, members, data_dir, tick, snapshot_entries, node_loss_after };
-        violations.or((ServerConfig { listen, link_listen, member }, log))
+        violations.or((ServerConfig { listen, link_listen, member, event_callbacks }, log))
     }
+}
+
+/// Places that events may be posted to.
+pub(super) fn callbacks(places: Vec<String>, violations: &mut Violations) -> Vec<String> {
+    for place in &places {
+        let is_place = format!("http://{place}/").parse::<axum::http::Uri>().is_ok_and(|it| {
+            it.authority().is_some_and(|it| it.as_str() == place && !place.contains('@') && !it.host().is_empty())
+        });
+        if !is_place || place.contains(['/', '*']) {
+            let why = format!("`{place}` is no place to post events to: write host:port, such as hooks.example:8080");
+            violations.add("event_callbacks", why);
+        }
+    }
+    places
 }
 
 /// The members of a list.
@@ -228,6 +249,7 @@ mod tests {
         assert_eq!(config.member.members[&2].link, "10.0.0.2:4800");
 
         let text = std::fs::read_to_string(DOCUMENTED).unwrap().replace("# advertise", "advertise");
+        let text = text.replace("# event_callbacks", "event_callbacks");
         let ServerArgs {
             config: _,
             data_dir: Some(_),
@@ -241,6 +263,7 @@ mod tests {
             snapshot_every: Some(_),
             tick_ms: Some(_),
             node_loss_after: Some(_),
+            event_callbacks: Some(_),
             log: Some(_),
             log_format: Some(_),
         } = toml::from_str(&text).unwrap()
@@ -259,6 +282,19 @@ mod tests {
             (member.cluster, member.id, member.tick, member.snapshot_entries, member.node_loss_after)
         };
         assert_eq!(defaults(documented), defaults(bare));
+    }
+
+    #[test]
+    fn events_are_posted_only_to_places_with_a_name() {
+        let check = |places: &[&str]| {
+            let event_callbacks = Some(places.iter().map(|&it| it.to_owned()).collect());
+            ServerArgs { data_dir: Some("/x".into()), event_callbacks, ..ServerArgs::default() }.check()
+        };
+        let (config, _) = check(&["hooks.example:8080", "10.0.0.7", "[::1]:9000"]).unwrap();
+        assert_eq!(config.event_callbacks, ["hooks.example:8080", "10.0.0.7", "[::1]:9000"]);
+        for bad in ["", "*", "http://hooks.example", "hooks.example/x", "me@hooks.example", "a b", ":80"] {
+            assert!(check(&[bad]).is_err_and(|it| it.to_string().contains("event_callbacks")), "{bad}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Group {
     controls: BTreeMap<u64, Control>,
     shutdown: CancellationToken,
-    _dirs: Vec<tempfile::TempDir>,
+    dirs: Vec<tempfile::TempDir>,
 }
 
 impl Group {
@@ -25,7 +25,7 @@ impl Group {
             members.insert(id, Member { link, http: format!("member-{id}:8080") });
             listeners.insert(id, listener);
         }
-        let mut group = Self { controls: BTreeMap::new(), shutdown: CancellationToken::new(), _dirs: Vec::new() };
+        let mut group = Self { controls: BTreeMap::new(), shutdown: CancellationToken::new(), dirs: Vec::new() };
         for (id, listener) in listeners {
             let dir = tempfile::tempdir().unwrap();
             let config = start::Config {
@@ -40,7 +40,7 @@ impl Group {
             let fatal = |error| panic!("{error}");
             let control = start::start(config, listener, &Registry::new(), group.shutdown.clone(), fatal).unwrap();
             group.controls.insert(id, control);
-            group._dirs.push(dir);
+            group.dirs.push(dir);
         }
         group
     }
