@@ -3,11 +3,14 @@
 mod apps;
 mod bad_input;
 mod cluster;
+mod conformance;
 mod deployments;
 mod documented;
 mod events;
+mod logging;
 mod round_trip;
 mod samples;
 mod served;
+mod subscriptions;
 mod tasks;
 mod world;

@@ -11,7 +11,7 @@ mod task;
 pub use app::{Embed, app, app_info, app_info_beside, app_map, health_check};
 pub use deployment::{deployment, plan};
 pub use event::events;
-pub use own::{deployment_report, explanation, node};
+pub use own::{deployment_report, explanation, locking_deployment, node};
 pub use queue::queue_item;
 pub use stats::task_stats;
 pub use task::{counts, instance_id, is_listed, parse_task_id, task, task_failure, task_id, task_state};

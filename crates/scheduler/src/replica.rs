@@ -89,6 +89,7 @@ enum Event<M: Machine> {
     Read(ReadSender),
     News(News),
     Transfer(u64),
+    StepDown,
     Snapshotted(Option<SnapshotFile>),
     Prepared(Option<Spare>),
     Stop,
@@ -270,6 +271,7 @@ impl<M: Machine> Replica<M> {
                 self.handle(Input::SnapshotSent(peer, arrived));
             }
             Event::Transfer(to) => self.handle(Input::Transfer(to)),
+            Event::StepDown => self.handle(Input::StepDown),
             Event::Snapshotted(file) => self.handle(Input::Snapshotted(file)),
             Event::Prepared(Some(spare)) => {
                 self.spare = SpareState::Fine;

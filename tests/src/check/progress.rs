@@ -15,6 +15,9 @@ pub(super) struct Progress {
     rest: Option<(u64, u64)>,
 }
 
+/// Deadlines that are nearer than that may pass while all is quiet.
+const SOON_MS: u64 = 60_000;
+
 /// All must be quiet for so long.
 const REST_MS: u64 = 8_000;
 
@@ -34,7 +37,10 @@ impl Check for Progress {
             self.rest = None;
             return Err(how);
         }
-        let troubled = state.apps().any(|it| !is_good(it));
+        // A deployment that has little patience fails sooner or later, and tells so.
+        let impatient =
+            state.deployments().any(|it| it.is_active() && it.due().is_some_and(|at| at.0 < *wall + SOON_MS));
+        let troubled = impatient || state.apps().any(|it| !is_good(it));
         let (index, since) = *self.rest.get_or_insert((state.index(), *since_ms));
         if troubled {
             // It is tried again and again, as it should be.
@@ -150,6 +156,10 @@ fn takes(state: &State, node: &Node, app: &App) -> bool {
         WantedHostPort::Fixed(port) => free(port),
         WantedHostPort::None | WantedHostPort::Any => true,
     });
+    let range = node.description.ports;
+    let drawn = spec.run.ports.iter().filter(|it| it.host_port == WantedHostPort::Any).count();
+    let free_to_draw = (range.first..=range.last).filter(|it| free(*it)).count();
+    let ports = ports && drawn <= free_to_draw;
     let constraints = spec.policy.constraints.iter().all(|it| {
         let value = node.field(&it.field);
         let same = state.instances().filter(|other| {

@@ -1,11 +1,12 @@
 //! Apps: the definition, and what the API adds to it.
 
 use super::{HealthCheck, Number, Task, TaskFailure, TaskStatsByVersion};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// An app's definition, as printed: all defaults filled in (RAML `App`).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct App {
     /// Its absolute path.
@@ -80,7 +81,7 @@ pub struct App {
 }
 
 /// What is started (RAML `Container`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Container {
     /// Always `DOCKER`.
@@ -98,7 +99,7 @@ pub struct Container {
 }
 
 /// An image and how it is run (RAML `DockerContainer`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerContainer {
     /// Image reference.
@@ -115,7 +116,7 @@ pub struct DockerContainer {
 }
 
 /// An extra option for Docker (RAML `DockerParameter`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DockerParameter {
     /// The option's name, without dashes.
     pub key: String,
@@ -124,7 +125,7 @@ pub struct DockerParameter {
 }
 
 /// A port of a container (RAML `ContainerPortMapping`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PortMapping {
     /// The port inside; 0: the same as the host port.
@@ -145,7 +146,7 @@ pub struct PortMapping {
 }
 
 /// A mounted directory of the node (RAML `AppHostVolume`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Volume {
     /// Path inside.
@@ -157,14 +158,14 @@ pub struct Volume {
 }
 
 /// How instances are attached (RAML `Network`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Network {
     /// `host` or `container/bridge`.
     pub mode: String,
 }
 
 /// A port of an app on the host network (RAML `PortDefinition`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PortDefinition {
     /// Labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -179,7 +180,7 @@ pub struct PortDefinition {
 }
 
 /// What happens to instances of a lost node (RAML `UnreachableStrategy`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum UnreachableStrategy {
     /// The text `disabled`: they are never replaced.
@@ -201,7 +202,7 @@ impl Default for UnreachableStrategy {
 }
 
 /// Limits of a rolling update (RAML `UpgradeStrategy`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UpgradeStrategy {
     /// By this part the instances may be exceeded.
@@ -211,7 +212,7 @@ pub struct UpgradeStrategy {
 }
 
 /// When what changed last (RAML `VersionInfo`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionInfo {
     /// When the number of instances did.
@@ -221,7 +222,7 @@ pub struct VersionInfo {
 }
 
 /// An app and what is known of its instances (RAML `AppInfo`).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AppInfo<A = App> {
     /// The definition; its fields stand beside the others.
@@ -257,21 +258,21 @@ pub struct AppInfo<A = App> {
 }
 
 /// A deployment, by name (RAML `Identifiable`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeploymentRef {
     /// Its id.
     pub id: String,
 }
 
 /// Answer of `GET /v2/apps` (RAML `AppList`).
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct AppList {
     /// The apps, by id.
     pub apps: Vec<AppInfo>,
 }
 
 /// Answer of `GET /v2/apps/{group}/*`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct AppStar {
     /// The apps below the group, by id.
     #[serde(rename = "*")]
@@ -279,14 +280,14 @@ pub struct AppStar {
 }
 
 /// Answer of `GET /v2/apps/{id}`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AppSingle {
     /// The app.
     pub app: AppInfo,
 }
 
 /// Answer of `GET /v2/apps/{id}/versions` (RAML `VersionList`).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VersionList {
     /// The versions, newest first.
     pub versions: Vec<String>,

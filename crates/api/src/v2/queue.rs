@@ -1,17 +1,18 @@
 //! The launch queue: apps that miss instances, and why.
 
 use super::{App, Number};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Answer of `GET /v2/queue` (RAML `Queue`).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Queue {
     /// The apps that miss instances.
     pub queue: Vec<QueueItem>,
 }
 
 /// An app that misses instances (RAML `QueueApp`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueItem {
     /// The app.
@@ -30,7 +31,7 @@ pub struct QueueItem {
 }
 
 /// A launch delay (RAML `QueueDelay`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Delay {
     /// So long no launch is tried, seconds.
@@ -40,7 +41,7 @@ pub struct Delay {
 }
 
 /// What the nodes said (RAML `ProcessedOffersSummary`); a node counts as an offer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessedOffersSummary {
     /// Nodes looked at.
@@ -59,7 +60,7 @@ pub struct ProcessedOffersSummary {
 }
 
 /// One reason (RAML `DeclinedOfferStep`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeclinedOfferStep {
     /// Marathon's name for it.
     pub reason: String,

@@ -262,7 +262,6 @@ impl Changing<'_> {
             let by = self.next_deployment();
             self.revert(&deployment, by, Outcome::Failed { reason, rolled_back_by: Some(by) });
         } else {
-            self.keep_removed(&deployment);
             self.end_deployment(id, Outcome::Failed { reason, rolled_back_by: None });
         }
         true

@@ -98,7 +98,13 @@ impl Changing<'_> {
                 it.deployment.is_none_or(|holder| holder == id)
                     && change.to.map_or(it.removing, |to| !it.removing && it.current.version == to)
             };
-            let record = self.state.apps.get(app).filter(still_ours)?;
+            let Some(record) = self.state.apps.get(app) else {
+                // It was deleted, and nobody has made a new one.
+                let grave = self.state.graves.get(app)?.get(&deployment.version)?;
+                let before = grave.versions.get(&change.from?)?;
+                return Some(Target::Spec(Box::new(before.spec.clone()), None));
+            };
+            let record = Some(record).filter(still_ours)?;
             Some(match change.from {
                 None => Target::Removed(app.clone()),
                 Some(version) => {
@@ -126,21 +132,16 @@ impl Changing<'_> {
     /// Ends a deployment where it stands: an app that it was removing stays.
     pub(super) fn cancel(&mut self, id: DeploymentId) -> Result<(), Rejected> {
         let deployment = self.active(id)?;
-        self.keep_removed(&deployment);
-        self.end_deployment(id, Outcome::Cancelled);
-        Ok(())
-    }
-
-    /// Takes back that a deployment which ends was removing apps.
-    pub(super) fn keep_removed(&mut self, deployment: &Deployment) {
         for app in deployment.changes.keys() {
             if let Some(app) = self.state.apps.get(app)
                 && app.removing
-                && app.deployment == Some(deployment.id)
+                && app.deployment == Some(id)
             {
                 self.put_app(App { removing: false, ..App::clone(app) });
             }
         }
+        self.end_deployment(id, Outcome::Cancelled);
+        Ok(())
     }
 
     pub(super) fn scale_down_by(&mut self, victims: &[Arc<Instance>], force: bool) -> Result<(), Rejected> {

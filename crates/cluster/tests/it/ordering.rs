@@ -207,6 +207,27 @@ fn a_failed_deployment_is_rolled_back_where_that_was_asked_for() {
 }
 
 #[test]
+fn what_is_deleted_stays_deleted_and_comes_back_only_by_a_rollback() {
+    let group =
+        |apps| GroupUpdate { id: PathId::parse("/g").unwrap(), apps: Some(apps), groups: None, dependencies: None };
+    let put = |update| Command::PutGroup { update, absent: false, force: false };
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.ask(put(group(vec![app("/g/old", 1)]))).unwrap();
+    cluster.settle();
+    let home = cluster.state.instance(cluster.wanted("/g/old")[0]).unwrap().node.clone();
+    cluster.apply(Command::Degrade { node: home, reason: Some("stuck".to_owned()) }).unwrap();
+    let update = labelled(app("/g/new", 1), DEADLINE_LABEL, "5");
+    let deployment = cluster.ask(put(group(vec![update]))).unwrap().deployment.unwrap();
+    cluster.wait(60_000);
+    assert!(cluster.is_deploying(), "it waits for the old one's container");
+    cluster.obey(Health::Healthy);
+    assert!(cluster.state.app(&id("/g/old")).is_none());
+    cluster.ask(Command::RollBack { deployment }).unwrap();
+    cluster.settle();
+    assert_eq!((cluster.wanted("/g/old").len(), cluster.wanted("/g/new").len()), (1, 0));
+}
+
+#[test]
 fn crashing_again_and_again_is_no_progress() {
     let mut cluster = Cluster::with_nodes(2);
     let mut spec = labelled(app("/web", 1), DEADLINE_LABEL, "60");

@@ -92,6 +92,11 @@ impl<M: Machine> Handle<M> {
         let _ = self.send(Event::Transfer(to));
     }
 
+    /// Hands leadership over to whoever is best prepared, if this member leads and there is somebody.
+    pub fn step_down(&self) {
+        let _ = self.send(Event::StepDown);
+    }
+
     /// Waits until the replica has stopped.
     pub async fn stopped(&self) {
         let mut seen = self.seen.clone();
