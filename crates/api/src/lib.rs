@@ -25,6 +25,7 @@ mod handlers;
 mod json;
 mod printed;
 mod request;
+mod stream;
 pub mod time;
 pub mod to_wire;
 

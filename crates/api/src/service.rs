@@ -24,6 +24,9 @@ use tokio_util::sync::CancellationToken;
 const ELECTION_TRIES: u32 = 100;
 const ELECTION_WAIT: Duration = Duration::from_millis(25);
 
+/// The body of a group may be so many times as long as others.
+const GROUP_FACTOR: usize = 4;
+
 /// What a server says of itself, and its limits.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -125,7 +128,8 @@ impl<C: ControlPlane> Api<C> {
     }
 
     async fn answer(&self, head: Head, body: Body) -> Result<Response, Error> {
-        let body = self.read(&head.headers, body).await?;
+        let max_bytes = self.config.body_bytes_max * if has_long_body(head.endpoint) { GROUP_FACTOR } else { 1 };
+        let body = self.read(&head.headers, body, max_bytes).await?;
         if !is_local(head.endpoint) && !self.leads().await {
             return self.pass_on(&head, body).await;
         }
@@ -175,8 +179,7 @@ impl<C: ControlPlane> Api<C> {
         self.proxy.pass_on(&self.control, request, redirect).await
     }
 
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
-        let max_bytes = self.config.body_bytes_max;
+    async fn read(&self, headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Bytes, Error> {
         let declared = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|it| it > max_bytes) {
             return Err(Error::TooLarge { max_bytes });
@@ -224,6 +227,11 @@ struct Head {
 /// Whether every member answers by itself: what monitoring asks of each one.
 fn is_local(endpoint: Endpoint) -> bool {
     matches!(endpoint, Endpoint::Ping | Endpoint::Metrics)
+}
+
+/// Whether the body may hold the definitions of many apps.
+fn has_long_body(endpoint: Endpoint) -> bool {
+    matches!(endpoint, Endpoint::GroupCreate | Endpoint::GroupPut)
 }
 
 /// Whether the answer is, or may be, something else than JSON.
