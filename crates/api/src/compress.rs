@@ -1,15 +1,17 @@
 //! Answers in gzip, for clients that take it.
 //!
-//! Only answers that are whole and long enough to gain anything; streams of events go out as they come, and what a
-//! stand-by passes on stays as the leader made it.
+//! Only answers that are long enough to gain anything: whole, or chunk by chunk where they are printed so. Streams of
+//! events go out as they come, and what a stand-by passes on stays as the leader made it.
 
 use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures::stream::{self, StreamExt};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
-use std::io::Write;
+use std::io::{self, Write};
 
 /// A shorter answer fits into a packet as it is, bytes.
 const MIN: u64 = 1024;
@@ -35,8 +37,13 @@ pub(crate) fn is_accepted(headers: &HeaderMap) -> bool {
 
 /// Compresses an answer where that is worth it.
 pub(crate) async fn gzip(response: Response) -> Response {
-    let length = response.body().size_hint().exact().filter(|it| *it >= MIN);
-    let Some(length) = length.filter(|_| is_compressible(response.headers())) else { return response };
+    if !is_compressible(response.headers()) {
+        return response;
+    }
+    let Some(length) = response.body().size_hint().exact() else { return in_chunks(response) };
+    if length < MIN {
+        return response;
+    }
     let (mut parts, body) = response.into_parts();
     let text = match body.collect().await {
         Ok(collected) => collected.to_bytes(),
@@ -57,6 +64,33 @@ pub(crate) async fn gzip(response: Response) -> Response {
     parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(packed))
+}
+
+/// Compresses an answer of unknown length as it goes out.
+fn in_chunks(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    parts.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let packed = stream::unfold(Some((body.into_data_stream(), encoder)), |rest| async move {
+        let (mut chunks, mut encoder) = rest?;
+        // The encoder keeps some until it has enough: an empty chunk would end nothing, and say nothing.
+        loop {
+            match chunks.next().await {
+                None => return Some((encoder.finish().map(Bytes::from), None)),
+                Some(Err(error)) => return Some((Err(io::Error::other(error)), None)),
+                Some(Ok(chunk)) => match encoder.write_all(&chunk) {
+                    Err(error) => return Some((Err(error), None)),
+                    Ok(()) if encoder.get_ref().is_empty() => {}
+                    Ok(()) => {
+                        let out = Bytes::from(std::mem::take(encoder.get_mut()));
+                        return Some((Ok(out), Some((chunks, encoder))));
+                    }
+                },
+            }
+        }
+    });
+    Response::from_parts(parts, Body::from_stream(packed))
 }
 
 fn is_compressible(headers: &HeaderMap) -> bool {

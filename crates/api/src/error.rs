@@ -200,7 +200,7 @@ pub(crate) fn json_text(status: StatusCode, text: Vec<u8>) -> Response {
 }
 
 /// Our own types always print; we answer all the same.
-pub(crate) fn unprintable(error: &serde_json::Error) -> Response {
+fn unprintable(error: &serde_json::Error) -> Response {
     tracing::error!(%error, "an answer could not be written as JSON");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }

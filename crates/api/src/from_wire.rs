@@ -5,19 +5,28 @@
 //! never dropped in silence; what nobody knows is named in [`Problems::warnings`].
 
 mod container;
+mod fetch;
+mod group;
 mod health;
+mod image;
 mod limits;
+mod networks;
+mod paths;
 mod policy;
 mod ports;
 mod problems;
 mod read;
+mod readiness;
 mod refused;
 mod update;
+mod volumes;
 
+pub use group::{GroupChange, check_scaled, group, group_patch, group_path};
 pub use problems::{Problems, Warning};
 pub use update::{Merge, Update, Updates, merge, one_update, updates};
+pub(crate) use volumes::{DRIVER, SIZE};
 
-use cluster::{AppId, AppSpec, RunSpec};
+use cluster::{AppId, AppSpec, PathId, RunSpec, Settings};
 use read::Object;
 use serde_json::{Map, Value};
 
@@ -25,39 +34,72 @@ use serde_json::{Map, Value};
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn app(id: &AppId, definition: &Map<String, Value>) -> Result<(AppSpec, Vec<Warning>), Problems> {
+pub fn app(
+    id: &AppId,
+    definition: &Map<String, Value>,
+    settings: &Settings,
+) -> Result<(AppSpec, Vec<Warning>), Problems> {
+    app_in(&PathId::root(), id, definition, settings)
+}
+
+/// The same for an app whose definition stands in that of a group: its id may be relative to that.
+fn app_in(
+    group: &PathId,
+    id: &AppId,
+    definition: &Map<String, Value>,
+    settings: &Settings,
+) -> Result<(AppSpec, Vec<Warning>), Problems> {
     let mut problems = Problems::default();
     let object = Object::root(definition);
     problems.nuls(definition);
     object.check_known(&mut problems, refused::KNOWN);
     refused::check(&mut problems, &object);
-    check_id(&mut problems, &object, id);
+    check_id(&mut problems, &object, group, id);
 
     let (cmd, args) = command(&mut problems, &object);
     let container = container::read(&mut problems, &object);
     let attachment = ports::read(&mut problems, &object);
-    let policy = policy::read(&mut problems, &object, &attachment.ports);
+    if container.image.is_none() && !container.is_refused {
+        check_command(&mut problems, cmd.is_some() || !args.is_empty(), settings);
+    }
+    let mesos = container.mesos || (container.image.is_none() && attachment.network != cluster::Network::Host);
+    let image = container.image.unwrap_or_default();
+    let policy = policy::read(&mut problems, &object, id, &attachment.ports, &container.volumes);
     let instances = object.int(&mut problems, "instances", 0, limits::INSTANCES_MAX).unwrap_or(1) as u32;
-    policy::check_single_instance(&mut problems, &policy, instances);
     let run = RunSpec {
         cmd,
         args,
         user: object.text(&mut problems, "user").filter(|it| !it.is_empty()).map(str::to_owned),
         env: limits::environment(&mut problems, &object),
         resources: limits::resources(&mut problems, &object),
-        image: container.image,
+        image,
         force_pull: container.force_pull,
         parameters: container.parameters,
-        mesos: false,
-        tty: false,
-        fetch: Vec::new(),
-        volumes: container.volumes.into_iter().map(cluster::Volume::Host).collect(),
+        mesos,
+        tty: object.boolean(&mut problems, "tty").unwrap_or(false),
+        fetch: fetch::read(&mut problems, &object),
+        volumes: container.volumes,
         network: attachment.network,
         ports: attachment.ports,
         require_ports: attachment.require_ports,
         pod: None,
     };
-    problems.into_result(AppSpec { id: id.clone(), instances, run, policy })
+    let spec = AppSpec { id: id.clone(), instances, run, policy };
+    limits::check_instances(&mut problems, &spec);
+    refused::check_limits(&mut problems, &object, &spec.run.resources);
+    problems.into_result(spec)
+}
+
+/// An app without an image needs a command, and an image to run it in.
+fn check_command(problems: &mut Problems, has_command: bool, settings: &Settings) {
+    if !has_command {
+        problems.invalid("/", "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'.");
+    } else if settings.command_image.is_empty() {
+        problems.invalid(
+            "/container",
+            "commands run in an image: give 'container.docker.image', or let the operator set 'command_image', the image of apps that have none",
+        );
+    }
 }
 
 /// Reads the id of a definition that must have one.
@@ -76,9 +118,9 @@ pub fn app_id(definition: &Map<String, Value>) -> Result<AppId, Problems> {
     })
 }
 
-fn check_id(problems: &mut Problems, object: &Object, id: &AppId) {
+fn check_id(problems: &mut Problems, object: &Object, group: &PathId, id: &AppId) {
     let Some(text) = object.text(problems, "id") else { return };
-    match AppId::parse(text) {
+    match AppId::parse_in(group, text) {
         Ok(given) if given == *id => {}
         Ok(given) => {
             problems.invalid("/id", format!("must be '{id}', the app of this request, or absent; it is '{given}'"));

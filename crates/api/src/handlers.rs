@@ -5,6 +5,7 @@ pub(crate) mod apps;
 pub(crate) mod cluster;
 pub(crate) mod deployments;
 pub(crate) mod events;
+pub(crate) mod groups;
 pub(crate) mod logging;
 pub(crate) mod queue;
 pub(crate) mod selector;
@@ -13,7 +14,7 @@ pub(crate) mod tasks;
 pub(crate) mod updates;
 pub(crate) mod versions;
 
-use crate::error::{Error, json, json_text, unprintable};
+use crate::error::{Error, json};
 use crate::from_wire::Warning;
 use crate::request::Request;
 use crate::{time, v2};
@@ -26,12 +27,6 @@ use std::fmt::Write;
 #[expect(clippy::unnecessary_wraps, reason = "handlers end in it")]
 pub(crate) fn ok(body: &impl serde::Serialize) -> Result<Response, Error> {
     Ok(json(StatusCode::OK, body))
-}
-
-/// An answer that is printed already.
-#[expect(clippy::unnecessary_wraps, reason = "handlers end in it")]
-pub(crate) fn printed(text: Result<Vec<u8>, serde_json::Error>) -> Result<Response, Error> {
-    Ok(text.map_or_else(|error| unprintable(&error), |text| json_text(StatusCode::OK, text)))
 }
 
 /// Prints the answer of a change: its version, and the deployment that carries it out.
@@ -106,5 +101,5 @@ pub(crate) fn parse_version(text: &str) -> Result<Version, Error> {
 
 /// The app that users see under this id.
 pub(crate) fn app_of<'a>(state: &'a State, id: &AppId) -> Result<&'a ::cluster::App, Error> {
-    state.live_app(id).map(AsRef::as_ref).ok_or_else(|| Error::no_app(id))
+    state.live_app(id).map(AsRef::as_ref).filter(|it| apps::is_seen(it)).ok_or_else(|| Error::no_app(id))
 }

@@ -29,6 +29,7 @@ pub mod logging;
 mod openapi;
 mod printed;
 mod request;
+mod stream;
 pub mod time;
 pub mod to_wire;
 

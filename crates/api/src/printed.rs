@@ -1,8 +1,10 @@
 //! Lists of apps, printed fast: definitions seldom change, so their JSON is kept from one list to the next.
 
+use crate::stream;
 use crate::to_wire::{self, Embed};
+use axum::response::Response;
 use cluster::{App, AppId, AppVersion, State, Timestamp};
-use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,35 +19,60 @@ struct Printed {
     json: Arc<[u8]>,
 }
 
-/// Stands for a definition that is printed already.
-#[derive(Debug, Serialize)]
-struct Elsewhere {}
+/// A part of a long answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Piece {
+    /// What stands between the others.
+    Text(Cow<'static, str>),
+    /// An app as it is.
+    App(Arc<App>),
+    /// An app as it was.
+    Then(Arc<AppVersion>),
+}
+
+/// Puts commas between pieces.
+pub(crate) fn separated(pieces: impl Iterator<Item = Piece>) -> impl Iterator<Item = Piece> {
+    pieces.enumerate().flat_map(|(n, piece)| {
+        let comma = (n > 0).then_some(Piece::Text(Cow::Borrowed(",")));
+        comma.into_iter().chain([piece])
+    })
+}
 
 impl Definitions {
-    /// Prints these apps as an array under this name.
-    pub(crate) fn print<'a>(
+    /// Answers with these pieces of a snapshot, one after another.
+    pub(crate) async fn answer(&self, pieces: Vec<Piece>, state: Arc<State>, embed: Embed, now: Timestamp) -> Response {
+        let definitions = self.clone();
+        stream::json_of(pieces.into_iter(), move |piece, text| match piece {
+            Piece::Text(it) => {
+                text.extend_from_slice(it.as_bytes());
+                Ok(())
+            }
+            Piece::App(app) => definitions.print(&app, &state, embed, now, text),
+            Piece::Then(version) => serde_json::to_writer(text, &to_wire::app(&version)),
+        })
+        .await
+    }
+
+    /// Prints an app: its definition, and what is asked for beside it.
+    fn print(
         &self,
-        name: &str,
-        apps: impl Iterator<Item = &'a App>,
+        app: &App,
         state: &State,
         embed: Embed,
         now: Timestamp,
-    ) -> Result<Vec<u8>, serde_json::Error> {
-        let mut text = format!("{{\"{name}\":[").into_bytes();
-        for (n, app) in apps.enumerate() {
-            if n > 0 {
-                text.push(b',');
-            }
-            let definition = self.of(app, state.n_apps())?;
-            let beside = to_wire::app_info_beside(Elsewhere {}, state, app, embed, now);
-            // `{"id":…}` and `{"tasksStaged":…}` become one object.
-            text.extend_from_slice(&definition[..definition.len() - 1]);
-            let seam = text.len();
-            serde_json::to_writer(&mut text, &beside)?;
+        text: &mut Vec<u8>,
+    ) -> Result<(), serde_json::Error> {
+        let definition = self.of(app, state.n_apps())?;
+        // `{"id":…}` and `{"tasksStaged":…}` become one object.
+        text.extend_from_slice(&definition[..definition.len() - 1]);
+        let seam = text.len();
+        serde_json::to_writer(&mut *text, &to_wire::beside(state, app, embed, now))?;
+        if text[seam..] == *b"{}" {
+            text.remove(seam);
+        } else {
             text[seam] = b',';
         }
-        text.extend_from_slice(b"]}");
-        Ok(text)
+        Ok(())
     }
 
     /// The JSON of an app's wanted version.

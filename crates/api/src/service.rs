@@ -32,6 +32,8 @@ const ELECTION_WAIT: Duration = Duration::from_millis(25);
 
 /// So many notices wait for a slow reader; it misses the oldest then.
 const NOTICES_WAITING_MAX: usize = 256;
+/// The body of a group may be so many times as long as others.
+const GROUP_FACTOR: usize = 4;
 
 /// What a server says of itself, and its limits.
 #[derive(Clone, Debug)]
@@ -149,7 +151,8 @@ impl<C: ControlPlane> Api<C> {
     }
 
     async fn answer(&self, head: Head, body: Body) -> Result<Response, Error> {
-        let body = self.read(&head.headers, body).await?;
+        let max_bytes = self.config.body_bytes_max * if has_long_body(head.endpoint) { GROUP_FACTOR } else { 1 };
+        let body = self.read(&head.headers, body, max_bytes).await?;
         if !is_local(head.endpoint) && !self.leads().await {
             return self.pass_on(&head, body).await;
         }
@@ -209,8 +212,7 @@ impl<C: ControlPlane> Api<C> {
         self.proxy.pass_on(&self.control, request, redirect).await
     }
 
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
-        let max_bytes = self.config.body_bytes_max;
+    async fn read(&self, headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Bytes, Error> {
         let declared = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|it| it > max_bytes) {
             return Err(Error::TooLarge { max_bytes });
@@ -270,6 +272,11 @@ fn is_local(endpoint: Endpoint) -> bool {
             | Endpoint::SchemaGroup
             | Endpoint::Ui
     )
+}
+
+/// Whether the body may hold the definitions of many apps.
+fn has_long_body(endpoint: Endpoint) -> bool {
+    matches!(endpoint, Endpoint::GroupCreate | Endpoint::GroupPut)
 }
 
 /// Whether the answer is, or may be, something else than JSON.

@@ -1,12 +1,15 @@
 //! Requests and answers, as data, through the whole API over a control plane in memory.
 
 mod apps;
+mod bad_fields;
 mod bad_input;
 mod cluster;
 mod conformance;
 mod deployments;
 mod documented;
 mod events;
+mod fields;
+mod groups;
 mod logging;
 mod round_trip;
 mod samples;

@@ -3,15 +3,19 @@
 mod app;
 mod deployment;
 mod event;
+mod group;
 mod own;
 mod queue;
+mod readiness;
 mod stats;
 mod task;
 
-pub use app::{Embed, app, app_info, app_info_beside, app_map, health_check};
-pub use deployment::{deployment, plan};
+pub use app::{Embed, app, app_info, app_map, artifact, beside, health_check};
+pub use deployment::{deployment, plan, steps};
 pub use event::events;
+pub(crate) use group::{GroupEmbed, Tree};
 pub use own::{deployment_report, explanation, locking_deployment, node};
 pub use queue::queue_item;
+pub use readiness::{readiness_check, readiness_results};
 pub use stats::task_stats;
 pub use task::{counts, instance_id, is_listed, parse_task_id, task, task_failure, task_id, task_state};

@@ -9,28 +9,33 @@ mod app;
 mod deployment;
 mod error;
 mod event;
+mod group;
 mod health;
 mod info;
 mod number;
 mod queue;
+mod readiness;
 mod task;
 
 pub use app::{
-    App, AppInfo, AppList, AppSingle, AppStar, Container, DeploymentRef, DockerContainer, DockerParameter, Network,
-    PortDefinition, PortMapping, UnreachableStrategy, UpgradeStrategy, VersionInfo, VersionList, Volume,
+    App, AppBeside, AppInfo, AppList, AppSingle, AppStar, Artifact, Container, DeploymentRef, DockerContainer,
+    DockerParameter, ExternalVolume, Network, PersistentVolume, PortDefinition, PortMapping, Residency,
+    UnreachableStrategy, UpgradeStrategy, VersionInfo, VersionList, Volume,
 };
 pub use deployment::{
     Deployment, DeploymentAction, DeploymentActionInfo, DeploymentPlan, DeploymentResult, DeploymentStep, EmptyGroup,
 };
 pub use error::{Details, ErrorBody, ErrorDetail, LockingDeployment};
 pub use event::{Event, EventBody};
+pub use group::{DeploymentSteps, GroupInfo};
 pub use health::{Command, Health, HealthCheck};
 pub use info::{
     CallbackUrls, HttpConfig, Info, LeaderInfo, LoggerChange, MarathonConfig, Message, PluginList, ZooKeeperConfig,
 };
 pub use number::Number;
 pub use queue::{DeclinedOfferStep, Delay, ProcessedOffersSummary, Queue, QueueItem};
+pub use readiness::{ReadinessCheck, ReadinessResponse, ReadinessResult};
 pub use task::{
-    DeleteTasks, IpAddress, LifeTime, Stats, Task, TaskCounts, TaskFailure, TaskList, TaskSingle, TaskStats,
-    TaskStatsByVersion,
+    DeleteTasks, IpAddress, LifeTime, LocalVolume, Stats, Task, TaskCounts, TaskFailure, TaskList, TaskSingle,
+    TaskStats, TaskStatsByVersion,
 };

@@ -3,8 +3,8 @@
 use crate::agent::Assignment;
 use crate::capacity::Capacity;
 use crate::model::{
-    App, AppId, AppSpec, AppVersion, ClusterId, Deployment, DeploymentId, Goal, Grave, Group, Instance, InstanceId,
-    Node, NodeId, PathId, Reservation, Settings, Timestamp, Version, WantedHostPort,
+    App, AppId, AppSpec, AppVersion, ClusterId, Deployment, DeploymentId, Goal, Grave, Group, GroupSpec, Instance,
+    InstanceId, Node, NodeId, PathId, Reservation, Settings, Timestamp, Version, WantedHostPort,
 };
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
@@ -220,6 +220,12 @@ impl State {
             }
         }
         then.into_values().collect()
+    }
+
+    /// The groups that somebody had made by a version of the tree, this one or inside it, as they were then.
+    pub fn groups_at(&self, group: &PathId, version: Version) -> impl Iterator<Item = (&PathId, &GroupSpec)> {
+        let inside = self.groups.values().filter(move |it| it.id == *group || group.contains(it.id.as_str()));
+        inside.filter_map(move |it| Some((&it.id, it.at(version)?)))
     }
 
     /// Every reservation, oldest first.

@@ -45,7 +45,7 @@ fn check(problems: &mut Problems, object: &Object, ports: &[PortSpec]) -> Option
     let check = HealthCheck {
         kind: kind(problems, object, protocol?, ports)?,
         container: String::new(),
-        ipv6: false,
+        ipv6: object.word(problems, "ipProtocol", &["IPv4", "IPv6"]) == Some("IPv6"),
         mesos: protocol?.starts_with("MESOS_"),
         grace_ms: seconds(problems, "gracePeriodSeconds", 0, 300),
         interval_ms: seconds(problems, "intervalSeconds", 1, 60),
@@ -53,8 +53,8 @@ fn check(problems: &mut Problems, object: &Object, ports: &[PortSpec]) -> Option
         max_failures: object.int(problems, "maxConsecutiveFailures", 0, 1_000_000).unwrap_or(3) as u32,
         delay_ms: seconds(problems, "delaySeconds", 0, 15),
     };
-    if object.word(problems, "ipProtocol", &["IPv4", "IPv6"]) == Some("IPv6") {
-        problems.invalid(&object.at("ipProtocol"), "IPv6 is not supported yet: leave it out");
+    if check.ipv6 && matches!(check.kind, HealthKind::Command { .. }) {
+        problems.invalid(&object.at("ipProtocol"), "is for checks over the network");
     }
     if object.get("timeoutSeconds").is_some() && check.timeout_ms > check.interval_ms {
         problems.odd(&object.at("timeoutSeconds"), "is longer than intervalSeconds: a slow probe delays the next one");
@@ -65,36 +65,34 @@ fn check(problems: &mut Problems, object: &Object, ports: &[PortSpec]) -> Option
 fn kind(problems: &mut Problems, object: &Object, protocol: &str, ports: &[PortSpec]) -> Option<HealthKind> {
     let ignore_1xx = object.boolean(problems, "ignoreHttp1xx").unwrap_or(false);
     let command = object.object(problems, "command");
-    match protocol {
-        "COMMAND" => {
-            let value = command.and_then(|it| {
-                it.check_known(problems, &["value"]);
-                it.text(problems, "value")
-            });
-            if value.is_none_or(str::is_empty) {
-                problems.invalid(&object.at("command"), "a COMMAND check needs a command: {\"value\": \"…\"}");
-            }
-            return Some(HealthKind::Command { value: value?.to_owned() });
+    if protocol == "COMMAND" {
+        let value = command.and_then(|it| {
+            it.check_known(problems, &["value"]);
+            it.text(problems, "value")
+        });
+        if value.is_none_or(str::is_empty) {
+            problems.invalid(&object.at("command"), "a COMMAND check needs a command: {\"value\": \"…\"}");
         }
-        "HTTPS" | "MESOS_HTTPS" => {
-            problems.invalid(&object.at("protocol"), "HTTPS checks are not supported yet: use HTTP, TCP or COMMAND");
-            return None;
-        }
-        _ => {}
+        return Some(HealthKind::Command { value: value?.to_owned() });
     }
-    if ignore_1xx && protocol != "HTTP" {
-        problems.invalid(&object.at("ignoreHttp1xx"), "is for checks of protocol HTTP only");
+    if ignore_1xx && !matches!(protocol, "HTTP" | "HTTPS") {
+        problems.invalid(&object.at("ignoreHttp1xx"), "is for checks of protocol HTTP or HTTPS only");
     }
     let port = port(problems, object, ports)?;
     if protocol.ends_with("TCP") {
         return Some(HealthKind::Tcp { port });
     }
+    let path = path(problems, object);
+    Some(HealthKind::Http { path, port, tls: protocol.ends_with("HTTPS"), ignore_1xx })
+}
+
+/// `path` of a check by HTTP; `/` by default.
+pub(super) fn path(problems: &mut Problems, object: &Object) -> String {
     let path = object.text(problems, "path").unwrap_or("/");
     if path.bytes().any(|it| it <= b' ' || it == 0x7f) {
         problems.invalid(&object.at("path"), "must not contain spaces or control characters: encode them as '%20'");
     }
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    Some(HealthKind::Http { path, port, tls: false, ignore_1xx })
+    if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
 }
 
 fn port(problems: &mut Problems, object: &Object, ports: &[PortSpec]) -> Option<CheckPort> {

@@ -2,7 +2,7 @@
 
 use super::Problems;
 use super::read::Object;
-use cluster::Resources;
+use cluster::{AppSpec, Resources, Volume};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -11,6 +11,8 @@ pub(super) const INSTANCES_MAX: u64 = 50_000;
 /// No time span is longer: one year, seconds.
 pub(super) const SECONDS_MAX: u64 = 31_536_000;
 
+/// An app with this label never has two instances at once.
+const SINGLE_INSTANCE: &str = "MARATHON_SINGLE_INSTANCE_APP";
 /// Marathon's own minimum is 0.001.
 const CPUS_MAX: f64 = 4096.0;
 /// Docker starts no container with less memory.
@@ -54,7 +56,7 @@ pub(super) fn environment(problems: &mut Problems, object: &Object) -> BTreeMap<
             Value::Object(secret) if secret.contains_key("secret") => {
                 problems.invalid(
                     &path,
-                    "secrets are not supported yet: give the value itself, or mount a file with it as a host volume",
+                    "there is no store of secrets: give the value itself, or mount a file with it as a host volume",
                 );
             }
             _ => problems.shape(&path, "error.expected.jsstring"),
@@ -72,6 +74,42 @@ pub(super) fn labels(problems: &mut Problems, object: &Object, name: &str) -> BT
     let labels = object.text_map(problems, name).unwrap_or_default();
     check_sizes(problems, &object.at(name), &labels);
     labels
+}
+
+/// How many instances an app may have.
+pub(super) fn instances_max(spec: &AppSpec) -> u64 {
+    if is_single(spec) || has_exclusive_volume(spec) { 1 } else { INSTANCES_MAX }
+}
+
+/// Refuses what would break the promise of the single-instance label, or mount a volume twice.
+pub(super) fn check_instances(problems: &mut Problems, spec: &AppSpec) {
+    let upgrade = spec.policy.upgrade;
+    if is_single(spec) && (upgrade.min_health_ppm != 0 || upgrade.max_over_ppm != 0) {
+        problems.invalid(
+            "/upgradeStrategy",
+            format!("must have minimumHealthCapacity 0 and maximumOverCapacity 0 for an app with the label {SINGLE_INSTANCE}=true"),
+        );
+    }
+    if spec.instances <= 1 {
+        return;
+    }
+    if is_single(spec) {
+        problems.invalid("/instances", format!("must be 0 or 1 for an app with the label {SINGLE_INSTANCE}=true"));
+    }
+    if has_exclusive_volume(spec) {
+        problems.invalid(
+            "/instances",
+            format!("Number of instances is limited to 1 when declaring DVDI volumes in app [{}]", spec.id),
+        );
+    }
+}
+
+fn is_single(spec: &AppSpec) -> bool {
+    spec.policy.labels.get(SINGLE_INSTANCE).is_some_and(|it| it == "true")
+}
+
+fn has_exclusive_volume(spec: &AppSpec) -> bool {
+    spec.run.volumes.iter().any(|it| matches!(it, Volume::External(it) if !it.shared))
 }
 
 fn check_sizes(problems: &mut Problems, path: &str, map: &BTreeMap<String, String>) {

@@ -2,85 +2,121 @@
 
 use super::limits::{SECONDS_MAX, labels};
 use super::read::Object;
-use super::{Problems, health};
-use cluster::{Constraint, KillSelection, Operator, Policy, PortSpec, Unreachable, UpgradeStrategy};
+use super::{Problems, health, paths, readiness};
+use cluster::apply::{DEADLINE_LABEL, ROLLBACK_LABEL};
+use cluster::{
+    AppId, Constraint, KillSelection, Operator, PathId, Policy, PortSpec, Residency, Unreachable, UpgradeStrategy,
+    Volume,
+};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
-/// An app with this label never has two instances at once.
-const SINGLE_INSTANCE: &str = "MARATHON_SINGLE_INSTANCE_APP";
 /// Longer expressions are not meant.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
-/// Reads what running containers need not know.
-pub(super) fn read(problems: &mut Problems, app: &Object, ports: &[PortSpec]) -> Policy {
+/// Reads what running containers need not know, of an app with these ports and volumes.
+pub(super) fn read(
+    problems: &mut Problems,
+    app: &Object,
+    id: &AppId,
+    ports: &[PortSpec],
+    volumes: &[Volume],
+) -> Policy {
     let seconds = |problems: &mut Problems, name| app.int(problems, name, 0, SECONDS_MAX).map(|it| it * 1000);
     let factor = app.number(problems, "backoffFactor", 1.0, 1000.0).unwrap_or(1.15);
+    let is_resident = volumes.iter().any(|it| matches!(it, Volume::Persistent(_)));
+    let is_bound = is_resident || volumes.iter().any(|it| matches!(it, Volume::External(_)));
+    let labels = labels(problems, app, "labels");
+    check_labels(problems, &labels);
     Policy {
-        labels: labels(problems, app, "labels"),
+        labels,
         constraints: constraints(problems, app),
         health_checks: health::read(problems, app, ports),
-        upgrade: upgrade(problems, app),
+        readiness_checks: readiness::read(problems, app, ports),
+        dependencies: paths::dependencies(problems, app, &PathId::from(id)).unwrap_or_default(),
+        upgrade: upgrade(problems, app, is_bound, is_resident),
         backoff_ms: seconds(problems, "backoffSeconds").unwrap_or(1000),
         backoff_factor_ppm: (factor * 1e6).round() as u64,
         backoff_max_ms: seconds(problems, "maxLaunchDelaySeconds").unwrap_or(300_000),
         kill_grace_ms: seconds(problems, "taskKillGracePeriodSeconds"),
-        kill_selection: match app.word(problems, "killSelection", &["YOUNGEST_FIRST", "OLDEST_FIRST"]) {
-            Some("OLDEST_FIRST") => KillSelection::OldestFirst,
-            _ => KillSelection::YoungestFirst,
-        },
-        unreachable: unreachable(problems, app),
+        kill_selection: kill_selection(problems, app),
+        unreachable: unreachable(problems, app, is_resident),
         accepted_roles: roles(problems, app),
-        readiness_checks: Vec::new(),
-        dependencies: Vec::new(),
-        residency: None,
+        residency: residency(problems, app, is_resident),
     }
 }
 
-/// Refuses what would break the promise of the single-instance label.
-pub(super) fn check_single_instance(problems: &mut Problems, policy: &Policy, instances: u32) {
-    if policy.labels.get(SINGLE_INSTANCE).is_none_or(|it| it != "true") {
-        return;
-    }
-    if instances > 1 {
-        problems.invalid("/instances", format!("must be 0 or 1 for an app with the label {SINGLE_INSTANCE}=true"));
-    }
-    if policy.upgrade.min_health_ppm != 0 || policy.upgrade.max_over_ppm != 0 {
+/// The labels by which an app talks to Ekiden.
+fn check_labels(problems: &mut Problems, labels: &BTreeMap<String, String>) {
+    let is_time = |it: &String| it.parse::<u64>().is_ok_and(|it| it <= SECONDS_MAX);
+    if labels.get(DEADLINE_LABEL).is_some_and(|it| !is_time(it)) {
         problems.invalid(
-            "/upgradeStrategy",
-            format!("must have minimumHealthCapacity 0 and maximumOverCapacity 0 for an app with the label {SINGLE_INSTANCE}=true"),
+            &format!("/labels/{DEADLINE_LABEL}"),
+            format!("must be a whole number of seconds, at most {SECONDS_MAX}; 0 for no deadline"),
         );
     }
+    if labels.get(ROLLBACK_LABEL).is_some_and(|it| !matches!(it.as_str(), "true" | "false")) {
+        problems.invalid(&format!("/labels/{ROLLBACK_LABEL}"), "must be 'true' or 'false'");
+    }
 }
 
-fn upgrade(problems: &mut Problems, app: &Object) -> UpgradeStrategy {
+/// Marathon's documentation writes the words in another way than its API.
+fn kill_selection(problems: &mut Problems, app: &Object) -> KillSelection {
+    const WORDS: &[&str] = &["YOUNGEST_FIRST", "OLDEST_FIRST", "YoungestFirst", "OldestFirst"];
+    match app.word(problems, "killSelection", WORDS) {
+        Some("OLDEST_FIRST" | "OldestFirst") => KillSelection::OldestFirst,
+        _ => KillSelection::YoungestFirst,
+    }
+}
+
+/// An app whose volumes cannot be in two places has no room for more instances than wanted.
+fn upgrade(problems: &mut Problems, app: &Object, is_bound: bool, is_resident: bool) -> UpgradeStrategy {
     let object = app.object(problems, "upgradeStrategy");
     let mut part = |name| {
         let object = object.as_ref()?;
         Some((object.number(problems, name, 0.0, 1.0)? * 1e6).round() as u32)
     };
+    let (min_health_ppm, max_over_ppm) = if is_bound { (500_000, 0) } else { (1_000_000, 1_000_000) };
     let strategy = UpgradeStrategy {
-        min_health_ppm: part("minimumHealthCapacity").unwrap_or(1_000_000),
-        max_over_ppm: part("maximumOverCapacity").unwrap_or(1_000_000),
+        min_health_ppm: part("minimumHealthCapacity").unwrap_or(min_health_ppm),
+        max_over_ppm: part("maximumOverCapacity").unwrap_or(max_over_ppm),
     };
     if let Some(object) = object {
         object.check_known(problems, &["minimumHealthCapacity", "maximumOverCapacity"]);
+        if is_resident && strategy.max_over_ppm != 0 {
+            problems.invalid(
+                &object.at("maximumOverCapacity"),
+                "must be 0 for an app with persistent volumes: an instance gives its volumes to its successor",
+            );
+        }
     }
     strategy
 }
 
-fn unreachable(problems: &mut Problems, app: &Object) -> Unreachable {
-    match app.get("unreachableStrategy") {
-        None => return Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
-        Some(Value::String(word)) if word == "disabled" => return Unreachable::Disabled,
+fn unreachable(problems: &mut Problems, app: &Object, is_resident: bool) -> Unreachable {
+    let strategy = match app.get("unreachableStrategy") {
+        None if is_resident => Unreachable::Disabled,
+        None => Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
+        Some(Value::String(word)) if word == "disabled" => Unreachable::Disabled,
         Some(Value::String(_)) => {
             problems.invalid(
                 &app.at("unreachableStrategy"),
                 "must be 'disabled', or an object with inactiveAfterSeconds and expungeAfterSeconds",
             );
-            return Unreachable::Disabled;
+            Unreachable::Disabled
         }
-        Some(_) => {}
+        Some(_) => delays(problems, app),
+    };
+    if is_resident && strategy != Unreachable::Disabled {
+        problems.invalid(
+            &app.at("unreachableStrategy"),
+            "unreachableStrategy must be disabled for resident tasks: their data is on the node",
+        );
     }
+    strategy
+}
+
+fn delays(problems: &mut Problems, app: &Object) -> Unreachable {
     let Some(object) = app.object(problems, "unreachableStrategy") else { return Unreachable::Disabled };
     object.check_known(problems, &["inactiveAfterSeconds", "expungeAfterSeconds"]);
     let inactive = object.int(problems, "inactiveAfterSeconds", 0, SECONDS_MAX).unwrap_or(0);
@@ -89,6 +125,22 @@ fn unreachable(problems: &mut Problems, app: &Object) -> Unreachable {
         problems.invalid(&object.at("inactiveAfterSeconds"), "must be less than or equal to expungeAfterSeconds");
     }
     Unreachable::After { inactive_ms: inactive * 1000, expunge_ms: expunge * 1000 }
+}
+
+/// `residency`: what an app with persistent volumes has, whether it says so or not.
+fn residency(problems: &mut Problems, app: &Object, is_resident: bool) -> Option<Residency> {
+    const WORDS: &[&str] = &["WAIT_FOREVER", "RELAUNCH_AFTER_TIMEOUT"];
+    let default = Residency { escalation_s: 3600, relaunch: false };
+    let Some(object) = app.object(problems, "residency") else { return is_resident.then_some(default) };
+    object.check_known(problems, &["relaunchEscalationTimeoutSeconds", "taskLostBehavior"]);
+    if !is_resident {
+        problems.invalid(object.path(), "AppDefinition must contain persistent volumes and define residency");
+    }
+    let escalation_s = object.int(problems, "relaunchEscalationTimeoutSeconds", 0, SECONDS_MAX);
+    Some(Residency {
+        escalation_s: escalation_s.unwrap_or(default.escalation_s),
+        relaunch: object.word(problems, "taskLostBehavior", WORDS) == Some("RELAUNCH_AFTER_TIMEOUT"),
+    })
 }
 
 fn roles(problems: &mut Problems, app: &Object) -> Vec<String> {

@@ -4,9 +4,9 @@
 //! `container.docker.portMappings`) and three for the network (`networks`, `container.docker.network`,
 //! `ipAddress`); which ones count depends on the network. These are its rules of normalisation, in its order.
 
-use super::Problems;
 use super::limits::labels;
 use super::read::Object;
+use super::{Problems, networks};
 use cluster::{Network, PortSpec, Protocol, WantedHostPort};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -23,11 +23,11 @@ pub(super) fn read(problems: &mut Problems, app: &Object) -> Attachment {
     // What is wrong with the container's shape has been noted where it was read first.
     let container = app.object(&mut Problems::default(), "container");
     let docker = container.as_ref().and_then(|it| it.object(&mut Problems::default(), "docker"));
-    let network = network(problems, app, docker.as_ref());
+    let networks::Asked { network, discovery } = networks::read(problems, app, container.as_ref(), docker.as_ref());
     let require_ports = app.boolean(problems, "requirePorts").unwrap_or(false);
     let definitions = definitions(problems, app, require_ports && network == Network::Host);
-    let mappings = mappings(problems, container.as_ref(), docker.as_ref());
-    let (ports, require_ports) = match network {
+    let mappings = mappings(problems, container.as_ref(), docker.as_ref(), &network);
+    let (ports, require_ports) = match &network {
         Network::Host => {
             if let Some((path, mappings)) = &mappings
                 && !mappings.is_empty()
@@ -35,18 +35,22 @@ pub(super) fn read(problems: &mut Problems, app: &Object) -> Attachment {
                 let message = "port mappings have no effect on the host network: use 'portDefinitions', or a network of mode 'container/bridge'";
                 problems.void(path, message);
             }
-            (definitions.unwrap_or_else(|| vec![default_port()]), require_ports)
+            (definitions.unwrap_or_else(|| vec![default_port(&network)]), require_ports)
         }
         Network::Bridge | Network::Container { .. } => {
-            let mut ports = mappings.map_or_else(|| vec![default_port()], |(_, mappings)| mappings);
+            let mut ports = match mappings {
+                Some((_, mappings)) => mappings,
+                None if !discovery.is_empty() => discovery.iter().map(|it| discovered(problems, it)).collect(),
+                None => vec![default_port(&network)],
+            };
             let wanted = definitions.map_or(0, |it| it.len());
             if app.get("portDefinitions").is_some() && wanted > 0 {
                 let message =
-                    "port definitions only count the ports on the bridge network: use 'container.portMappings'";
+                    "port definitions only count the ports on a network of containers: use 'container.portMappings'";
                 problems.void(&app.at("portDefinitions"), message);
             }
             while ports.len() < wanted {
-                ports.push(PortSpec { name: None, ..default_port() });
+                ports.push(PortSpec { name: None, ..default_port(&network) });
             }
             (ports, false)
         }
@@ -55,10 +59,10 @@ pub(super) fn read(problems: &mut Problems, app: &Object) -> Attachment {
     Attachment { network, ports, require_ports }
 }
 
-fn default_port() -> PortSpec {
+fn default_port(network: &Network) -> PortSpec {
     PortSpec {
         container_port: 0,
-        host_port: WantedHostPort::Any,
+        host_port: unsaid_host_port(network),
         service_port: 0,
         protocol: Protocol::Tcp,
         name: Some("default".to_owned()),
@@ -66,52 +70,26 @@ fn default_port() -> PortSpec {
     }
 }
 
-const NO_CONTAINER_NETWORK: &str =
-    "container networks are not supported yet: use mode 'container/bridge', and map ports, or 'host'";
-
-fn network(problems: &mut Problems, app: &Object, docker: Option<&Object>) -> Network {
-    let networks = app.objects(problems, "networks").unwrap_or_default();
-    let legacy = docker.and_then(|docker| {
-        let word = docker.word(problems, "network", &["HOST", "BRIDGE", "USER", "NONE"])?;
-        Some((docker.at("network"), word))
-    });
-    if let (Some((path, _)), false) = (&legacy, networks.is_empty()) {
-        problems.invalid(path, "must not be given together with 'networks'");
-    }
-    if networks.len() > 1 {
-        problems.invalid(&app.at("networks"), "must be one network: several are not supported");
-    }
-    if let Some(network) = networks.first() {
-        return declared_network(problems, network);
-    }
-    match legacy {
-        Some((_, "BRIDGE")) => Network::Bridge,
-        Some((path, "USER")) => {
-            problems.invalid(&path, NO_CONTAINER_NETWORK);
-            Network::Bridge
-        }
-        Some((path, "NONE")) => {
-            problems.invalid(&path, "unsupported docker network type");
-            Network::Host
-        }
-        _ => Network::Host,
+/// A port that says nothing of a host port has one, except on a named network: there it is reached by the
+/// container's own address.
+const fn unsaid_host_port(network: &Network) -> WantedHostPort {
+    match network {
+        Network::Host | Network::Bridge => WantedHostPort::Any,
+        Network::Container { .. } => WantedHostPort::None,
     }
 }
 
-fn declared_network(problems: &mut Problems, network: &Object) -> Network {
-    network.check_known(problems, &["mode", "name", "labels"]);
-    let mode = network.word(problems, "mode", &["container", "container/bridge", "host"]);
-    let named = network.text(problems, "name").is_some_and(|it| !it.is_empty());
-    let labelled = network.text_map(problems, "labels").is_some_and(|it| !it.is_empty());
-    let mode = mode.unwrap_or("container");
-    if mode == "container" {
-        problems.invalid(&network.at("mode"), NO_CONTAINER_NETWORK);
-    } else if named {
-        problems.invalid(&network.at("name"), format!("must be absent for a network of mode '{mode}'"));
-    } else if labelled {
-        problems.invalid(&network.at("labels"), format!("must be absent for a network of mode '{mode}'"));
+/// A port of `ipAddress.discovery`: one of the container's own address.
+fn discovered(problems: &mut Problems, port: &Object) -> PortSpec {
+    port.check_known(problems, &["number", "name", "protocol", "labels"]);
+    PortSpec {
+        container_port: port.int(problems, "number", 0, 65_535).unwrap_or(0) as u16,
+        host_port: WantedHostPort::None,
+        service_port: 0,
+        protocol: protocol(problems, port),
+        name: name(problems, port),
+        labels: labels(problems, port, "labels"),
     }
-    if mode == "host" { Network::Host } else { Network::Bridge }
 }
 
 /// `portDefinitions`, or `ports` in the old dialect, for the host network.
@@ -143,7 +121,12 @@ fn definitions(problems: &mut Problems, app: &Object, required: bool) -> Option<
         (Some(definitions), _) => Some(definitions),
         (None, Some(old)) => Some(
             old.into_iter()
-                .map(|port| PortSpec { host_port: host_port(port), service_port: port, name: None, ..default_port() })
+                .map(|port| PortSpec {
+                    host_port: host_port(port),
+                    service_port: port,
+                    name: None,
+                    ..default_port(&Network::Host)
+                })
                 .collect(),
         ),
         (None, None) => None,
@@ -173,6 +156,7 @@ fn mappings(
     problems: &mut Problems,
     container: Option<&Object>,
     docker: Option<&Object>,
+    network: &Network,
 ) -> Option<(String, Vec<PortSpec>)> {
     let new = container.filter(|it| it.get("portMappings").is_some());
     // Clients that know both dialects write an empty list in the old one beside the new.
@@ -183,20 +167,23 @@ fn mappings(
     }
     let holder = new.or(old)?;
     let mappings = holder.objects(problems, "portMappings")?;
-    let mappings = mappings.iter().map(|it| mapping(problems, it)).collect();
+    let mappings = mappings.iter().map(|it| mapping(problems, it, network)).collect();
     Some((holder.at("portMappings"), mappings))
 }
 
-fn mapping(problems: &mut Problems, mapping: &Object) -> PortSpec {
+fn mapping(problems: &mut Problems, mapping: &Object, network: &Network) -> PortSpec {
     const KNOWN: &[&str] = &["containerPort", "hostPort", "servicePort", "protocol", "name", "labels", "networkNames"];
     mapping.check_known(problems, KNOWN);
-    if mapping.array(problems, "networkNames").is_some_and(|it| !it.is_empty()) {
-        problems.invalid(&mapping.at("networkNames"), NO_CONTAINER_NETWORK);
+    let names = mapping.texts(problems, "networkNames").unwrap_or_default();
+    let is_there = |it: &String| matches!(network, Network::Container { name, .. } if name == it);
+    if !names.iter().all(is_there) {
+        problems.invalid(&mapping.at("networkNames"), "must be the name of the app's network, or absent");
     }
     let port = |problems: &mut Problems, name| mapping.int(problems, name, 0, 65_535).unwrap_or(0) as u16;
     PortSpec {
         container_port: port(problems, "containerPort"),
         host_port: match port(problems, "hostPort") {
+            0 if mapping.get("hostPort").is_none() => unsaid_host_port(network),
             0 => WantedHostPort::Any,
             fixed => WantedHostPort::Fixed(fixed),
         },

@@ -79,7 +79,12 @@ impl Problems {
         };
         self.shape.extend(part.shape.into_iter().map(moved));
         self.invalid.extend(part.invalid.into_iter().map(moved));
-        self.warnings.extend(part.warnings);
+        self.warn(prefix, part.warnings);
+    }
+
+    /// Adds what is odd in a part of the input; `prefix` is the part's place.
+    pub(crate) fn warn(&mut self, prefix: &str, warnings: Vec<Warning>) {
+        self.warnings.extend(warnings.into_iter().map(|it| Warning { path: format!("{prefix}{}", it.path), ..it }));
     }
 
     /// The value with the warnings, if nothing is wrong.

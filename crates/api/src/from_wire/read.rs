@@ -16,6 +16,11 @@ impl<'a> Object<'a> {
         Self { fields, path: String::new() }
     }
 
+    /// All of it.
+    pub(super) fn map(&self) -> &'a Map<String, Value> {
+        self.fields
+    }
+
     /// The place of a field.
     pub(super) fn at(&self, name: &str) -> String {
         format!("{}/{name}", self.path)
@@ -47,6 +52,14 @@ impl<'a> Object<'a> {
     pub(super) fn text(&self, problems: &mut Problems, name: &str) -> Option<&'a str> {
         let value = self.get(name)?;
         expect(problems, value.as_str(), &self.at(name), "error.expected.jsstring")
+    }
+
+    /// A text that must be there.
+    pub(super) fn required_text(&self, problems: &mut Problems, name: &str) -> Option<&'a str> {
+        if self.get(name).is_none() {
+            problems.shape(&self.at(name), "error.path.missing");
+        }
+        self.text(problems, name)
     }
 
     pub(super) fn boolean(&self, problems: &mut Problems, name: &str) -> Option<bool> {

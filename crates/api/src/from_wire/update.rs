@@ -87,9 +87,18 @@ pub fn merge(mut current: Map<String, Value>, update: Map<String, Value>, mode: 
     if !docker_network.is_null() {
         current.remove("networks");
     }
-    if docker_network == "BRIDGE" || mode_of_first == "container/bridge" {
+    let has_address = update.get("ipAddress").is_some_and(|it| !it.is_null());
+    let declared = update.get("networks").is_some_and(|it| it.as_array().is_some_and(|it| !it.is_empty()));
+    if has_address || docker_network == "BRIDGE" || docker_network == "USER" || (declared && mode_of_first != "host") {
         // They were for the host network that the app leaves.
         current.remove("portDefinitions");
+    }
+    let volumes = update.get("container").and_then(|it| it.get("volumes")?.as_array());
+    if update.get("container").is_some_and(Value::is_object)
+        && !volumes.into_iter().flatten().any(|it| it["persistent"].is_object())
+    {
+        // It belongs to the volumes that go.
+        current.remove("residency");
     }
     for (name, value) in update {
         if value.is_null() && mode == Merge::NullKeeps {

@@ -14,7 +14,7 @@ use http::StatusCode;
 /// `GET /v2/deployments`
 pub(crate) async fn list<C: ControlPlane>(api: &Api<C>) -> Result<Response, Error> {
     let state = api.state().await?;
-    let active = state.deployments().filter(|it| it.is_active()).map(|it| to_wire::deployment(it));
+    let active = state.deployments().filter(|it| it.is_active()).map(|it| to_wire::deployment(&state, it));
     ok(&active.collect::<Vec<_>>())
 }
 

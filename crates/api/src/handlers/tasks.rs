@@ -27,7 +27,9 @@ pub(crate) async fn list<C: ControlPlane>(api: &Api<C>, request: &Request) -> Re
         });
     }
     let state = api.state().await?;
-    print(request, &state, live_apps(&state), |it| states.is_empty() || states.contains(&task_state(&state, it)))
+    print(request, &state, live_apps(&state).map(AsRef::as_ref), |it| {
+        states.is_empty() || states.contains(&task_state(&state, it))
+    })
 }
 
 /// `GET /v2/apps/{id}/tasks`
@@ -40,7 +42,7 @@ pub(crate) async fn list_of_app<C: ControlPlane>(api: &Api<C>, request: &Request
 /// `GET /v2/apps/{group}/*/tasks`
 pub(crate) async fn list_below<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let state = api.state().await?;
-    print(request, &state, apps_below(&state, &request.params.path), |_| true)
+    print(request, &state, apps_below(&state, &request.params.path).map(AsRef::as_ref), |_| true)
 }
 
 /// As JSON, or as the lines of text that old load balancer scripts read.
@@ -160,7 +162,7 @@ impl Kill {
         if scale && wipe {
             return Err(Error::Bad("You cannot use scale and wipe at the same time.".to_owned()));
         }
-        Ok(Self { scale, wipe, force })
+        Ok(Self { scale, force, wipe })
     }
 
     /// Kills, and prints what was killed, or with `scale` the deployment that lowers the apps' numbers.

@@ -20,7 +20,11 @@ pub(crate) async fn create<C: ControlPlane>(api: &Api<C>, request: &Request) -> 
     let force = request.query.flag("force", false)?;
     let definition = request.object()?;
     let id = from_wire::app_id(&definition)?;
-    let (spec, warnings) = from_wire::app(&id, &definition)?;
+    // What this member has may be old: an objection counts only if it is raised by what is certainly true.
+    let (spec, warnings) = match from_wire::app(&id, &definition, api.recent().await?.settings()) {
+        Err(_) => from_wire::app(&id, &definition, api.state().await?.settings())?,
+        read => read?,
+    };
     request.check_strict(&warnings)?;
     let command = Command::PutApps { apps: vec![(spec, Expect::Absent)], force };
     let applied = api.submit(request, command).await?;
@@ -187,6 +191,6 @@ fn define(
         (Some(current), Kind::Patch(merge)) => from_wire::merge(to_wire::app_map(&current.current), definition, merge),
         _ => definition,
     };
-    let (spec, warnings) = from_wire::app(id, &definition)?;
+    let (spec, warnings) = from_wire::app(id, &definition, state.settings())?;
     Ok((spec, expect, warnings))
 }

@@ -66,6 +66,21 @@ const EMBED: Parameter = Parameter {
     what: "What is printed beside the definition.",
     form: Form::Words(&["apps.tasks", "apps.lastTaskFailure", "apps.failures", "apps.readiness", "apps.taskStats"]),
 };
+const GROUP_EMBED: Parameter = Parameter {
+    name: "embed",
+    what: "What is printed of the group, and beside the definitions of its apps; groups, apps and pods if none is named.",
+    form: Form::Words(&[
+        "group.groups",
+        "group.apps",
+        "group.pods",
+        "group.apps.tasks",
+        "group.apps.counts",
+        "group.apps.deployments",
+        "group.apps.readiness",
+        "group.apps.lastTaskFailure",
+        "group.apps.taskStats",
+    ]),
+};
 const CALLBACK: Parameter =
     Parameter { name: "callbackUrl", what: "Where events are posted to: an `http` URL.", form: Form::Required };
 
@@ -170,6 +185,13 @@ impl Operation {
         let content = vec![(JSON, Schema::of::<v2::DeploymentResult>())];
         let what = "The change is accepted.";
         self.answers.push(Answer { status: 200, what, content, headers: &[DEPLOYMENT] });
+        self
+    }
+
+    /// Answers with the deployment that carries a change out, or with something else where that was asked for.
+    fn deploys_or<T: schemars::JsonSchema>(mut self) -> Self {
+        let content = vec![(JSON, Schema::either::<v2::DeploymentResult, T>())];
+        self.answers.push(Answer { status: 200, what: "The change is accepted.", content, headers: &[] });
         self
     }
 
@@ -309,6 +331,40 @@ pub(super) fn describe(endpoint: Endpoint) -> Operation {
                 &[("text/event-stream", Schema::of::<v2::Event>())],
             )
             .redirects("This member does not lead; the leader has the events."),
+        It::GroupApps => does("Lists the apps in a group, at any depth")
+            .query(&[GROUP_EMBED])
+            .answers(200, "The apps, by id.", Schema::of::<Vec<v2::App>>())
+            .fails(&[404]),
+        It::GroupCreate => does("Creates a group with what is in it")
+            .query(&[FORCE, STRICT])
+            .reads(Schema::Group)
+            .creates(Schema::of::<v2::DeploymentResult>())
+            .fails(&[404, 403, 409]),
+        It::GroupDelete => does("Deletes a group and what is in it").query(&[FORCE]).deploys().fails(&[404, 409, 422]),
+        It::GroupGet => does("Shows a group and what is in it")
+            .query(&[GROUP_EMBED])
+            .answers(200, "The group.", Schema::of::<v2::GroupInfo>())
+            .fails(&[404]),
+        It::GroupPatch => does("Says whether a group's name is its apps' role; they have none")
+            .reads(Schema::Object)
+            .answers_empty(200, "Nothing changes.")
+            .fails(&[404]),
+        It::GroupPut => does("Changes a group and what is in it, creates it, scales it, or makes it what it was")
+            .query(&[FORCE, STRICT, flag("dryRun", "Whether only the steps are told, and nothing happens.")])
+            .reads(Schema::Group)
+            .deploys_or::<v2::DeploymentSteps>()
+            .fails(&[403, 404, 409]),
+        It::GroupRestore => does("Makes a group what it was at a version of the tree")
+            .query(&[FORCE])
+            .deploys()
+            .fails(&[403, 404, 409, 422]),
+        It::GroupVersionGet => does("Shows a group as it was at a version of the tree")
+            .query(&[GROUP_EMBED])
+            .answers(200, "The group.", Schema::of::<v2::GroupInfo>())
+            .fails(&[404, 422]),
+        It::GroupVersionList => does("Lists the kept versions of the tree of groups and apps, newest first")
+            .answers(200, "The versions.", Schema::of::<Vec<String>>())
+            .fails(&[404]),
         It::Help => does("Shows this list").local().answers_in(200, "A page.", &[("text/html", Schema::Text)]),
         It::Info => does("Says what this server is").answers(200, "What it is.", Schema::of::<v2::Info>()),
         It::Leader => does("Says who leads").answers(200, "The leader.", Schema::of::<v2::LeaderInfo>()).fails(&[404]),

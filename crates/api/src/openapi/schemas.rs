@@ -23,6 +23,8 @@ pub(super) enum Schema {
     Update,
     /// Several parts, each with an id.
     Updates,
+    /// A group's new content.
+    Group,
 }
 
 impl Schema {
@@ -66,6 +68,10 @@ impl Schemas {
             Schema::Object => json!({ "type": "object" }),
             Schema::Definition => self.write("AppDefinition", || definition(true)),
             Schema::Update => self.write("AppUpdate", || definition(false)),
+            Schema::Group => {
+                let app = self.add(Schema::Definition);
+                self.write("GroupUpdate", || group(app))
+            }
             Schema::Updates => json!({ "type": "array", "items": self.write("AppDefinition", || definition(true)) }),
         }
     }
@@ -136,6 +142,24 @@ fn definition(needs_id: bool) -> Value {
         schema["required"] = json!(["id"]);
     }
     schema
+}
+
+/// A group's new content as users write it; `version` and `scaleBy` stand alone.
+fn group(app: Value) -> Value {
+    let of = |items: Value| json!({ "type": "array", "items": items });
+    json!({
+        "title": "GroupUpdate",
+        "type": "object",
+        "properties": {
+            "id": { "type": "string" },
+            "apps": of(app),
+            "groups": of(json!({ "$ref": "#/components/schemas/GroupUpdate" })),
+            "dependencies": of(json!({ "type": "string" })),
+            "scaleBy": { "type": "number", "minimum": 0 },
+            "version": { "type": "string" },
+        },
+        "example": { "id": "/pay", "dependencies": [], "groups": [{ "id": "db" }] },
+    })
 }
 
 /// The draft of JSON Schema that Marathon's users validate with.

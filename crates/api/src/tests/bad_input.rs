@@ -4,7 +4,7 @@ use super::world::{World, app};
 use serde_json::{Map, Value, json};
 
 /// A small valid app with one field set, by JSON pointer.
-fn with(pointer: &str, value: Value) -> Value {
+pub(super) fn with(pointer: &str, value: Value) -> Value {
     let mut body = app("/a", 1);
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     let parent = body.pointer_mut(parent).unwrap();
@@ -17,19 +17,7 @@ fn with(pointer: &str, value: Value) -> Value {
 
 #[tokio::test]
 async fn every_wrong_value_is_refused_at_its_place() {
-    let docker = |fields: Value| {
-        let mut docker = json!({ "image": "x" });
-        docker.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        with("/container/docker", docker)
-    };
     let check = |fields: Value| with("/healthChecks/0", fields);
-    let host = |definitions: Value| {
-        let mut body = with("/networks", json!([{ "mode": "host" }]));
-        body["portDefinitions"] = definitions;
-        body["healthChecks"] = json!([]);
-        body
-    };
-    let mapping = |fields: Value| with("/container/portMappings/0", fields);
     let long = |n: usize| "x".repeat(n);
     let table: Vec<(Value, &str, &str)> = vec![
         // Ids.
@@ -114,146 +102,12 @@ async fn every_wrong_value_is_refused_at_its_place() {
         (with("/env", json!({ "A=B": "x" })), "/env/A=B", "must not be empty or contain '='"),
         (with("/env", json!({ "A\u{0}": "x" })), "/env/A\\u0000", "U+0000"),
         (with("/env", json!({ "A": long(200_000) })), "/env/A", "is too long"),
-        (with("/env", json!({ "A": { "secret": "s" } })), "/env/A", "secrets are not supported yet"),
+        (with("/env", json!({ "A": { "secret": "s" } })), "/env/A", "there is no store of secrets"),
         (
             with("/labels", json!({ "A": long(100_000), "B": long(100_000), "C": long(100_000) })),
             "/labels",
             "is too long",
         ),
-        // Containers.
-        (with("/container", Value::Null), "/container", "apps without a container are not supported"),
-        (with("/container", json!({})), "/container/docker", "not defined"),
-        (with("/container", json!({ "type": "MESOS" })), "/container/type", "the MESOS containerizer is not supported"),
-        (
-            with("/container", json!({ "type": "LXC", "docker": { "image": "x" } })),
-            "/container/type",
-            "must be one of DOCKER, MESOS",
-        ),
-        (with("/container/docker", json!({})), "/container/docker/image", "error.path.missing"),
-        (with("/container/docker/image", json!("")), "/container/docker/image", "must not be empty"),
-        (with("/container/docker/image", json!("a b")), "/container/docker/image", "is not an image reference"),
-        (with("/container/docker/image", json!("Nginx")), "/container/docker/image", "is not an image reference"),
-        (with("/container/docker/image", json!(long(5000))), "/container/docker/image", "is not an image reference"),
-        (docker(json!({ "privileged": true })), "/container/docker/privileged", "not supported yet"),
-        (docker(json!({ "pullConfig": { "secret": "s" } })), "/container/docker/pullConfig", "not supported yet"),
-        (
-            docker(json!({ "parameters": [{ "key": "privileged", "value": "true" }] })),
-            "/container/docker/parameters(0)",
-            "not supported",
-        ),
-        (
-            docker(json!({ "parameters": [{ "key": "init" }] })),
-            "/container/docker/parameters(0)/value",
-            "error.path.missing",
-        ),
-        (
-            docker(json!({ "parameters": [{ "key": "init", "value": "perhaps" }] })),
-            "/container/docker/parameters(0)",
-            "must be 'true' or 'false'",
-        ),
-        (
-            docker(json!({ "network": "BRIDGE" })),
-            "/container/docker/network",
-            "must not be given together with 'networks'",
-        ),
-        (docker(json!({ "network": "VLAN" })), "/container/docker/network", "must be one of HOST, BRIDGE, USER, NONE"),
-        (
-            with("/container/linuxInfo", json!({ "seccomp": { "unconfined": true } })),
-            "/container/linuxInfo",
-            "not supported yet",
-        ),
-        // Volumes.
-        (
-            with("/container/volumes", json!([{ "containerPath": "/a" }])),
-            "/container/volumes(0)/hostPath",
-            "error.path.missing",
-        ),
-        (
-            with("/container/volumes", json!([{ "containerPath": "a", "hostPath": "/b", "mode": "RW" }])),
-            "/container/volumes(0)/containerPath",
-            "must be an absolute path",
-        ),
-        (
-            with("/container/volumes", json!([{ "containerPath": "/a", "hostPath": "/b/../..", "mode": "RW" }])),
-            "/container/volumes(0)/hostPath",
-            "must not contain '..'",
-        ),
-        (
-            with("/container/volumes", json!([{ "containerPath": "/a:ro", "hostPath": "/b", "mode": "RW" }])),
-            "/container/volumes(0)/containerPath",
-            "must not contain ':'",
-        ),
-        (
-            with("/container/volumes", json!([{ "containerPath": "/a", "hostPath": "/b", "mode": "rw" }])),
-            "/container/volumes(0)/mode",
-            "must be one of RO, RW",
-        ),
-        (
-            with("/container/volumes", json!([{ "containerPath": "a", "mode": "RW", "persistent": { "size": 1 } }])),
-            "/container/volumes(0)/persistent",
-            "use a host volume",
-        ),
-        (
-            with("/container/volumes", json!([{ "containerPath": "a", "mode": "RW", "external": {} }])),
-            "/container/volumes(0)/external",
-            "use a host volume",
-        ),
-        (
-            with("/container/volumes", json!([{ "containerPath": "a", "secret": "s" }])),
-            "/container/volumes(0)/secret",
-            "use a host volume",
-        ),
-        // Networks and ports.
-        (
-            with("/networks", json!([{ "mode": "container", "name": "n" }])),
-            "/networks(0)/mode",
-            "container networks are not supported yet",
-        ),
-        (with("/networks", json!([{ "name": "n" }])), "/networks(0)/mode", "container networks are not supported yet"),
-        (
-            with("/networks", json!([{ "mode": "bridge" }])),
-            "/networks(0)/mode",
-            "must be one of container, container/bridge, host",
-        ),
-        (with("/networks", json!([{ "mode": "host", "name": "n" }])), "/networks(0)/name", "must be absent"),
-        (with("/networks", json!([{ "mode": "host" }, { "mode": "host" }])), "/networks", "must be one network"),
-        (with("/ipAddress", json!({})), "/ipAddress", "use 'networks'"),
-        (
-            mapping(json!({ "containerPort": 65_536 })),
-            "/container/portMappings(0)/containerPort",
-            "must be 65535 or less",
-        ),
-        (mapping(json!({ "hostPort": -1 })), "/container/portMappings(0)/hostPort", "must be 0 or more"),
-        (mapping(json!({ "protocol": "sctp" })), "/container/portMappings(0)/protocol", "must be one of tcp, udp"),
-        (mapping(json!({ "name": "Web" })), "/container/portMappings(0)/name", "must fully match"),
-        (mapping(json!({ "networkNames": ["n"] })), "/container/portMappings(0)/networkNames", "container networks"),
-        (
-            with("/container/portMappings", json!([{ "name": "a" }, { "name": "a" }])),
-            "/container/portMappings",
-            "Port names must be unique.",
-        ),
-        (
-            with("/container/portMappings", json!([{ "hostPort": 8080 }, { "hostPort": 8080 }])),
-            "/container/portMappings",
-            "host port 8080 is given twice",
-        ),
-        (
-            with("/container/docker/portMappings", json!([{}])),
-            "/container/docker/portMappings",
-            "cannot specify both portMappings and docker.portMappings",
-        ),
-        (host(json!([{ "port": 8080 }, { "port": 8080 }])), "/portDefinitions", "Ports must be unique"),
-        (host(json!([{ "port": 70_000 }])), "/portDefinitions(0)/port", "must be 65535 or less"),
-        (
-            {
-                let mut it = host(json!([{ "port": 1 }]));
-                it["ports"] = json!([2]);
-                it
-            },
-            "/ports",
-            "must be equal to the ports of 'portDefinitions'",
-        ),
-        (with("/ports", json!([65_536])), "/ports(0)", "must be between 0 and 65535"),
         // Health checks.
         (
             check(json!({ "portIndex": 1 })),
@@ -261,7 +115,6 @@ async fn every_wrong_value_is_refused_at_its_place() {
             "Health check port indices must address an element",
         ),
         (check(json!({ "portIndex": 0, "port": 80 })), "/healthChecks(0)", "not both"),
-        (check(json!({ "protocol": "HTTPS" })), "/healthChecks(0)/protocol", "HTTPS checks are not supported yet"),
         (check(json!({ "protocol": "GRPC" })), "/healthChecks(0)/protocol", "must be one of HTTP"),
         (check(json!({ "protocol": "COMMAND" })), "/healthChecks(0)/command", "needs a command"),
         (
@@ -277,8 +130,22 @@ async fn every_wrong_value_is_refused_at_its_place() {
             "/healthChecks(0)/maxConsecutiveFailures",
             "must be 0 or more",
         ),
-        (check(json!({ "protocol": "TCP", "ignoreHttp1xx": true })), "/healthChecks(0)/ignoreHttp1xx", "HTTP only"),
-        (check(json!({ "ipProtocol": "IPv6" })), "/healthChecks(0)/ipProtocol", "IPv6 is not supported yet"),
+        (
+            check(json!({ "protocol": "TCP", "ignoreHttp1xx": true })),
+            "/healthChecks(0)/ignoreHttp1xx",
+            "HTTP or HTTPS only",
+        ),
+        (check(json!({ "ipProtocol": "IPv9" })), "/healthChecks(0)/ipProtocol", "must be one of IPv4, IPv6"),
+        (
+            check(json!({ "protocol": "COMMAND", "command": { "value": "x" }, "ipProtocol": "IPv6" })),
+            "/healthChecks(0)/ipProtocol",
+            "is for checks over the network",
+        ),
+        (
+            check(json!({ "protocol": "MESOS_HTTPS", "ignoreHttp1xx": true })),
+            "/healthChecks(0)/ignoreHttp1xx",
+            "HTTP or HTTPS only",
+        ),
         (check(json!({ "path": "/a b\r\nX: y" })), "/healthChecks(0)/path", "must not contain spaces"),
         (with("/healthChecks", json!([{}, {}])), "/healthChecks", "the same check twice"),
         (
@@ -323,25 +190,6 @@ async fn every_wrong_value_is_refused_at_its_place() {
             "/constraints(1)",
             "must not be given twice",
         ),
-        // What is not built yet.
-        (with("/fetch", json!([{ "uri": "file:///x" }])), "/fetch", "'fetch' is not supported yet"),
-        (with("/uris", json!(["http://x"])), "/uris", "'uris' is not supported yet"),
-        (with("/secrets", json!({ "s": { "source": "x" } })), "/secrets", "not supported yet"),
-        (with("/residency", json!({ "taskLostBehavior": "WAIT_FOREVER" })), "/residency", "not supported yet"),
-        (with("/readinessChecks", json!([{}])), "/readinessChecks", "use 'healthChecks'"),
-        (with("/dependencies", json!(["/b"])), "/dependencies", "not supported yet"),
-        (with("/check", json!({ "tcp": {} })), "/check", "use 'healthChecks'"),
-        (with("/executor", json!("//cmd")), "/executor", "leave it empty"),
-        (with("/executorResources", json!({ "cpus": 1 })), "/executorResources", "not supported yet"),
-        (with("/gpus", json!(1)), "/gpus", "not supported yet"),
-        (with("/resourceLimits", json!({ "cpus": "unlimited" })), "/resourceLimits", "not supported yet"),
-        (with("/tty", json!(true)), "/tty", "not supported yet"),
-        (with("/role", json!("dev")), "/role", "roles other than '*'"),
-        (
-            with("/acceptedResourceRoles", json!(["dev"])),
-            "/acceptedResourceRoles",
-            "acceptedResourceRoles can only contain *",
-        ),
         (
             {
                 let mut it = with("/labels", json!({ "MARATHON_SINGLE_INSTANCE_APP": "true" }));
@@ -352,7 +200,11 @@ async fn every_wrong_value_is_refused_at_its_place() {
             "must be 0 or 1",
         ),
     ];
-    let world = World::new();
+    all_are_refused(&World::new(), table).await;
+}
+
+/// Posts each app, and looks for the error at the place.
+pub(super) async fn all_are_refused(world: &World, table: Vec<(Value, &str, &str)>) {
     let before = world.fake.state();
     for (body, path, error) in table {
         let answer = world.ask("POST /v2/apps", body).await;
@@ -373,7 +225,7 @@ async fn all_violations_are_told_at_once() {
     let world = World::new();
     let body = json!({
         "id": "/A", "cpus": 0, "instances": -1, "container": { "docker": { "image": "" } },
-        "healthChecks": [{ "protocol": "HTTPS" }], "constraints": [["x", "y"]],
+        "healthChecks": [{ "protocol": "GRPC" }], "constraints": [["x", "y"]],
     });
     let answer = world.ask("PUT /v2/apps/a", body).await;
     let paths: Vec<_> = answer.json()["details"].as_array().unwrap().iter().map(|it| it["path"].clone()).collect();
@@ -386,7 +238,7 @@ async fn all_violations_are_told_at_once() {
 async fn neutral_values_ask_for_nothing() {
     let neutral = json!({
         "fetch": [], "uris": [], "storeUrls": [], "secrets": {}, "residency": null, "readinessChecks": [], "dependencies": [],
-        "check": null, "executor": "", "executorResources": null, "gpus": 0, "resourceLimits": null, "tty": false,
+        "check": null, "executor": "//cmd", "executorResources": null, "gpus": 0, "resourceLimits": null, "tty": false,
         "role": "*", "acceptedResourceRoles": [], "ipAddress": null, "args": [], "env": {}, "labels": {}, "constraints": [],
         "user": null, "cmd": null, "ports": null, "instances": 1.0, "version": null, "unknown": 1,
     });
@@ -395,7 +247,8 @@ async fn neutral_values_ask_for_nothing() {
     body.as_object_mut().unwrap().extend(neutral.as_object().unwrap().clone());
     body["container"]["docker"]["privileged"] = json!(false);
     body["container"]["docker"]["pullConfig"] = Value::Null;
-    body["container"]["linuxInfo"] = Value::Null;
+    body["container"]["linuxInfo"] = json!({ "seccomp": { "unconfined": false }, "ipcInfo": { "mode": "PRIVATE" } });
+    body["resourceLimits"] = json!({ "cpus": "unlimited", "mem": 32 });
     let answer = world.ask("POST /v2/apps", body).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     assert_eq!(answer.header("x-ekiden-warnings"), "/unknown: unknown field, it has no effect");

@@ -44,7 +44,7 @@ async fn every_answer_is_as_described() {
     let url = format!("http://{}/v3/openapi.json", served.address);
     let mut tester = Command::new(program);
     tester.args(["run", &url, "--checks", CHECKS, "--phases", "examples,coverage,fuzzing"]);
-    tester.args(["--max-examples", "10", "--generation-deterministic", "--no-shrink"]);
+    tester.args(["--max-examples", "5", "--generation-deterministic", "--no-shrink"]);
     // Its answer does not end; `tests/events.rs` looks at it.
     tester.args(["--exclude-path", "/v2/events", "--continue-on-failure", "--request-timeout", "10"]);
     tester.args(["--no-color", "--warnings", "off", "--max-redirects", "0", "--workers", "1"]);

@@ -2,7 +2,7 @@
 
 use super::world::World;
 use crate::{from_wire, to_wire, v2};
-use cluster::{AppId, AppVersion, Timestamp};
+use cluster::{AppId, AppVersion, Settings, Timestamp};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use serde_json::{Map, Value, json};
@@ -129,11 +129,12 @@ proptest! {
     #[test]
     fn printing_and_reading_changes_nothing(app in any_app()) {
         let id = AppId::parse("/a").unwrap();
-        let (spec, _) = from_wire::app(&id, &map(&app)).map_err(|it| TestCaseError::fail(format!("{it:?}\n{app}")))?;
+        let settings = Settings { command_image: "alpine".to_owned(), ..Settings::default() };
+        let (spec, _) = from_wire::app(&id, &map(&app), &settings).map_err(|it| TestCaseError::fail(format!("{it:?}\n{app}")))?;
         let at = Timestamp(1);
         let version = AppVersion { version: at, run: at, configured: at, scaled: at, spec };
         let printed = serde_json::to_value(to_wire::app(&version)).unwrap();
-        let (again, warnings) = from_wire::app(&id, &map(&printed)).map_err(|it| TestCaseError::fail(format!("{it:?}")))?;
+        let (again, warnings) = from_wire::app(&id, &map(&printed), &settings).map_err(|it| TestCaseError::fail(format!("{it:?}")))?;
         prop_assert_eq!(&again, &version.spec);
         prop_assert_eq!(warnings, vec![], "what is printed has no unknown field");
         let typed: v2::App = serde_json::from_value(printed.clone()).unwrap();

@@ -5,6 +5,7 @@ use crate::testing::Fake;
 use crate::{Api, Config};
 use axum::Router;
 use axum::body::Body;
+use cluster::{Command, Principal, Settings};
 use http::response::Parts;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
@@ -47,6 +48,14 @@ impl World {
         fake.add_node("n1", 4, 4096);
         fake.add_node("n2", 4, 4096);
         Self::with(fake, Config::default())
+    }
+
+    /// A cluster of two nodes whose operator has chosen an image for commands.
+    pub(super) fn with_commands() -> Self {
+        let world = Self::new();
+        let settings = Settings { command_image: "alpine:3".to_owned(), ..Settings::default() };
+        world.fake.apply(Principal::Leader, Command::Configure { settings }).unwrap();
+        world
     }
 
     /// An API of this configuration over this control plane.

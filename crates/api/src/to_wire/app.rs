@@ -1,17 +1,23 @@
 //! Apps.
 
-use super::{counts, is_listed, task, task_failure, task_stats};
+use super::{counts, is_listed, readiness_check, readiness_results, task, task_failure, task_stats};
+use crate::from_wire::{DRIVER, SIZE};
 use crate::time;
 use crate::v2;
 use cluster::{
-    App, AppVersion, CheckPort, HealthCheck, HealthKind, KillSelection, Network, PortSpec, Protocol, State, Timestamp,
-    Unreachable, Volume, VolumeMode, WantedHostPort,
+    App, AppSpec, AppVersion, CheckPort, ExternalVolume, Fetch, HealthCheck, HealthKind, KillSelection, Network,
+    PortSpec, Protocol, State, Timestamp, Unreachable, Volume, VolumeMode, WantedHostPort,
 };
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
-/// What is printed beside an app's definition; counts and deployments always are.
+/// What is printed beside an app's definition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Embed {
+    /// How many instances it has, by state.
+    pub counts: bool,
+    /// The deployments that change it now.
+    pub deployments: bool,
     /// Its instances.
     pub tasks: bool,
     /// Its last failure.
@@ -22,29 +28,39 @@ pub struct Embed {
     pub task_stats: bool,
 }
 
-/// Prints an app with what is asked for of its instances.
+/// Prints an app with what is asked for of its instances; counts and deployments are always there.
 pub fn app_info(state: &State, it: &App, embed: Embed, now: Timestamp) -> v2::AppInfo {
-    app_info_beside(app(&it.current), state, it, embed, now)
+    let beside = beside(state, it, Embed { counts: true, deployments: true, ..embed }, now);
+    v2::AppInfo {
+        app: app(&it.current),
+        tasks_staged: beside.tasks_staged.unwrap_or_default(),
+        tasks_running: beside.tasks_running.unwrap_or_default(),
+        tasks_healthy: beside.tasks_healthy.unwrap_or_default(),
+        tasks_unhealthy: beside.tasks_unhealthy.unwrap_or_default(),
+        deployments: beside.deployments.unwrap_or_default(),
+        tasks: beside.tasks,
+        last_task_failure: beside.last_task_failure,
+        readiness_check_results: beside.readiness_check_results,
+        task_stats: beside.task_stats,
+    }
 }
 
-/// Prints what is asked for of an app's instances beside its definition.
-pub fn app_info_beside<A>(definition: A, state: &State, it: &App, embed: Embed, now: Timestamp) -> v2::AppInfo<A> {
-    let counts = counts(state, it);
+/// Prints what is asked for of an app's instances.
+pub fn beside(state: &State, it: &App, embed: Embed, now: Timestamp) -> v2::AppBeside {
+    let counts = embed.counts.then(|| counts(state, it));
     let instances = || state.instances_of(it).filter(|it| is_listed(it));
-    v2::AppInfo {
-        app: definition,
-        tasks_staged: counts.staged,
-        tasks_running: counts.running,
-        tasks_healthy: counts.healthy,
-        tasks_unhealthy: counts.unhealthy,
-        deployments: it.deployment.iter().map(|id| v2::DeploymentRef { id: id.to_string() }).collect(),
+    let failure = it.last_failure.as_ref().filter(|_| embed.last_task_failure);
+    v2::AppBeside {
+        tasks_staged: counts.map(|it| it.staged),
+        tasks_running: counts.map(|it| it.running),
+        tasks_healthy: counts.map(|it| it.healthy),
+        tasks_unhealthy: counts.map(|it| it.unhealthy),
+        deployments: embed
+            .deployments
+            .then(|| it.deployment.iter().map(|id| v2::DeploymentRef { id: id.to_string() }).collect()),
         tasks: embed.tasks.then(|| instances().map(|instance| task(state, instance)).collect()),
-        last_task_failure: it
-            .last_failure
-            .as_ref()
-            .filter(|_| embed.last_task_failure)
-            .map(|failure| task_failure(state, &it.id, failure)),
-        readiness_check_results: embed.readiness.then(Vec::new),
+        last_task_failure: failure.map(|failure| task_failure(state, &it.id, failure)),
+        readiness_check_results: embed.readiness.then(|| readiness_results(state, it)),
         task_stats: embed.task_stats.then(|| task_stats(state, it, now)),
     }
 }
@@ -61,11 +77,13 @@ pub fn app(version: &AppVersion) -> v2::App {
         backoff_seconds: policy.backoff_ms / 1000,
         cmd: run.cmd.clone(),
         constraints: policy.constraints.iter().map(constraint).collect(),
-        container: Some(container(spec)),
+        container: container(spec),
         cpus: v2::Number(run.resources.cpu_milli as f64 / 1000.0),
+        dependencies: policy.dependencies.iter().map(ToString::to_string).collect(),
         disk: mib(run.resources.disk_bytes),
         env: run.env.clone(),
         executor: String::new(),
+        fetch: run.fetch.iter().map(artifact).collect(),
         gpus: 0,
         health_checks: policy.health_checks.iter().map(health_check).collect(),
         instances: spec.instances,
@@ -76,18 +94,18 @@ pub fn app(version: &AppVersion) -> v2::App {
         labels: policy.labels.clone(),
         max_launch_delay_seconds: policy.backoff_max_ms / 1000,
         mem: mib(run.resources.memory_bytes),
-        networks: vec![v2::Network {
-            mode: match run.network {
-                Network::Host => "host".to_owned(),
-                Network::Bridge => "container/bridge".to_owned(),
-                Network::Container { .. } => "container".to_owned(),
-            },
-        }],
+        networks: vec![network(&run.network)],
         port_definitions: (run.network == Network::Host)
             .then(|| run.ports.iter().map(|it| port_definition(it, run.require_ports)).collect()),
+        readiness_checks: policy.readiness_checks.iter().map(readiness_check).collect(),
         require_ports: run.require_ports,
+        residency: policy.residency.map(|it| v2::Residency {
+            relaunch_escalation_timeout_seconds: it.escalation_s,
+            task_lost_behavior: if it.relaunch { "RELAUNCH_AFTER_TIMEOUT" } else { "WAIT_FOREVER" }.to_owned(),
+        }),
         role: "*".to_owned(),
         task_kill_grace_period_seconds: policy.kill_grace_ms.map(|it| it / 1000),
+        tty: run.tty.then_some(true),
         unreachable_strategy: match policy.unreachable {
             Unreachable::Disabled => v2::UnreachableStrategy::Disabled("disabled".to_owned()),
             Unreachable::After { inactive_ms, expunge_ms } => v2::UnreachableStrategy::Enabled {
@@ -131,7 +149,7 @@ pub fn health_check(check: &HealthCheck) -> v2::HealthCheck {
         grace_period_seconds: check.grace_ms / 1000,
         ignore_http1xx: ignore_1xx.filter(|_| !check.mesos),
         interval_seconds: check.interval_ms / 1000,
-        ip_protocol: port.map(|_| "IPv4".to_owned()),
+        ip_protocol: port.map(|_| if check.ipv6 { "IPv6" } else { "IPv4" }.to_owned()),
         max_consecutive_failures: check.max_failures,
         path: path.cloned(),
         port: port.and_then(|it| if let CheckPort::Number(number) = it { Some(number) } else { None }),
@@ -141,35 +159,74 @@ pub fn health_check(check: &HealthCheck) -> v2::HealthCheck {
     }
 }
 
-fn container(spec: &cluster::AppSpec) -> v2::Container {
+/// The container, unless there is nothing to say of it: a command in the operator's image, on the host network.
+fn container(spec: &AppSpec) -> Option<v2::Container> {
     let run = &spec.run;
-    v2::Container {
-        kind: "DOCKER".to_owned(),
-        docker: Some(v2::DockerContainer {
+    if run.image.is_empty() && !run.mesos {
+        return None;
+    }
+    let parameter = |(key, value): &(String, String)| v2::DockerParameter { key: key.clone(), value: value.clone() };
+    Some(v2::Container {
+        kind: if run.mesos { "MESOS" } else { "DOCKER" }.to_owned(),
+        docker: (!run.image.is_empty()).then(|| v2::DockerContainer {
             image: run.image.clone(),
             force_pull_image: run.force_pull,
             privileged: false,
-            parameters: run
-                .parameters
-                .iter()
-                .map(|(key, value)| v2::DockerParameter { key: key.clone(), value: value.clone() })
-                .collect(),
+            parameters: run.parameters.iter().map(parameter).collect(),
         }),
         port_mappings: (run.network != Network::Host).then(|| run.ports.iter().map(port_mapping).collect()),
-        volumes: run.volumes.iter().filter_map(volume).collect(),
+        volumes: run.volumes.iter().map(volume).collect(),
+    })
+}
+
+fn network(network: &Network) -> v2::Network {
+    let (mode, name, labels) = match network {
+        Network::Host => ("host", None, BTreeMap::new()),
+        Network::Bridge => ("container/bridge", None, BTreeMap::new()),
+        Network::Container { name, labels } => ("container", Some(name.clone()), labels.clone()),
+    };
+    v2::Network { labels, mode: mode.to_owned(), name }
+}
+
+/// Prints a file that is fetched.
+pub fn artifact(fetch: &Fetch) -> v2::Artifact {
+    v2::Artifact {
+        cache: fetch.cache,
+        dest_path: fetch.dest_path.clone(),
+        executable: fetch.executable,
+        extract: fetch.extract,
+        uri: fetch.uri.clone(),
     }
 }
 
-fn volume(volume: &Volume) -> Option<v2::Volume> {
-    let Volume::Host(volume) = volume else { return None };
-    Some(v2::Volume {
-        container_path: volume.container_path.clone(),
-        host_path: volume.host_path.clone(),
-        mode: match volume.mode {
+fn volume(volume: &Volume) -> v2::Volume {
+    let (host_path, persistent, external, mode) = match volume {
+        Volume::Host(it) => (Some(it.host_path.clone()), None, None, it.mode),
+        Volume::Persistent(it) => {
+            (None, Some(v2::PersistentVolume { size: it.size_mib, kind: "root".to_owned() }), None, it.mode)
+        }
+        Volume::External(it) => (None, None, Some(external(it)), it.mode),
+    };
+    v2::Volume {
+        container_path: volume.container_path().to_owned(),
+        external,
+        host_path,
+        mode: match mode {
             VolumeMode::Ro => "RO".to_owned(),
             VolumeMode::Rw => "RW".to_owned(),
         },
-    })
+        persistent,
+    }
+}
+
+fn external(volume: &ExternalVolume) -> v2::ExternalVolume {
+    let mut options = volume.options.clone();
+    let size = options.get(SIZE).and_then(|it| it.parse().ok());
+    if size.is_some() {
+        options.remove(SIZE);
+    }
+    options.insert(DRIVER.to_owned(), volume.driver.clone());
+    v2::ExternalVolume { name: volume.name.clone(), options, provider: "dvdi".to_owned(), shared: volume.shared, size }
 }
 
 fn port_mapping(port: &PortSpec) -> v2::PortMapping {

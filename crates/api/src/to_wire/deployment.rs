@@ -4,12 +4,13 @@
 //! restart, first what others depend on. Ekiden's steps are the same, but that to start an app is no step of its own:
 //! it is told as one that is over at once.
 
+use super::readiness_results;
 use crate::time;
 use crate::v2;
-use cluster::{Change, Deployment};
+use cluster::{AppId, Change, Deployment, State};
 
 /// Prints a deployment under way.
-pub fn deployment(it: &Deployment) -> v2::Deployment {
+pub fn deployment(state: &State, it: &Deployment) -> v2::Deployment {
     let steps = steps(it);
     let current = current_step(it, &steps);
     let actions = steps.get(current).map_or(&[][..], |it| &it.actions);
@@ -20,12 +21,20 @@ pub fn deployment(it: &Deployment) -> v2::Deployment {
         affected_pods: it.changes.iter().filter(|(_, it)| it.pod).map(|(app, _)| app.to_string()).collect(),
         current_actions: actions
             .iter()
-            .map(|it| v2::DeploymentActionInfo { action: it.clone(), readiness_check_results: Vec::new() })
+            .map(|it| v2::DeploymentActionInfo {
+                action: it.clone(),
+                readiness_check_results: answers(state, it.app.as_deref().or(it.pod.as_deref())),
+            })
             .collect(),
         current_step: (current + 1).min(steps.len()) as u32,
         total_steps: steps.len() as u32,
         steps,
     }
+}
+
+fn answers(state: &State, path: Option<&str>) -> Vec<v2::ReadinessResult> {
+    let app = path.and_then(|it| AppId::parse(it).ok()).and_then(|it| state.app(&it));
+    app.map(|it| readiness_results(state, it)).unwrap_or_default()
 }
 
 /// Prints a deployment as events tell of it, and its current step.
@@ -46,10 +55,13 @@ pub fn plan(it: &Deployment, light: bool) -> (v2::DeploymentPlan, v2::Deployment
     (plan, current)
 }
 
-fn steps(deployment: &Deployment) -> Vec<v2::DeploymentStep> {
+/// Prints all that a deployment does, in order.
+pub fn steps(deployment: &Deployment) -> Vec<v2::DeploymentStep> {
     let step = |of: &dyn Fn(&Change) -> Option<&'static str>| {
         let actions = deployment.changes.iter().filter_map(|(app, change)| {
-            Some(v2::DeploymentAction { action: action(of(change)?, change), app: app.to_string() })
+            let (action, path) = (action(of(change)?, change), app.to_string());
+            let (app, pod) = if change.pod { (None, Some(path)) } else { (Some(path), None) };
+            Some(v2::DeploymentAction { action, app, pod })
         });
         v2::DeploymentStep { actions: actions.collect() }
     };
@@ -70,7 +82,8 @@ fn action(what: &str, change: &Change) -> String {
 fn current_step(deployment: &Deployment, steps: &[v2::DeploymentStep]) -> usize {
     let is_done = |action: &v2::DeploymentAction| {
         // An app is started the moment it is created, but not before all that goes is gone.
-        let settled = || deployment.changes.iter().any(|(app, it)| it.settled && app.as_str() == action.app);
+        let path = action.app.as_deref().or(action.pod.as_deref());
+        let settled = || deployment.changes.iter().any(|(app, it)| it.settled && Some(app.as_str()) == path);
         action.action.starts_with("Start") || settled()
     };
     steps.iter().position(|step| !step.actions.iter().all(is_done)).unwrap_or(steps.len())

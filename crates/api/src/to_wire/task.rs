@@ -6,7 +6,7 @@
 use crate::time;
 use crate::v2;
 use cluster::{
-    App, AppId, CheckResult, Condition, EndKind, Failure, Goal, Health, Instance, InstanceId, NodeId, State,
+    App, AppId, CheckResult, Condition, EndKind, Failure, Goal, Health, Instance, InstanceId, NodeId, State, Volume,
 };
 use std::net::IpAddr;
 
@@ -72,7 +72,7 @@ pub fn task(state: &State, instance: &Instance) -> v2::Task {
         host: host(state, &instance.node),
         id: task_id(&instance.app, instance.id),
         ip_addresses: addresses(state, instance),
-        local_volumes: Vec::new(),
+        local_volumes: local_volumes(state, instance),
         ports: instance.ports.clone(),
         role: "*".to_owned(),
         service_ports: service_ports(state, instance),
@@ -133,6 +133,21 @@ pub(super) fn addresses(state: &State, instance: &Instance) -> Vec<v2::IpAddress
         protocol: if it.is_ipv4() { "IPv4" } else { "IPv6" }.to_owned(),
     });
     printed.into_iter().collect()
+}
+
+/// The persistent volumes of the version that an instance runs.
+fn local_volumes(state: &State, instance: &Instance) -> Vec<v2::LocalVolume> {
+    let app = state.app(&instance.app);
+    let run = app.and_then(|it| it.versions.get(&instance.run));
+    let (Some(uuid), Some(run)) = (instance.reservation, run) else { return Vec::new() };
+    let persistent = run.spec.run.volumes.iter().filter(|it| matches!(it, Volume::Persistent(_)));
+    let printed = persistent.map(|it| v2::LocalVolume {
+        run_spec_id: instance.app.to_string(),
+        container_path: it.container_path().to_owned(),
+        uuid: uuid.to_string(),
+        persistence_id: format!("{}#{}#{uuid}", instance.app.joined("_"), it.container_path()),
+    });
+    printed.collect()
 }
 
 fn service_ports(state: &State, instance: &Instance) -> Vec<u16> {

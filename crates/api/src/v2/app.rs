@@ -1,6 +1,6 @@
 //! Apps: the definition, and what the API adds to it.
 
-use super::{HealthCheck, Number, Task, TaskFailure, TaskStatsByVersion};
+use super::{HealthCheck, Number, ReadinessCheck, ReadinessResult, Task, TaskFailure, TaskStatsByVersion};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,6 +32,9 @@ pub struct App {
     pub container: Option<Container>,
     /// Cores, to a thousandth.
     pub cpus: Number,
+    /// Apps and groups that a deployment brings to their new version first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<String>,
     /// MiB of disk.
     pub disk: Number,
     /// Environment.
@@ -39,6 +42,9 @@ pub struct App {
     pub env: BTreeMap<String, String>,
     /// Always empty.
     pub executor: String,
+    /// Files that are there before the process starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fetch: Vec<Artifact>,
     /// Always 0.
     pub gpus: u32,
     /// Health checks.
@@ -59,13 +65,22 @@ pub struct App {
     /// Ports of apps on the host network; absent for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port_definitions: Option<Vec<PortDefinition>>,
+    /// How a new instance is asked whether it may take an old one's place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readiness_checks: Vec<ReadinessCheck>,
     /// Whether port definitions name host ports.
     pub require_ports: bool,
+    /// What an app with persistent volumes says of lost nodes; kept, and without effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residency: Option<Residency>,
     /// Always `*`.
     pub role: String,
     /// From the polite to the hard stop signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_kill_grace_period_seconds: Option<u64>,
+    /// Whether the process has a terminal; absent unless it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tty: Option<bool>,
     /// What happens to instances of a lost node.
     pub unreachable_strategy: UnreachableStrategy,
     /// Limits of a rolling update.
@@ -84,16 +99,16 @@ pub struct App {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Container {
-    /// Always `DOCKER`.
+    /// `DOCKER`, or `MESOS` where the user said so: Docker runs it all the same.
     #[serde(rename = "type")]
     pub kind: String,
     /// The image and its options.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docker: Option<DockerContainer>,
-    /// Ports of apps on the bridge network; absent for others.
+    /// Ports of apps on a network of containers; absent on the host network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port_mappings: Option<Vec<PortMapping>>,
-    /// Mounted directories.
+    /// What is mounted.
     #[serde(default)]
     pub volumes: Vec<Volume>,
 }
@@ -145,23 +160,91 @@ pub struct PortMapping {
     pub service_port: u16,
 }
 
-/// A mounted directory of the node (RAML `AppHostVolume`).
+/// Something mounted (RAML `AppVolume`): one of its three kinds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Volume {
     /// Path inside.
     pub container_path: String,
-    /// Path on the node.
-    pub host_path: String,
+    /// A volume of a Docker driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalVolume>,
+    /// A directory of the node: its path there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_path: Option<String>,
     /// `RW` or `RO`.
     pub mode: String,
+    /// A directory that is kept on the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent: Option<PersistentVolume>,
+}
+
+/// A directory that is kept on the node (RAML `PersistentVolumeInfo`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PersistentVolume {
+    /// MiB.
+    pub size: u64,
+    /// Always `root`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// A volume of a Docker driver (RAML `DVDIExternalVolumeInfo`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExternalVolume {
+    /// The driver's name for it.
+    pub name: String,
+    /// For the driver; `dvdi/driver` names it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
+    /// Always `dvdi`.
+    pub provider: String,
+    /// Whether several apps may mount it.
+    #[serde(default)]
+    pub shared: bool,
+    /// MiB, where it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
 }
 
 /// How instances are attached (RAML `Network`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Network {
-    /// `host` or `container/bridge`.
+    /// Labels, of a named network.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// `host`, `container/bridge` or `container`.
     pub mode: String,
+    /// Its name, in mode `container`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// A file that is fetched before the start (RAML `Artifact`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Artifact {
+    /// Keep it on the node for the next instance.
+    pub cache: bool,
+    /// Path inside the sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dest_path: Option<String>,
+    /// Make it executable.
+    pub executable: bool,
+    /// Unpack it.
+    pub extract: bool,
+    /// Where from.
+    pub uri: String,
+}
+
+/// What an app with persistent volumes says of lost nodes (RAML `AppResidency`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Residency {
+    /// Seconds.
+    pub relaunch_escalation_timeout_seconds: u64,
+    /// `WAIT_FOREVER` or `RELAUNCH_AFTER_TIMEOUT`.
+    pub task_lost_behavior: String,
 }
 
 /// A port of an app on the host network (RAML `PortDefinition`).
@@ -224,10 +307,10 @@ pub struct VersionInfo {
 /// An app and what is known of its instances (RAML `AppInfo`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct AppInfo<A = App> {
+pub struct AppInfo {
     /// The definition; its fields stand beside the others.
     #[serde(flatten)]
-    pub app: A,
+    pub app: App,
     /// Instances on their way.
     #[serde(default)]
     pub tasks_staged: u32,
@@ -249,11 +332,44 @@ pub struct AppInfo<A = App> {
     /// The last failure, where asked for and there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_task_failure: Option<TaskFailure>,
-    /// Results of readiness checks, where asked for; there are none yet.
+    /// What the new instances of a deployment answer to the readiness check, where asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub readiness_check_results: Option<Vec<()>>,
+    pub readiness_check_results: Option<Vec<ReadinessResult>>,
     /// Counts by version, where asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_stats: Option<TaskStatsByVersion>,
+}
+
+/// What is printed beside an app's definition, each part where it is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AppBeside {
+    /// Instances on their way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks_staged: Option<u32>,
+    /// Instances that run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks_running: Option<u32>,
+    /// Instances whose checks all succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks_healthy: Option<u32>,
+    /// Instances with a failing check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks_unhealthy: Option<u32>,
+    /// The deployments that change the app now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployments: Option<Vec<DeploymentRef>>,
+    /// Its instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Vec<Task>>,
+    /// The last failure, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_task_failure: Option<TaskFailure>,
+    /// What the new instances of a deployment answer to the readiness check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readiness_check_results: Option<Vec<ReadinessResult>>,
+    /// Counts by version.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub task_stats: Option<TaskStatsByVersion>,
 }
 

@@ -1,5 +1,6 @@
 //! Deployments, in Marathon's words: steps one after another, actions of a step side by side.
 
+use super::ReadinessResult;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ pub struct Deployment {
     pub version: String,
     /// Apps it changes.
     pub affected_apps: Vec<String>,
-    /// Always empty.
+    /// Pods it changes.
     pub affected_pods: Vec<String>,
     /// All its steps.
     pub steps: Vec<DeploymentStep>,
@@ -45,10 +46,14 @@ pub struct DeploymentStep {
 /// What is done to one app (RAML `DeploymentAction`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeploymentAction {
-    /// `StartApplication`, `StopApplication`, `ScaleApplication` or `RestartApplication`.
+    /// `StartApplication`, `StopApplication`, `ScaleApplication` or `RestartApplication`, or `…Pod`.
     pub action: String,
     /// Which app.
-    pub app: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// Or which pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
 }
 
 /// An action under way (RAML `DeploymentActionInfo`).
@@ -58,8 +63,8 @@ pub struct DeploymentActionInfo {
     /// The action.
     #[serde(flatten)]
     pub action: DeploymentAction,
-    /// Always empty.
-    pub readiness_check_results: Vec<()>,
+    /// What the instances that it brings up answer to the readiness check.
+    pub readiness_check_results: Vec<ReadinessResult>,
 }
 
 /// A deployment as events tell of it (RAML `DeploymentPlan`).

@@ -20,7 +20,7 @@ pub struct HealthCheck {
     pub ignore_http1xx: Option<bool>,
     /// From one probe to the next.
     pub interval_seconds: u64,
-    /// Always `IPv4`, for probes over the network.
+    /// `IPv4` or `IPv6`, for probes over the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_protocol: Option<String>,
     /// So many failures in a row end the instance; 0: never.
@@ -34,7 +34,7 @@ pub struct HealthCheck {
     /// Position among the app's ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port_index: Option<u32>,
-    /// `HTTP`, `TCP`, `COMMAND`, `MESOS_HTTP` or `MESOS_TCP`.
+    /// `HTTP`, `HTTPS`, `TCP`, `COMMAND`, `MESOS_HTTP`, `MESOS_HTTPS` or `MESOS_TCP`.
     pub protocol: String,
     /// A probe that takes longer has failed.
     pub timeout_seconds: u64,

@@ -20,9 +20,9 @@ pub struct Task {
     /// Its own addresses.
     #[serde(default)]
     pub ip_addresses: Vec<IpAddress>,
-    /// Always empty.
+    /// Its persistent volumes.
     #[serde(default)]
-    pub local_volumes: Vec<()>,
+    pub local_volumes: Vec<LocalVolume>,
     /// Its host ports.
     #[serde(default)]
     pub ports: Vec<u16>,
@@ -46,6 +46,20 @@ pub struct Task {
     /// The app's version it was launched for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+}
+
+/// A persistent volume of an instance (RAML `LocalVolumeId`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalVolume {
+    /// Its app.
+    pub run_spec_id: String,
+    /// Path inside.
+    pub container_path: String,
+    /// The reservation's id: the same for the instance's successor.
+    pub uuid: String,
+    /// `<path _ joined>#<containerPath>#<uuid>`
+    pub persistence_id: String,
 }
 
 /// An address of an instance (RAML `IpAddr`).

@@ -356,7 +356,9 @@ impl Changing<'_> {
             ended_at: None,
         };
         self.applied.deployment = Some(id);
-        self.applied.version.get_or_insert(version);
+        if !unchanged || !deployment.groups.is_empty() || self.applied.version.is_none() {
+            self.applied.version = Some(version);
+        }
         self.state.active.insert(id);
         let deployment = self.next_step(deployment);
         self.event(Event::DeploymentStarted { deployment });

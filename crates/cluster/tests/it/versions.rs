@@ -37,6 +37,32 @@ fn versions_are_unique_even_within_a_millisecond() {
 }
 
 #[test]
+fn a_change_of_some_apps_is_answered_with_its_own_version() {
+    let mut cluster = Cluster::with_nodes(1);
+    cluster.put(app("/a", 1)).unwrap();
+    cluster.put(app("/b", 1)).unwrap();
+    cluster.settle();
+    let apps = vec![(app("/a", 2), Expect::Any), (app("/b", 1), Expect::Any)];
+    let applied = cluster.apply(Command::PutApps { apps, force: false }).unwrap();
+    assert_eq!(applied.version, Some(cluster.app("/a").current.version), "not that of the app that stays");
+}
+
+#[test]
+fn groups_are_known_as_they_were() {
+    let mut cluster = Cluster::with_nodes(1);
+    let path = |text: &str| PathId::parse(text).unwrap();
+    let put = |dependencies: Vec<PathId>| {
+        let update = GroupUpdate { id: path("/g"), apps: None, groups: None, dependencies: Some(dependencies) };
+        Command::PutGroup { update, absent: false, force: false }
+    };
+    let first = cluster.apply(put(vec![path("/x")])).unwrap().version.unwrap();
+    let second = cluster.apply(put(Vec::new())).unwrap().version.unwrap();
+    let third = cluster.apply(Command::RemoveGroup { group: path("/g"), force: false }).unwrap().version.unwrap();
+    let at = |version| cluster.state.groups_at(&PathId::root(), version).map(|(_, it)| it.dependencies.len()).next();
+    assert_eq!((at(first), at(second), at(third)), (Some(1), Some(0), None));
+}
+
+#[test]
 fn a_thousand_ended_deployments_are_remembered() {
     let mut cluster = Cluster::with_nodes(1);
     for n in 0..1_100 {
