@@ -31,7 +31,10 @@ pub use group::{DeploymentSteps, GroupInfo};
 pub use health::{Command, Health, HealthCheck};
 pub use info::{HttpConfig, Info, LeaderInfo, MarathonConfig, Message, ZooKeeperConfig};
 pub use number::Number;
-pub use queue::{DeclinedOfferStep, Delay, ProcessedOffersSummary, Queue, QueueItem};
+pub use queue::{
+    AgentAttribute, DeclinedOfferStep, Delay, NumberRange, Offer, OfferResource, ProcessedOffersSummary, Queue,
+    QueueItem, UnusedOffer,
+};
 pub use readiness::{ReadinessCheck, ReadinessResponse, ReadinessResult};
 pub use task::{
     DeleteTasks, IpAddress, LifeTime, LocalVolume, Stats, Task, TaskCounts, TaskFailure, TaskList, TaskSingle,

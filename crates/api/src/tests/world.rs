@@ -82,11 +82,9 @@ impl World {
         let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        Answer {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            text: String::from_utf8(bytes.to_vec()).unwrap(),
-        }
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        super::raml::check_answer(line, parts.status.as_u16(), &text);
+        Answer { status: parts.status.as_u16(), headers: parts.headers, text }
     }
 
     /// Posts an app, and lets the cluster come to rest.
