@@ -33,7 +33,10 @@ pub use info::{
     CallbackUrls, HttpConfig, Info, LeaderInfo, LoggerChange, MarathonConfig, Message, PluginList, ZooKeeperConfig,
 };
 pub use number::Number;
-pub use queue::{DeclinedOfferStep, Delay, ProcessedOffersSummary, Queue, QueueItem};
+pub use queue::{
+    AgentAttribute, DeclinedOfferStep, Delay, NumberRange, Offer, OfferResource, ProcessedOffersSummary, Queue,
+    QueueItem, UnusedOffer,
+};
 pub use readiness::{ReadinessCheck, ReadinessResponse, ReadinessResult};
 pub use task::{
     DeleteTasks, IpAddress, LifeTime, LocalVolume, Stats, Task, TaskCounts, TaskFailure, TaskList, TaskSingle,

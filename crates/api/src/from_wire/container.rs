@@ -31,7 +31,10 @@ pub(super) fn read(problems: &mut Problems, app: &Object) -> Container {
     let Some(container) = app.object(problems, "container") else { return refused };
     container.check_known(problems, KNOWN);
     refused::check_container(problems, &container);
-    let mesos = container.word(problems, "type", &["DOCKER", "MESOS"]) == Some("MESOS");
+    let kind = container.word(problems, "type", &["DOCKER", "MESOS"]);
+    // One that says nothing of Docker is meant for the other, though Marathon's default is Docker.
+    let is_meant = container.get("type").is_none() && container.get("docker").is_none();
+    let mesos = kind == Some("MESOS") || is_meant;
     let volumes = volumes::read(problems, &container, mesos);
     if container.get("docker").is_none() {
         if !mesos {

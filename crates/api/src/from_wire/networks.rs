@@ -107,7 +107,10 @@ fn by_address<'a>(
         it.objects(problems, "ports")
     });
     let discovery = discovery.unwrap_or_default();
-    let is_docker = container.is_some_and(|it| it.text(&mut Problems::default(), "type") != Some("MESOS"));
+    let is_docker = container.is_some_and(|it| match it.text(&mut Problems::default(), "type") {
+        None => it.get("docker").is_some(),
+        Some(kind) => kind != "MESOS",
+    });
     if is_docker && !discovery.is_empty() {
         problems.invalid(&address.at("discovery"), "is not for Docker containers: use 'container.portMappings'");
     }

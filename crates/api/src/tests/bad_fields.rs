@@ -52,7 +52,7 @@ async fn containers_are_refused_at_their_places() {
             "/container",
             "let the operator set 'command_image'",
         ),
-        (with("/container", json!({})), "/container/docker", "not defined"),
+        (with("/container", json!({ "type": "DOCKER" })), "/container/docker", "not defined"),
         (with("/container", json!({ "type": "MESOS" })), "/", "AppDefinition must either contain"),
         (
             with("/container", json!({ "type": "LXC", "docker": { "image": "x" } })),

@@ -101,6 +101,9 @@ async fn labels_and_checks_change_without_a_restart() {
 #[tokio::test]
 async fn the_queue_says_why() {
     let world = World::new();
+    let mut small = app("/small", 1);
+    small["constraints"] = json!([["hostname", "LIKE", "n1"]]);
+    world.run(small).await;
     let mut large = app("/large", 1);
     large["mem"] = json!(100_000);
     large["constraints"] = json!([["hostname", "LIKE", "n1"]]);
@@ -110,12 +113,50 @@ async fn the_queue_says_why() {
     let item = &queue["queue"][0];
     assert_eq!((&item["app"]["id"], &item["count"]), (&json!("/large"), &json!(1)));
     assert_eq!(item["delay"], json!({ "timeLeftSeconds": 0, "overdue": true }));
-    assert_eq!(item["lastUnusedOffers"], json!([]));
-    assert!(item.get("role").is_none() && item["since"].is_string());
+    let offers = item["lastUnusedOffers"].as_array().unwrap();
+    let reasons: Vec<_> = offers.iter().map(|it| (&it["offer"]["agentId"], &it["reason"])).collect();
+    assert_eq!(
+        reasons,
+        [(&json!("n1"), &json!(["InsufficientMemory"])), (&json!("n2"), &json!(["UnfulfilledConstraint"]))]
+    );
+    assert_eq!(
+        offers[0]["offer"],
+        json!({
+            "id": "n1", "hostname": "n1.example", "agentId": "n1",
+            "resources": [
+                { "name": "cpus", "role": "*", "scalar": 3.9 },
+                { "name": "mem", "role": "*", "scalar": 4064 },
+                { "name": "disk", "role": "*", "scalar": 102_400 },
+                { "name": "ports", "role": "*", "ranges": [{ "begin": 31_001, "end": 32_000 }] },
+            ],
+            "attributes": [{ "name": "rack", "text": "r-n1" }],
+        })
+    );
+    assert!(item.get("role").is_none(), "Marathon's Python client fails on it");
+    assert_eq!(item["since"], created.json()["version"]);
+    assert!(item["processedOffersSummary"].get("lastUsedOfferAt").is_none());
     let summary = &item["processedOffersSummary"];
     assert_eq!((&summary["processedOffersCount"], &summary["unusedOffersCount"]), (&json!(2), &json!(2)));
     let steps = summary["rejectSummaryLastOffers"].as_array().unwrap();
-    assert_eq!((steps.len(), &steps[0]["reason"]), (10, &json!("UnfulfilledRole")));
+    let names: Vec<_> = steps.iter().map(|it| it["reason"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "UnfulfilledRole",
+            "UnfulfilledConstraint",
+            "NoCorrespondingReservationFound",
+            "AgentMaintenance",
+            "InsufficientCpus",
+            "InsufficientMemory",
+            "InsufficientDisk",
+            "InsufficientGpus",
+            "InsufficientPorts",
+            "DeclinedScarceResources",
+        ]
+    );
+    assert_eq!(summary["rejectSummaryLaunchAttempt"], summary["rejectSummaryLastOffers"]);
+    let typed: crate::v2::Queue = serde_json::from_value(queue.clone()).unwrap();
+    assert_eq!(serde_json::to_value(typed).unwrap(), queue, "the client's types lose nothing");
     assert!(steps.contains(&json!({ "reason": "UnfulfilledConstraint", "declined": 1, "processed": 2 })), "{steps:?}");
     assert!(steps.contains(&json!({ "reason": "InsufficientMemory", "declined": 1, "processed": 1 })), "{steps:?}");
 

@@ -9,23 +9,68 @@ use serde_json::{Map, Value, json};
 
 /// Any valid app, in either dialect, with any of its fields.
 fn any_app() -> impl Strategy<Value = Value> {
-    (any_container(), any_common(), any_policy(), prop::option::of(any_check())).prop_map(
-        |(mut app, common, policy, check)| {
+    (any_container(), any_common(), any_policy(), prop::option::of(any_check()), any_data()).prop_map(
+        |(mut app, common, policy, check, data)| {
+            let has_command = app.get("cmd").is_some() || app.get("args").is_some();
             let fields = app.as_object_mut().unwrap();
-            fields.extend(common.as_object().unwrap().clone());
             fields.extend(policy.as_object().unwrap().clone());
+            for (name, value) in common.as_object().unwrap() {
+                if !(has_command && matches!(name.as_str(), "cmd" | "args")) {
+                    fields.insert(name.clone(), value.clone());
+                }
+            }
             if let Some(check) = check {
                 fields.insert("healthChecks".to_owned(), json!([check]));
             }
+            with_data(&mut app, data);
             app
         },
     )
 }
 
+/// Volumes and files.
+fn any_data() -> impl Strategy<Value = (u8, Value)> {
+    let fetch = prop::sample::select(vec![
+        json!({}),
+        json!({ "uris": ["http://x/a.zip", "file:///b"] }),
+        json!({ "fetch": [{ "uri": "https://x/a", "cache": true, "destPath": "b" }], "tty": true }),
+        json!({ "dependencies": ["/b", "../c"], "labels": { "EKIDEN_DEPLOYMENT_DEADLINE": "5" } }),
+    ]);
+    (0..5_u8, fetch)
+}
+
+fn with_data(app: &mut Value, (volumes, fields): (u8, Value)) {
+    app.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let external = |options: Value| json!({ "provider": "dvdi", "name": "v1", "options": options, "shared": true });
+    let is_docker = app["container"]["type"] != "MESOS";
+    let volume = match volumes {
+        1 => json!({ "containerPath": "/a", "hostPath": "/b", "mode": "RO" }),
+        2 => json!({ "containerPath": "a", "mode": "RW", "persistent": { "size": 10 } }),
+        3 if is_docker => {
+            json!({ "containerPath": "/a", "mode": "RW", "external": external(json!({ "dvdi/driver": "d" })) })
+        }
+        3 | 4 => {
+            let mut external = external(json!({ "dvdi/driver": "d", "dvdi/iops": "1" }));
+            external["size"] = json!(5);
+            json!({ "containerPath": "/a", "mode": "RO", "external": external })
+        }
+        _ => return,
+    };
+    if !app["container"].is_object() || (volumes == 4 && is_docker) {
+        return;
+    }
+    app["container"]["volumes"] = json!([volume]);
+    if volumes == 2 {
+        app["upgradeStrategy"] = Value::Null;
+        app["unreachableStrategy"] = Value::Null;
+        app["residency"] = json!({ "taskLostBehavior": "RELAUNCH_AFTER_TIMEOUT" });
+    }
+}
+
 fn any_container() -> impl Strategy<Value = Value> {
     let protocol = prop::sample::select(vec!["tcp", "udp", "udp,tcp"]);
     let port = (0_u16..3, 0_u16..3, protocol, any::<bool>(), any::<bool>());
-    (prop::collection::vec(port, 0..3), 0..5_u8, any::<bool>()).prop_map(|(ports, kind, required)| {
+    (prop::collection::vec(port, 0..3), 0..10_u8, any::<bool>()).prop_map(|(ports, kind, required)| {
         let mapping = |n: usize, it: &(u16, u16, &str, bool, bool)| {
             let (container, host, protocol, named, labelled) = *it;
             let n = n as u16;
@@ -52,6 +97,21 @@ fn any_container() -> impl Strategy<Value = Value> {
             }),
             2 => json!({ "container": { "docker": { "image": "x", "network": "BRIDGE", "portMappings": mappings } } }),
             3 => json!({ "container": { "docker": { "image": "x", "network": "HOST" } }, "ports": numbers, "requirePorts": required }),
+            4 => json!({
+                "container": { "type": "MESOS", "docker": { "image": "x" }, "portMappings": mappings },
+                "networks": [{ "name": "net", "labels": { "a": "b" } }],
+            }),
+            5 => json!({
+                "container": { "docker": { "image": "x", "network": "USER", "portMappings": mappings } },
+                "ipAddress": { "networkName": "net_1" },
+            }),
+            6 => json!({ "cmd": "sleep 1", "ports": numbers }),
+            7 => json!({ "cmd": "sleep 1", "networks": [{ "mode": "container/bridge" }], "container": { "type": "MESOS", "portMappings": mappings } }),
+            8 => json!({
+                "args": ["sleep"], "ipAddress": {
+                    "networkName": "n", "labels": { "a": "b" }, "discovery": { "ports": [{ "number": 1, "name": "a" }] },
+                },
+            }),
             _ => {
                 let definitions: Vec<Value> = numbers.iter().map(|it| json!({ "port": it })).collect();
                 json!({ "container": { "docker": { "image": "x" } }, "portDefinitions": definitions, "requirePorts": required })
@@ -116,6 +176,8 @@ fn any_check() -> impl Strategy<Value = Value> {
         json!({ "protocol": "TCP", "port": 80, "delaySeconds": 1 }),
         json!({ "protocol": "MESOS_HTTP", "port": 80, "path": "health" }),
         json!({ "protocol": "HTTP", "port": 80, "ignoreHttp1xx": true, "maxConsecutiveFailures": 0 }),
+        json!({ "protocol": "HTTPS", "port": 443 }),
+        json!({ "protocol": "MESOS_HTTPS", "port": 443, "ipProtocol": "IPv6" }),
     ])
 }
 
@@ -145,8 +207,8 @@ proptest! {
 #[tokio::test]
 async fn what_get_answers_can_be_put_back() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    for n in 0..40 {
-        let world = World::new();
+    for n in 0..60 {
+        let world = World::with_commands();
         let mut app = any_app().new_tree(&mut runner).unwrap().current();
         app["id"] = json!("/a");
         app["instances"] = json!(n % 2);
@@ -164,6 +226,9 @@ async fn what_get_answers_can_be_put_back() {
             assert_eq!(answer.status, 200, "{line} {app}: {}", answer.text);
             assert_eq!(answer.json()["version"], read["version"], "{line} {app}\n{read}");
             assert_eq!(answer.header("x-ekiden-warnings"), "");
+            let deployment = answer.header("marathon-deployment-id").parse().unwrap();
+            let state = world.fake.state();
+            assert!(state.deployment(deployment).unwrap().changes.is_empty(), "nothing is done");
             world.fake.settle();
             let after = world.ask("GET /v2/apps/a", Value::Null).await.json()["app"].clone();
             assert_eq!(after, read, "{line} {app}");

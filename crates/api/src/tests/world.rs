@@ -88,7 +88,9 @@ impl World {
     /// Sends a request with these headers.
     pub(super) async fn send(&self, line: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
         let (parts, body) = self.exchange(line, headers, body.into()).await;
-        Answer { status: parts.status.as_u16(), headers: parts.headers, text: String::from_utf8(body).unwrap() }
+        let text = String::from_utf8(body).unwrap();
+        super::raml::check_answer(line, parts.status.as_u16(), &text);
+        Answer { status: parts.status.as_u16(), headers: parts.headers, text }
     }
 
     async fn exchange(&self, line: &str, headers: &[(&str, &str)], body: Body) -> (Parts, Vec<u8>) {

@@ -4,7 +4,7 @@ use super::app;
 use crate::time;
 use crate::v2;
 use cluster::explain::Waiting;
-use cluster::{State, Timestamp};
+use cluster::{Node, State, Timestamp};
 
 /// Every reason that Marathon looks at, in its order: clients draw all of them as a table.
 const FUNNEL: [&str; 10] = [
@@ -22,7 +22,8 @@ const FUNNEL: [&str; 10] = [
 
 /// Prints an app that misses instances: each node counts as one of Marathon's offers. `None` once the app is gone.
 pub fn queue_item(state: &State, waiting: &Waiting, embed_offers: bool, now: Timestamp) -> Option<v2::QueueItem> {
-    let app_there = state.live_app(&waiting.app)?;
+    let app_there = state.live_app(&waiting.app).filter(|it| it.current.spec.run.pod.is_none())?;
+    let last_launch = state.instances_of(app_there).map(|it| it.launched_at).max();
     let time_left_ms = waiting.backoff_until.map_or(0, |it| it.since_ms(now));
     let steps = funnel(waiting, state.n_nodes() as u32);
     let unused = waiting.nodes.len() as f64;
@@ -35,11 +36,70 @@ pub fn queue_item(state: &State, waiting: &Waiting, embed_offers: bool, now: Tim
             processed_offers_count: v2::Number(state.n_nodes() as f64),
             unused_offers_count: v2::Number(unused),
             last_unused_offer_at: (unused > 0.0).then(|| time::print(now)),
+            last_used_offer_at: last_launch.map(time::print),
             reject_summary_last_offers: Some(steps.clone()),
             reject_summary_launch_attempt: Some(steps),
         },
-        last_unused_offers: embed_offers.then(Vec::new),
+        last_unused_offers: embed_offers.then(|| unused_offers(state, waiting, now)),
     })
+}
+
+/// The nodes that do not do, as offers of what is free there.
+fn unused_offers(state: &State, waiting: &Waiting, now: Timestamp) -> Vec<v2::UnusedOffer> {
+    let offers = waiting.nodes.iter().filter_map(|(node, reason, _)| {
+        Some(v2::UnusedOffer {
+            offer: offer(state.node(node)?),
+            reason: vec![reason.name().to_owned()],
+            timestamp: time::print(now),
+        })
+    });
+    offers.collect()
+}
+
+fn offer(node: &Node) -> v2::Offer {
+    let free = node.free();
+    let mib = |bytes: u64| bytes as f64 / 1_048_576.0;
+    let amount = |name: &str, amount: f64| v2::OfferResource {
+        name: name.to_owned(),
+        role: "*".to_owned(),
+        scalar: Some(v2::Number(amount)),
+        ranges: None,
+    };
+    let ports = v2::OfferResource {
+        name: "ports".to_owned(),
+        role: "*".to_owned(),
+        scalar: None,
+        ranges: Some(free_ports(node)),
+    };
+    let attributes = node.description.attributes.iter();
+    v2::Offer {
+        id: node.id().to_string(),
+        hostname: node.description.address.clone(),
+        agent_id: node.id().to_string(),
+        resources: vec![
+            amount("cpus", free.cpu_milli as f64 / 1000.0),
+            amount("mem", mib(free.memory_bytes)),
+            amount("disk", mib(free.disk_bytes)),
+            ports,
+        ],
+        attributes: attributes
+            .map(|(name, text)| v2::AgentAttribute { name: name.clone(), text: text.clone() })
+            .collect(),
+    }
+}
+
+/// The ports of a node's range that nobody has.
+fn free_ports(node: &Node) -> Vec<v2::NumberRange> {
+    let range = node.description.ports;
+    let (mut ranges, mut begin) = (Vec::new(), u32::from(range.first));
+    let taken = node.ports.range(range.first..=range.last).map(|(port, _)| u32::from(*port));
+    for end in taken.chain([u32::from(range.last) + 1]) {
+        if begin < end {
+            ranges.push(v2::NumberRange { begin: begin as u16, end: (end - 1) as u16 });
+        }
+        begin = end + 1;
+    }
+    ranges
 }
 
 /// How many nodes came to each reason, and how many failed there.

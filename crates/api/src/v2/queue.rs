@@ -25,9 +25,69 @@ pub struct QueueItem {
     pub since: String,
     /// What the nodes said.
     pub processed_offers_summary: ProcessedOffersSummary,
-    /// Marathon's last offers, where asked for; Ekiden has none, `GET /v3/apps/{id}/explain` says more.
+    /// The nodes that do not do, where asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_unused_offers: Option<Vec<()>>,
+    pub last_unused_offers: Option<Vec<UnusedOffer>>,
+}
+
+/// A node that does not do (RAML `UnusedOffer`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UnusedOffer {
+    /// What it has to give.
+    pub offer: Offer,
+    /// Why it does not do.
+    pub reason: Vec<String>,
+    /// When it was looked at.
+    pub timestamp: String,
+}
+
+/// What a node has to give (RAML `Offer`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Offer {
+    /// The node's name: it is always the same offer.
+    pub id: String,
+    /// Where its ports are reached.
+    pub hostname: String,
+    /// The node's name.
+    pub agent_id: String,
+    /// What is free.
+    pub resources: Vec<OfferResource>,
+    /// What constraints may name.
+    pub attributes: Vec<AgentAttribute>,
+}
+
+/// An amount of something, or numbers of ports (RAML `OfferResource`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OfferResource {
+    /// `cpus`, `mem`, `disk` or `ports`.
+    pub name: String,
+    /// Always `*`.
+    pub role: String,
+    /// How much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scalar: Option<Number>,
+    /// Which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranges: Option<Vec<NumberRange>>,
+}
+
+/// Numbers one after another, both ends included (RAML `NumberRange`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NumberRange {
+    /// The lowest.
+    pub begin: u16,
+    /// The highest.
+    pub end: u16,
+}
+
+/// An attribute of a node (RAML `AgentAttribute`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentAttribute {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub text: String,
 }
 
 /// A launch delay (RAML `QueueDelay`).
@@ -51,6 +111,9 @@ pub struct ProcessedOffersSummary {
     /// When one did not do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_unused_offer_at: Option<String>,
+    /// When one took an instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_offer_at: Option<String>,
     /// Reasons, in the order in which they are looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reject_summary_last_offers: Option<Vec<DeclinedOfferStep>>,
