@@ -7,6 +7,7 @@
 mod container;
 mod health;
 mod limits;
+mod pod;
 mod policy;
 mod ports;
 mod problems;
@@ -14,6 +15,7 @@ mod read;
 mod refused;
 mod update;
 
+pub use pod::{pod, pod_instance_ids};
 pub use problems::{Problems, Warning};
 pub use update::{Merge, Update, Updates, merge, one_update, updates};
 

@@ -27,6 +27,7 @@ mod printed;
 mod request;
 pub mod time;
 pub mod to_wire;
+mod words;
 
 pub mod link;
 pub mod metrics;

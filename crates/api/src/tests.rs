@@ -6,6 +6,7 @@ mod cluster;
 mod deployments;
 mod documented;
 mod events;
+mod pods;
 mod round_trip;
 mod samples;
 mod served;

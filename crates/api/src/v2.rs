@@ -12,6 +12,7 @@ mod event;
 mod health;
 mod info;
 mod number;
+mod pod;
 mod queue;
 mod task;
 
@@ -27,6 +28,13 @@ pub use event::{Event, EventBody};
 pub use health::{Command, Health, HealthCheck};
 pub use info::{HttpConfig, Info, LeaderInfo, MarathonConfig, Message, ZooKeeperConfig};
 pub use number::Number;
+pub use pod::{
+    AgentAttribute, AgentInfo, ContainerStatus, ContainerTermination, EndpointStatus, ExecutorResources, InstanceState,
+    NetworkStatus, Pod, PodArtifact, PodBackoff, PodCommand, PodCommandCheck, PodConstraint, PodContainer, PodEndpoint,
+    PodExec, PodHealthCheck, PodHttpCheck, PodImage, PodInstance, PodInstanceStatus, PodLifecycle, PodMount,
+    PodNetwork, PodPlacement, PodResources, PodScaling, PodScheduling, PodStatus, PodTcpCheck, PodVolume,
+    StatusCondition, TerminationHistory, TerminationState,
+};
 pub use queue::{DeclinedOfferStep, Delay, ProcessedOffersSummary, Queue, QueueItem};
 pub use task::{
     DeleteTasks, IpAddress, LifeTime, Stats, Task, TaskCounts, TaskFailure, TaskList, TaskSingle, TaskStats,

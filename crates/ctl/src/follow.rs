@@ -186,7 +186,7 @@ impl Watched {
 
     /// Whether an app of it waits for nothing but a node that takes an instance.
     fn cannot_place(&self, queue: &Queue) -> bool {
-        let ours = queue.queue.iter().filter(|it| self.apps.iter().any(|app| app.id == it.app.id));
+        let ours = queue.queue.iter().filter(|it| self.apps.iter().any(|app| app.id == it.id()));
         ours.filter(|it| it.delay.overdue).any(declines_everywhere)
     }
 

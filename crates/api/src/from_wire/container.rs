@@ -70,7 +70,7 @@ fn image(problems: &mut Problems, docker: &Object) -> String {
 }
 
 /// Whether a text is an image reference (the grammar of `distribution/reference`).
-fn is_image(image: &str) -> bool {
+pub(super) fn is_image(image: &str) -> bool {
     if image.len() > IMAGE_BYTES_MAX {
         return false;
     }
@@ -169,7 +169,7 @@ fn volumes(problems: &mut Problems, container: &Object) -> Vec<HostVolume> {
 }
 
 /// An absolute path without parts that lead back, and without the character that separates paths on Docker's side.
-fn path(problems: &mut Problems, volume: &Object, name: &str) -> Option<String> {
+pub(super) fn path(problems: &mut Problems, volume: &Object, name: &str) -> Option<String> {
     let path = required_text(problems, volume, name)?;
     if !path.starts_with('/') {
         problems.invalid(&volume.at(name), "must be an absolute path");
@@ -181,7 +181,7 @@ fn path(problems: &mut Problems, volume: &Object, name: &str) -> Option<String> 
     Some(path)
 }
 
-fn required_text(problems: &mut Problems, object: &Object, name: &str) -> Option<String> {
+pub(super) fn required_text(problems: &mut Problems, object: &Object, name: &str) -> Option<String> {
     if object.get(name).is_none() {
         problems.shape(&object.at(name), "error.path.missing");
     }

@@ -68,7 +68,7 @@ fn upgrade(problems: &mut Problems, app: &Object) -> UpgradeStrategy {
     strategy
 }
 
-fn unreachable(problems: &mut Problems, app: &Object) -> Unreachable {
+pub(super) fn unreachable(problems: &mut Problems, app: &Object) -> Unreachable {
     match app.get("unreachableStrategy") {
         None => return Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
         Some(Value::String(word)) if word == "disabled" => return Unreachable::Disabled,
@@ -91,7 +91,7 @@ fn unreachable(problems: &mut Problems, app: &Object) -> Unreachable {
     Unreachable::After { inactive_ms: inactive * 1000, expunge_ms: expunge * 1000 }
 }
 
-fn roles(problems: &mut Problems, app: &Object) -> Vec<String> {
+pub(super) fn roles(problems: &mut Problems, app: &Object) -> Vec<String> {
     let roles = app.texts(problems, "acceptedResourceRoles").unwrap_or_default();
     if roles.iter().any(|it| it != "*") {
         problems.invalid(&app.at("acceptedResourceRoles"), "acceptedResourceRoles can only contain *");
@@ -129,7 +129,7 @@ fn words<'a>(problems: &mut Problems, item: &'a Value, path: &str) -> Option<Vec
 }
 
 /// One constraint; the texts are Marathon's.
-fn constraint(words: &[&str]) -> Result<Constraint, String> {
+pub(super) fn constraint(words: &[&str]) -> Result<Constraint, String> {
     let (field, name, value) = match *words {
         [field, name] => (field, name, None),
         [field, name, value] => (field, name, Some(value)),

@@ -111,7 +111,7 @@ pub(super) fn check_docker(problems: &mut Problems, docker: &Object) {
     check_all(problems, docker, OF_DOCKER);
 }
 
-fn check_all(problems: &mut Problems, object: &Object, refused: &[(&str, &str)]) {
+pub(super) fn check_all(problems: &mut Problems, object: &Object, refused: &[(&str, &str)]) {
     for (name, instead) in refused {
         if object.get(name).is_some_and(|it| !is_neutral(name, it)) {
             problems.invalid(&object.at(name), format!("'{name}' is not supported yet: {instead}"));

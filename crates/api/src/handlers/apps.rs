@@ -40,9 +40,9 @@ pub(crate) async fn list_below<C: ControlPlane>(api: &Api<C>, request: &Request)
     printed(api.definitions.print("*", apps, &state, embed, now))
 }
 
-/// The apps that users see, by id.
+/// The apps that users see, by id; pods are none.
 pub(crate) fn live_apps(state: &State) -> impl Iterator<Item = &App> {
-    state.apps().filter(|it| !it.removing).map(AsRef::as_ref)
+    state.apps().filter(|it| !it.removing && it.current.spec.run.pod.is_none()).map(AsRef::as_ref)
 }
 
 /// The apps below a group, at any depth.

@@ -137,11 +137,16 @@ pub(crate) async fn delete<C: ControlPlane>(api: &Api<C>, request: &Request) -> 
     }
     let state = api.state().await?;
     let chosen = instances.iter().filter_map(|(path, id)| {
-        let found = state.instance(*id)?;
+        let found = state.instance(*id).filter(|it| !is_of_pod(&state, it))?;
         (found.app.joined("_") == *path && is_listed(found)).then_some(found.as_ref())
     });
     let chosen: Vec<&Instance> = chosen.collect();
     kill.carry_out(api, request, &state, &chosen).await
+}
+
+/// Whether an instance is a pod's: it is no task, and is killed as `/v2/pods` says.
+fn is_of_pod(state: &State, instance: &Instance) -> bool {
+    state.app(&instance.app).is_some_and(|it| it.current.spec.run.pod.is_some())
 }
 
 /// How instances are killed.
@@ -160,7 +165,7 @@ impl Kill {
         if scale && wipe {
             return Err(Error::Bad("You cannot use scale and wipe at the same time.".to_owned()));
         }
-        Ok(Self { scale, wipe, force })
+        Ok(Self { scale, force, wipe })
     }
 
     /// Kills, and prints what was killed, or with `scale` the deployment that lowers the apps' numbers.

@@ -49,7 +49,9 @@ pub fn plan(it: &Deployment, light: bool) -> (v2::DeploymentPlan, v2::Deployment
 fn steps(deployment: &Deployment) -> Vec<v2::DeploymentStep> {
     let step = |of: &dyn Fn(&Change) -> Option<&'static str>| {
         let actions = deployment.changes.iter().filter_map(|(app, change)| {
-            Some(v2::DeploymentAction { action: action(of(change)?, change), app: app.to_string() })
+            let id = || app.to_string();
+            let action = action(of(change)?, change);
+            Some(v2::DeploymentAction { action, app: (!change.pod).then(id), pod: change.pod.then(id) })
         });
         v2::DeploymentStep { actions: actions.collect() }
     };
@@ -70,7 +72,8 @@ fn action(what: &str, change: &Change) -> String {
 fn current_step(deployment: &Deployment, steps: &[v2::DeploymentStep]) -> usize {
     let is_done = |action: &v2::DeploymentAction| {
         // An app is started the moment it is created, but not before all that goes is gone.
-        let settled = || deployment.changes.iter().any(|(app, it)| it.settled && app.as_str() == action.app);
+        let id = action.app.as_deref().or(action.pod.as_deref());
+        let settled = || deployment.changes.iter().any(|(app, it)| it.settled && Some(app.as_str()) == id);
         action.action.starts_with("Start") || settled()
     };
     steps.iter().position(|step| !step.actions.iter().all(is_done)).unwrap_or(steps.len())

@@ -5,16 +5,24 @@ use super::{app, health_check, instance_id, plan, task_id, task_state};
 use crate::time;
 use crate::v2::EventBody;
 use cluster::{
-    Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, NodeStatus, Outcome, Principal, State,
-    StopReason, Version,
+    AppId, Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, NodeStatus, Outcome, Principal,
+    State, StopReason, Version,
 };
 
 /// The events that Marathon would send. `state` is one in which the event has happened; things that are no longer
 /// in it are told of by name. `light` leaves stand-ins for groups out of plans.
 pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) -> Vec<EventBody> {
     match event {
-        Event::AppPut { version, .. } => {
+        Event::AppPut { version, created } => {
             let Principal::User { address } = principal else { return Vec::new() };
+            if version.spec.run.pod.is_some() {
+                let (client_ip, uri) = (address.clone(), pod_uri(&version.spec.id));
+                return vec![if *created {
+                    EventBody::PodCreatedEvent { client_ip, uri }
+                } else {
+                    EventBody::PodUpdatedEvent { client_ip, uri }
+                }];
+            }
             vec![EventBody::ApiPostEvent {
                 client_ip: address.clone(),
                 uri: format!("/v2/apps{}", version.spec.id),
@@ -22,7 +30,7 @@ pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) 
             }]
         }
         Event::AppRemoved { app } => vec![EventBody::AppTerminatedEvent { app_id: app.to_string() }],
-        Event::DeploymentStarted { deployment } => started(deployment, light),
+        Event::DeploymentStarted { deployment } => started(principal, deployment, light),
         Event::DeploymentStepped { deployment } => stepped(deployment, light),
         Event::DeploymentSettled { deployment, .. } => settled(state, *deployment, light),
         Event::DeploymentEnded { deployment } => ended(deployment, light),
@@ -47,12 +55,26 @@ pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) 
     }
 }
 
-fn started(deployment: &Deployment, light: bool) -> Vec<EventBody> {
+fn started(principal: &Principal, deployment: &Deployment, light: bool) -> Vec<EventBody> {
     let (plan, current_step) = plan(deployment, light);
-    vec![
-        EventBody::GroupChangeSuccess { group_id: group_of(deployment), version: time::print(deployment.version) },
-        EventBody::DeploymentInfo { plan, current_step },
-    ]
+    let mut events = pods_deleted(principal, deployment);
+    events.push(EventBody::GroupChangeSuccess {
+        group_id: group_of(deployment),
+        version: time::print(deployment.version),
+    });
+    events.push(EventBody::DeploymentInfo { plan, current_step });
+    events
+}
+
+/// The pods that a user's deployment removes; that of an app is told when its last instance has ended.
+fn pods_deleted(principal: &Principal, deployment: &Deployment) -> Vec<EventBody> {
+    let Principal::User { address } = principal else { return Vec::new() };
+    let deleted = deployment.changes.iter().filter(|(_, it)| it.pod && it.to.is_none());
+    deleted.map(|(id, _)| EventBody::PodDeletedEvent { client_ip: address.clone(), uri: pod_uri(id) }).collect()
+}
+
+fn pod_uri(id: &AppId) -> String {
+    format!("/v2/pods{id}")
 }
 
 /// The group that has the deployment's app, or the root where it changes several.
@@ -114,7 +136,7 @@ fn status(state: &State, instance: &Instance, task_status: &str, message: &str) 
 }
 
 /// Marathon's own name for what Mesos calls `TASK_RUNNING`.
-fn condition(task_status: &str) -> &'static str {
+pub(super) fn condition(task_status: &str) -> &'static str {
     match task_status {
         "TASK_STAGING" => "Staging",
         "TASK_RUNNING" => "Running",

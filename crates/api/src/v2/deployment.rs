@@ -41,13 +41,17 @@ pub struct DeploymentStep {
     pub actions: Vec<DeploymentAction>,
 }
 
-/// What is done to one app (RAML `DeploymentAction`).
+/// What is done to one app or pod (RAML `DeploymentAction`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeploymentAction {
-    /// `StartApplication`, `StopApplication`, `ScaleApplication` or `RestartApplication`.
+    /// `StartApplication`, `StopApplication`, `ScaleApplication` or `RestartApplication`; the same with `Pod`.
     pub action: String,
-    /// Which app.
-    pub app: String,
+    /// Which app; absent for a pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// Which pod; absent for an app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
 }
 
 /// An action under way (RAML `DeploymentActionInfo`).

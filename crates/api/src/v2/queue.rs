@@ -1,21 +1,25 @@
-//! The launch queue: apps that miss instances, and why.
+//! The launch queue: apps and pods that miss instances, and why.
 
-use super::{App, Number};
+use super::{App, Number, Pod};
 use serde::{Deserialize, Serialize};
 
 /// Answer of `GET /v2/queue` (RAML `Queue`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Queue {
-    /// The apps that miss instances.
+    /// The apps and pods that miss instances.
     pub queue: Vec<QueueItem>,
 }
 
-/// An app that misses instances (RAML `QueueApp`).
+/// An app or a pod that misses instances (RAML `QueueItem`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueItem {
-    /// The app.
-    pub app: App,
+    /// The app; absent for a pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<App>,
+    /// The pod; absent for an app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Pod>,
     /// How many it misses.
     pub count: u32,
     /// How long its launches wait after failures.
@@ -27,6 +31,14 @@ pub struct QueueItem {
     /// Marathon's last offers, where asked for; Ekiden has none, `GET /v3/apps/{id}/explain` says more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_unused_offers: Option<Vec<()>>,
+}
+
+impl QueueItem {
+    /// The path of the app or pod.
+    pub fn id(&self) -> &str {
+        let app = self.app.as_ref().map(|it| &it.id);
+        app.or(self.pod.as_ref().map(|it| &it.id)).map_or("", String::as_str)
+    }
 }
 
 /// A launch delay (RAML `QueueDelay`).

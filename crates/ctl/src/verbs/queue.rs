@@ -7,12 +7,13 @@ use crate::table::{Cell, Table, Tone};
 use crate::text;
 use api::v2::{Queue as List, QueueItem};
 use clap::Args;
+use serde_json::Value;
 use std::fmt::Write as _;
 
 /// What waits, since when, and why.
 #[derive(Clone, Debug, Args)]
 pub struct Queue {
-    /// Only this app, with what each node says
+    /// Only this app or pod, with what each node says
     app: Option<String>,
 }
 
@@ -23,27 +24,32 @@ impl Queue {
         let is_wanted = |id: &str| wanted.as_ref().is_none_or(|it| it == id);
         if session.is_json() {
             let items = value["queue"].as_array().into_iter().flatten();
-            let items: Vec<_> = items.filter(|it| is_wanted(it["app"]["id"].as_str().unwrap_or_default())).collect();
+            let items: Vec<_> = items.filter(|it| is_wanted(id_of(it))).collect();
             return session.json(&items);
         }
-        let items: Vec<_> = list.queue.iter().filter(|it| is_wanted(&it.app.id)).collect();
+        let items: Vec<_> = list.queue.iter().filter(|it| is_wanted(it.id())).collect();
         let mut table = Table::new(&["APP", "MISSING", "SINCE", "DELAY", "REASON"]);
         for item in &items {
             table.row(row(item, session.now_ms()));
         }
         session.table(&table, "Nothing waits.")?;
         for item in items {
-            let details = details(session, &item.app.id).await?;
+            let details = details(session, item.id()).await?;
             session.data(&details)?;
         }
         Ok(())
     }
 }
 
+/// The path of what waits, as it was printed.
+fn id_of(item: &Value) -> &str {
+    item["app"]["id"].as_str().or_else(|| item["pod"]["id"].as_str()).unwrap_or_default()
+}
+
 fn row(item: &QueueItem, now_ms: u64) -> Vec<Cell> {
     let delay = if item.delay.overdue { "-".to_owned() } else { format!("{} s", item.delay.time_left_seconds) };
     vec![
-        (&item.app.id).into(),
+        item.id().into(),
         Cell::right(item.count.to_string()),
         text::age(now_ms, &item.since).into(),
         delay.into(),
