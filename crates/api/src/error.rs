@@ -32,6 +32,9 @@ pub enum Error {
     /// What is asked for is not there.
     #[error("{0}")]
     NotFound(String),
+    /// It cannot be done beside what is there.
+    #[error("{0}")]
+    Conflict(String),
     /// Another method is needed.
     #[error("Method Not Allowed")]
     Method {
@@ -100,6 +103,7 @@ impl Error {
             Self::Argument(_) => plain(StatusCode::UNPROCESSABLE_ENTITY),
             Self::Bad(_) => plain(StatusCode::BAD_REQUEST),
             Self::NotFound(_) => plain(StatusCode::NOT_FOUND),
+            Self::Conflict(_) => plain(StatusCode::CONFLICT),
             Self::Method { .. } => plain(StatusCode::METHOD_NOT_ALLOWED),
             Self::NotAcceptable => plain(StatusCode::NOT_ACCEPTABLE),
             Self::MediaType => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE),
@@ -143,6 +147,7 @@ fn rejection(rejected: &Rejected) -> (StatusCode, ErrorBody) {
         | Rejected::GroupExists { .. }
         | Rejected::PathIsApp { .. }
         | Rejected::PathIsGroup { .. }
+        | Rejected::OtherKind { .. }
         | Rejected::Nested { .. }
         | Rejected::Changed { .. }
         | Rejected::Locked { .. }

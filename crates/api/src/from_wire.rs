@@ -12,6 +12,7 @@ mod image;
 mod limits;
 mod networks;
 mod paths;
+mod pod;
 mod policy;
 mod ports;
 mod problems;
@@ -22,6 +23,7 @@ mod update;
 mod volumes;
 
 pub use group::{GroupChange, check_scaled, group, group_patch, group_path};
+pub use pod::{pod, pod_instance_ids};
 pub use problems::{Problems, Warning};
 pub use update::{Merge, Update, Updates, merge, one_update, updates};
 pub(crate) use volumes::{DRIVER, SIZE};

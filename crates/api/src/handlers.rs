@@ -7,6 +7,7 @@ pub(crate) mod deployments;
 pub(crate) mod events;
 pub(crate) mod groups;
 pub(crate) mod logging;
+pub(crate) mod pods;
 pub(crate) mod queue;
 pub(crate) mod selector;
 pub(crate) mod subscriptions;
@@ -54,9 +55,14 @@ pub(crate) fn add_deployment(response: &mut Response, id: DeploymentId) {
 
 /// Says where a new app is found, as the client would address it.
 pub(crate) fn add_location(response: &mut Response, request: &Request, app: &AppId) {
+    add_location_of(response, request, &format!("/v2/apps{app}"));
+}
+
+/// Says where something new is found, as the client would address it.
+pub(crate) fn add_location_of(response: &mut Response, request: &Request, path: &str) {
     let host = request.headers.get(header::HOST).and_then(|it| it.to_str().ok());
     let base = host.map_or_else(String::new, |it| format!("http://{it}"));
-    if let Ok(location) = HeaderValue::from_str(&format!("{base}/v2/apps{app}")) {
+    if let Ok(location) = HeaderValue::from_str(&format!("{base}{path}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
 }
@@ -99,7 +105,7 @@ pub(crate) fn parse_version(text: &str) -> Result<Version, Error> {
     })
 }
 
-/// The app that users see under this id.
+/// The app that users see under this id; a pod is none.
 pub(crate) fn app_of<'a>(state: &'a State, id: &AppId) -> Result<&'a ::cluster::App, Error> {
     state.live_app(id).map(AsRef::as_ref).filter(|it| apps::is_seen(it)).ok_or_else(|| Error::no_app(id))
 }

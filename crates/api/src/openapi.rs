@@ -126,7 +126,7 @@ fn operation(route: &Route, id: &str, described: &Operation, schemas: &mut Schem
 
 /// The names that stand in braces in a route's path.
 fn names_in(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter_map(|it| it.strip_prefix('{')?.strip_suffix('}'))
+    path.split('{').skip(1).filter_map(|it| Some(it.split_once('}')?.0))
 }
 
 /// Under what a route is found: `apps`, `deployments`.
@@ -189,7 +189,9 @@ mod tests {
             let described: Vec<_> = described.map(|it| it["name"].as_str().unwrap()).collect();
             assert_eq!(described, names_in(route.path).collect::<Vec<_>>());
             assert!(operation["responses"].as_object().unwrap().keys().any(|it| it.starts_with(['2', '3'])));
-            if !matches!(route.method, "POST" | "PUT" | "PATCH") {
+            // Marathon has one DELETE with a body.
+            let reads = matches!(route.method, "POST" | "PUT" | "PATCH") || route.path.ends_with("::instances");
+            if !reads {
                 assert!(operation.get("requestBody").is_none(), "{} {}", route.method, route.path);
             }
         }

@@ -26,6 +26,8 @@ pub(crate) enum Piece {
     Text(Cow<'static, str>),
     /// An app as it is.
     App(Arc<App>),
+    /// A pod as it is, with its instances.
+    Pod(Arc<App>),
     /// An app as it was.
     Then(Arc<AppVersion>),
 }
@@ -48,6 +50,7 @@ impl Definitions {
                 Ok(())
             }
             Piece::App(app) => definitions.print(&app, &state, embed, now, text),
+            Piece::Pod(pod) => serde_json::to_writer(text, &to_wire::pod_status(&state, &pod)),
             Piece::Then(version) => serde_json::to_writer(text, &to_wire::app(&version)),
         })
         .await

@@ -7,7 +7,7 @@ use crate::control::ControlPlane;
 use crate::error::Error;
 use crate::handlers::about;
 use crate::handlers::{
-    apps, cluster, deployments, events, groups, logging, queue, subscriptions, tasks, updates, versions,
+    apps, cluster, deployments, events, groups, logging, pods, queue, subscriptions, tasks, updates, versions,
 };
 use crate::request::Request;
 use crate::service::Api;
@@ -73,6 +73,17 @@ pub enum Endpoint {
     OpenApi,
     Ping,
     PluginList,
+    PodCreate,
+    PodDelete,
+    PodGet,
+    PodInstanceDelete,
+    PodInstancesDelete,
+    PodList,
+    PodPut,
+    PodStatus,
+    PodStatusList,
+    PodVersionGet,
+    PodVersionList,
     QueueDelayDelete,
     QueueList,
     Root,
@@ -139,6 +150,17 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/v2/tasks/delete", Endpoint::TasksDelete),
     route("GET", "/v2/deployments", Endpoint::DeploymentList),
     route("DELETE", "/v2/deployments/{deployment}", Endpoint::DeploymentCancel),
+    route("GET", "/v2/pods", Endpoint::PodList),
+    route("POST", "/v2/pods", Endpoint::PodCreate),
+    route("GET", "/v2/pods::status", Endpoint::PodStatusList),
+    route("GET", "/v2/pods/{id}::status", Endpoint::PodStatus),
+    route("GET", "/v2/pods/{id}::versions", Endpoint::PodVersionList),
+    route("GET", "/v2/pods/{id}::versions/{version}", Endpoint::PodVersionGet),
+    route("DELETE", "/v2/pods/{id}::instances", Endpoint::PodInstancesDelete),
+    route("DELETE", "/v2/pods/{id}::instances/{instance}", Endpoint::PodInstanceDelete),
+    route("GET", "/v2/pods/{id}", Endpoint::PodGet),
+    route("PUT", "/v2/pods/{id}", Endpoint::PodPut),
+    route("DELETE", "/v2/pods/{id}", Endpoint::PodDelete),
     route("GET", "/v2/queue", Endpoint::QueueList),
     route("DELETE", "/v2/queue/{id}/delay", Endpoint::QueueDelayDelete),
     route("GET", "/v2/events", Endpoint::Events),
@@ -175,7 +197,8 @@ pub struct Params {
 /// There is none, or none with this method.
 pub fn find(method: &Method, segments: &[String]) -> Result<(&'static Route, Params), Error> {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-    let matching = ROUTES.iter().filter_map(|route| Some((route, matches(route.path, segments)?)));
+    let parts = parts(segments);
+    let matching = ROUTES.iter().filter_map(|route| Some((route, matches(route.path, &parts)?)));
     let mut allow = Vec::new();
     for (route, params) in matching {
         if route.method == method {
@@ -191,8 +214,23 @@ pub fn find(method: &Method, segments: &[String]) -> Result<(&'static Route, Par
     Err(Error::Method { allow: allow.join(", ") })
 }
 
+/// A pod's sub-resources stand behind two colons, not behind a slash: `a/b::status` is `a`, `b` and `::status`. No id
+/// has a colon.
+fn parts(segments: &[String]) -> Vec<String> {
+    let is_pods = |it: &String| it == "pods" || it.starts_with("pods::");
+    if !segments.get(1).is_some_and(is_pods) {
+        return segments.to_vec();
+    }
+    segments.iter().flat_map(|it| part(it)).map(str::to_owned).collect()
+}
+
+fn part(segment: &str) -> impl Iterator<Item = &str> {
+    let at = segment.find("::").unwrap_or(segment.len());
+    [&segment[..at], &segment[at..]].into_iter().filter(|it| !it.is_empty())
+}
+
 fn matches(path: &str, segments: &[String]) -> Option<Params> {
-    let template: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).collect();
+    let template: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).flat_map(part).collect();
     let greedy = template.iter().position(|it| matches!(*it, "{id}" | "{group}"));
     let mut params = Params::default();
     let Some(greedy) = greedy else {
@@ -225,6 +263,7 @@ pub(crate) async fn dispatch<C: ControlPlane>(
     endpoint: Endpoint,
     request: &Request,
 ) -> Result<Response, Error> {
+    pods::spare(api, endpoint, request).await?;
     match endpoint {
         Endpoint::AppCreate => updates::create(api, request).await,
         Endpoint::AppDelete => updates::delete(api, request).await,
@@ -270,6 +309,17 @@ pub(crate) async fn dispatch<C: ControlPlane>(
         Endpoint::OpenApi => Ok(about::openapi()),
         Endpoint::Ping => Ok(cluster::ping(request)),
         Endpoint::PluginList => Ok(cluster::plugins()),
+        Endpoint::PodCreate => pods::create(api, request).await,
+        Endpoint::PodDelete => pods::delete(api, request).await,
+        Endpoint::PodGet => pods::get(api, request).await,
+        Endpoint::PodInstanceDelete => pods::kill_one(api, request).await,
+        Endpoint::PodInstancesDelete => pods::kill(api, request).await,
+        Endpoint::PodList => pods::list(api).await,
+        Endpoint::PodPut => pods::put(api, request).await,
+        Endpoint::PodStatus => pods::status(api, request).await,
+        Endpoint::PodStatusList => pods::list_status(api).await,
+        Endpoint::PodVersionGet => pods::version(api, request).await,
+        Endpoint::PodVersionList => pods::versions(api, request).await,
         Endpoint::QueueDelayDelete => queue::delete_delay(api, request).await,
         Endpoint::QueueList => queue::list(api, request).await,
         Endpoint::Root => Ok(about::moved("/ui/")),
@@ -316,6 +366,16 @@ mod tests {
             ("GET", "/v2/apps/a/*/tasks", found(Endpoint::AppTaskListBelow, "a", "")),
             ("DELETE", "/v2/queue/a/b/delay", found(Endpoint::QueueDelayDelete, "a/b", "")),
             ("DELETE", "/v2/deployments/d", found(Endpoint::DeploymentCancel, "", "d")),
+            ("HEAD", "/v2/pods", found(Endpoint::PodList, "", "")),
+            ("GET", "/v2/pods::status", found(Endpoint::PodStatusList, "", "")),
+            ("GET", "/v2/pods/a/b", found(Endpoint::PodGet, "a/b", "")),
+            ("GET", "/v2/pods/a/b::status", found(Endpoint::PodStatus, "a/b", "")),
+            ("GET", "/v2/pods/a::versions", found(Endpoint::PodVersionList, "a", "")),
+            ("GET", "/v2/pods/a/b::versions/x", found(Endpoint::PodVersionGet, "a/b", "x")),
+            ("DELETE", "/v2/pods/a::instances", found(Endpoint::PodInstancesDelete, "a", "")),
+            ("DELETE", "/v2/pods/a/b::instances/a.b", found(Endpoint::PodInstanceDelete, "a/b", "a.b")),
+            ("PUT", "/v2/pods/status", found(Endpoint::PodPut, "status", "")),
+            ("POST", "/v2/pods/a", Err(405)),
             ("POST", "/v2/apps/a", Err(405)),
             ("OPTIONS", "/v2/apps", Err(405)),
             ("GET", "/v2/groups", found(Endpoint::GroupGet, "", "")),

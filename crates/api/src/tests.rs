@@ -12,6 +12,7 @@ mod fields;
 mod groups;
 mod logging;
 mod long_lists;
+mod pods;
 mod raml;
 mod round_trip;
 mod sample_folder;

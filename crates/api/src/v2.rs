@@ -13,6 +13,7 @@ mod group;
 mod health;
 mod info;
 mod number;
+mod pod;
 mod queue;
 mod readiness;
 mod task;
@@ -33,6 +34,13 @@ pub use info::{
     CallbackUrls, HttpConfig, Info, LeaderInfo, LoggerChange, MarathonConfig, Message, PluginList, ZooKeeperConfig,
 };
 pub use number::Number;
+pub use pod::{
+    AgentInfo, ContainerStatus, ContainerTermination, EndpointStatus, ExecutorResources, InstanceState, NetworkStatus,
+    Pod, PodArtifact, PodBackoff, PodCommand, PodCommandCheck, PodConstraint, PodContainer, PodEndpoint, PodExec,
+    PodHealthCheck, PodHttpCheck, PodImage, PodInstance, PodInstanceStatus, PodLifecycle, PodMount, PodNetwork,
+    PodPlacement, PodResources, PodScaling, PodScheduling, PodStatus, PodTcpCheck, PodVolume, StatusCondition,
+    TerminationHistory, TerminationState,
+};
 pub use queue::{
     AgentAttribute, DeclinedOfferStep, Delay, NumberRange, Offer, OfferResource, ProcessedOffersSummary, Queue,
     QueueItem, UnusedOffer,

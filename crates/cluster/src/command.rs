@@ -309,6 +309,14 @@ pub enum Rejected {
         /// Which.
         path: PathId,
     },
+    /// What is there is a pod, and what is to come an app, or the other way about.
+    #[error("'{path}' is {there}: an app and a pod cannot have the same path. Choose another id, or delete it first.")]
+    OtherKind {
+        /// Which.
+        path: PathId,
+        /// What is there.
+        there: &'static str,
+    },
     /// A group has the path of an app.
     #[error("'{path}' is a group: an app and a group cannot have the same path. Choose another id.")]
     PathIsGroup {

@@ -52,6 +52,15 @@ pub(crate) fn object(session: &mut Session<'_>, file: &str) -> Result<String> {
     Err(Error::new(Kind::Invalid, "an object with fields to change is expected").at(shown(file)))
 }
 
+/// The one object with what to change, of a file or of stdin; but nobody is waited for to type it.
+pub(crate) fn changes(session: &mut Session<'_>, file: Option<&str>) -> Result<String> {
+    if file.is_none() && session.has_person() {
+        let err = Error::new(Kind::Usage, "nothing to change was given");
+        return Err(err.hint("write key=value, name a --file, or pipe JSON to stdin"));
+    }
+    object(session, file.unwrap_or("-"))
+}
+
 /// Says of a refusal of content which files it is about.
 pub(crate) fn blame(err: Error, files: &str) -> Error {
     if err.kind != Kind::Invalid {
@@ -85,6 +94,7 @@ fn not_json(file: &str, text: &str, err: &serde_json::Error) -> Error {
     what.detail(format!("{line:>4} | {source}")).detail(format!("     | {caret}^"))
 }
 
-fn shown(file: &str) -> &str {
+/// A file's name for people.
+pub(crate) fn shown(file: &str) -> &str {
     if file == "-" { "stdin" } else { file }
 }

@@ -5,7 +5,7 @@ use crate::progress::Progress;
 use crate::remote::Request;
 use crate::session::Session;
 use crate::verbs::{Wait, declines_everywhere};
-use api::v2::{AppInfo, AppSingle, Queue};
+use api::v2::{AppInfo, AppSingle, PodStatus, Queue};
 use api::v3::{Change, InstanceCounts};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -186,7 +186,7 @@ impl Watched {
 
     /// Whether an app of it waits for nothing but a node that takes an instance.
     fn cannot_place(&self, queue: &Queue) -> bool {
-        let ours = queue.queue.iter().filter(|it| self.apps.iter().any(|app| app.id == it.app.id));
+        let ours = queue.queue.iter().filter(|it| self.apps.iter().any(|app| app.id == it.id()));
         ours.filter(|it| it.delay.overdue).any(declines_everywhere)
     }
 
@@ -230,6 +230,12 @@ async fn look_at_app(session: &Session<'_>, change: &Change, version: &str) -> R
     let found = session.ask_if_there::<AppSingle>(Request::get(format!("/v2/apps{}", change.app))).await?;
     let id = change.app.clone();
     let removes = change.to.is_none();
+    if found.is_none()
+        && !removes
+        && let Some(seen) = look_at_pod(session, change, version).await?
+    {
+        return Ok(seen);
+    }
     let Some((single, _)) = found else {
         let done = if removes { "is removed" } else { "is gone" };
         return Ok(AppSeen { id, count: String::new(), done, failure: None });
@@ -245,14 +251,30 @@ async fn look_at_app(session: &Session<'_>, change: &Change, version: &str) -> R
     Ok(AppSeen { id, count: count(&info, change.instances), done, failure })
 }
 
+/// A pod, which is no app.
+async fn look_at_pod(session: &Session<'_>, change: &Change, version: &str) -> Result<Option<AppSeen>> {
+    let request = Request::get(format!("/v2/pods{}::status", change.app));
+    let Some((pod, _)) = session.ask_if_there::<PodStatus>(request).await? else { return Ok(None) };
+    let wanted = pod.spec.scaling.instances;
+    let stable = pod.instances.iter().filter(|it| it.status == "STABLE").count() as u32;
+    let has_checks = pod.spec.containers.iter().any(|it| it.health_check.is_some());
+    let failures = pod.termination_history.iter().filter(|it| it.terminated_at.as_str() >= version);
+    let failure = failures.filter_map(|it| it.message.as_ref()).next_back().map(|it| format!("last failure: {it}"));
+    let done = if wanted == 0 { "is stopped" } else { "is live" };
+    let count = counted(has_checks, change.instances, (stable, wanted));
+    Ok(Some(AppSeen { id: change.app.clone(), count, done, failure }))
+}
+
 /// `2/3 healthy`, and how many old ones are still there. Where instances are replaced only new ones count.
 fn count(info: &AppInfo, counts: Option<InstanceCounts>) -> String {
     let has_checks = !info.app.health_checks.is_empty();
+    let seen = if has_checks { info.tasks_healthy } else { info.tasks_running };
+    counted(has_checks, counts, (seen, info.app.instances))
+}
+
+fn counted(has_checks: bool, counts: Option<InstanceCounts>, seen: (u32, u32)) -> String {
     let word = if has_checks { "healthy" } else { "running" };
-    let (n, wanted, old) = match counts {
-        Some(it) => (it.new_serving, it.wanted, it.old),
-        None => (if has_checks { info.tasks_healthy } else { info.tasks_running }, info.app.instances, 0),
-    };
+    let (n, wanted, old) = counts.map_or((seen.0, seen.1, 0), |it| (it.new_serving, it.wanted, it.old));
     let old = if old == 0 { String::new() } else { format!(", {old} old") };
     format!("{n}/{wanted} {word}{old}")
 }

@@ -19,6 +19,7 @@ mod io;
 mod progress;
 mod remote;
 mod session;
+mod sse;
 mod table;
 mod text;
 mod verbs;
@@ -42,6 +43,9 @@ pub struct Global {
     /// How data is printed on stdout
     #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORM")]
     pub output: Output,
+    /// As in the DC/OS CLI: the same as `-o json`
+    #[arg(long, global = true, hide = true)]
+    pub json: bool,
     /// Tables without their heading
     #[arg(long, global = true)]
     pub no_headers: bool,

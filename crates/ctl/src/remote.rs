@@ -5,6 +5,7 @@ use crate::text;
 use api::v2::{Details, ErrorBody};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::{Method, StatusCode, Uri, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -20,6 +21,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// No answer is longer; a thousand apps with a hundred instances each are a tenth of it.
 const MAX_ANSWER_BYTES: usize = 512 * 1024 * 1024;
+
+/// What this program calls itself.
+const AGENT: &str = concat!("ekiden/", env!("CARGO_PKG_VERSION"));
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -49,6 +53,11 @@ impl Request {
 
     pub(crate) fn delete(path: impl AsRef<str>) -> Self {
         Self::new(Method::DELETE, path)
+    }
+
+    /// Deletes what the body lists.
+    pub(crate) fn delete_listed(path: impl AsRef<str>, body: impl Into<String>) -> Self {
+        Self { body: Some(body.into()), ..Self::delete(path) }
     }
 
     /// Adds a parameter.
@@ -81,10 +90,18 @@ pub(crate) struct Remote {
     client: Client<HttpConnector, Full<Bytes>>,
     /// What the server remarked on changes that it took.
     remarks: RefCell<Vec<String>>,
+    /// The deployment of the last change, where a header names it.
+    deployment: RefCell<Option<String>>,
 }
 
 /// Names fields of a definition that have no effect.
 const WARNINGS: &str = "x-ekiden-warnings";
+
+/// Names the deployment that carries a change out.
+const DEPLOYMENT: &str = "marathon-deployment-id";
+
+/// A stream is sent to the leader; more than one step there is a circle.
+const REDIRECTS_MAX: usize = 3;
 
 impl Remote {
     /// Reads a list of URLs, as typed.
@@ -97,12 +114,17 @@ impl Remote {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { servers, last: Cell::new(0), client, remarks: RefCell::default() })
+        Ok(Self { servers, last: Cell::new(0), client, remarks: RefCell::default(), deployment: RefCell::default() })
     }
 
     /// Takes what the server remarked since this was asked last.
     pub(crate) fn take_remarks(&self) -> Vec<String> {
         self.remarks.take()
+    }
+
+    /// Takes the deployment of the last change, where a header named it.
+    pub(crate) fn take_deployment(&self) -> Option<String> {
+        self.deployment.take()
     }
 
     /// All servers, as typed.
@@ -145,12 +167,73 @@ impl Remote {
         if head.status.is_success() {
             let remark = head.headers.get(WARNINGS).and_then(|it| it.to_str().ok());
             self.remarks.borrow_mut().extend(remark.map(str::to_owned));
+            let deployment = head.headers.get(DEPLOYMENT).and_then(|it| it.to_str().ok());
+            if let Some(deployment) = deployment {
+                self.deployment.replace(Some(deployment.to_owned()));
+            }
             return Ok(body);
         }
         let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|it| it.to_str().ok());
         let err = refusal(head.status, &body, retry_after).at(place);
         let next = matches!(err.kind, Kind::Unreachable | Kind::Temporary) && request.method == Method::GET;
         Err(if next { Attempt::Next(err) } else { Attempt::Final(err) })
+    }
+
+    /// Opens a stream of events on the first server that has one, behind the event of this id.
+    pub(crate) async fn stream(&self, request: &Request, last_event_id: Option<&str>) -> Result<Incoming> {
+        let n = self.servers.len();
+        let mut refusal = None;
+        for at in (0..n).map(|it| (self.last.get() + it) % n) {
+            match self.stream_from(&self.servers[at], request, last_event_id).await {
+                Ok(body) => {
+                    self.last.set(at);
+                    return Ok(body);
+                }
+                Err(Attempt::Final(err)) => return Err(err),
+                Err(Attempt::Next(err)) => refusal = Some(refusal.unwrap_or(err)),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| Error::new(Kind::Unreachable, "no server answers")))
+    }
+
+    async fn stream_from(
+        &self,
+        server: &str,
+        request: &Request,
+        last_event_id: Option<&str>,
+    ) -> Result<Incoming, Attempt> {
+        let mut url = format!("{server}{}", request.target());
+        for _ in 0..=REDIRECTS_MAX {
+            let place = format!("GET {url}");
+            let mut built =
+                hyper::Request::get(&url).header(header::ACCEPT, "text/event-stream").header(header::USER_AGENT, AGENT);
+            if let Some(id) = last_event_id {
+                built = built.header("last-event-id", id);
+            }
+            let built = built.body(Full::default());
+            let built = built.map_err(|err| Attempt::Final(Error::new(Kind::Usage, err.to_string()).at(&place)))?;
+            let answer = match tokio::time::timeout(ANSWER_TIMEOUT, self.client.request(built)).await {
+                Ok(answer) => answer.map_err(|err| self.broken(&err, request).at(&place))?,
+                Err(_) => return Err(self.cut("no answer for 60 s", request).at(&place)),
+            };
+            let (head, body) = answer.into_parts();
+            if head.status.is_success() {
+                return Ok(body);
+            }
+            let location = head.headers.get(header::LOCATION).and_then(|it| it.to_str().ok());
+            if let Some(location) = location.filter(|_| head.status.is_redirection()) {
+                location.clone_into(&mut url);
+                continue;
+            }
+            let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|it| it.to_str().ok()).map(str::to_owned);
+            let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+            let body = body.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
+            let err = refusal(head.status, &body, retry_after.as_deref()).at(&place);
+            let next = matches!(err.kind, Kind::Unreachable | Kind::Temporary);
+            return Err(if next { Attempt::Next(err) } else { Attempt::Final(err) });
+        }
+        let err = Error::new(Kind::Unreachable, "the servers send each other the reader of events in a circle");
+        Err(Attempt::Next(err.at(url)))
     }
 
     fn build(server: &str, request: &Request) -> Result<hyper::Request<Full<Bytes>>> {
@@ -160,7 +243,7 @@ impl Remote {
             .uri(format!("{server}{}", request.target()))
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/json")
-            .header(header::USER_AGENT, concat!("ekiden/", env!("CARGO_PKG_VERSION")))
+            .header(header::USER_AGENT, AGENT)
             .body(Full::from(body))
             .map_err(|err| Error::new(Kind::Usage, format!("this cannot be asked for: {err}")))
     }

@@ -5,6 +5,7 @@ use crate::io::{Io, Pace};
 use crate::remote::{Remote, Request};
 use crate::table::{Table, Tone};
 use crate::{Color, Global, Output, text};
+use hyper::body::Incoming;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -40,7 +41,7 @@ impl<'a> Session<'a> {
             remote: Remote::new(&global.url)?,
             color_out: colored(io.stdout_is_terminal),
             color_err: colored(io.stderr_is_terminal),
-            output: global.output,
+            output: if global.json { Output::Json } else { global.output },
             with_heading: !global.no_headers,
             quiet: global.quiet,
             assume_yes: global.yes,
@@ -91,6 +92,16 @@ impl<'a> Session<'a> {
     /// Asks for something that is done without an answer worth reading.
     pub(crate) async fn tell_empty(&self, request: Request) -> Result<()> {
         self.remote.send(&request).await.map(drop)
+    }
+
+    /// Takes the deployment of the last change, where the answer named it beside its body.
+    pub(crate) fn take_deployment(&self) -> Option<String> {
+        self.remote.take_deployment()
+    }
+
+    /// Opens a stream of events, behind the event of this id.
+    pub(crate) async fn stream(&self, request: &Request, last_event_id: Option<&str>) -> Result<Incoming> {
+        self.remote.stream(request, last_event_id).await
     }
 
     /// Asks for what may not be there.

@@ -3,9 +3,16 @@
 mod app;
 mod change;
 mod completions;
+mod debug;
+mod delay;
 mod deploy;
 mod deployment;
+mod events;
+mod group;
+mod leader;
+mod marathon;
 mod node;
+mod pod;
 mod queue;
 mod task;
 mod version;
@@ -24,6 +31,12 @@ pub enum Verb {
     /// Apps: list, show, change
     #[command(subcommand)]
     App(app::App),
+    /// Groups: the folders of the tree of apps
+    #[command(subcommand)]
+    Group(group::Group),
+    /// Pods: containers that live and die together
+    #[command(subcommand)]
+    Pod(pod::Pod),
     /// Deployments: list, watch, take back
     #[command(subcommand)]
     Deployment(deployment::Deployment),
@@ -36,6 +49,20 @@ pub enum Verb {
     /// What waits, since when, and why
     #[command(visible_alias = "waiting")]
     Queue(queue::Queue),
+    /// The delay of launches after failures
+    #[command(subcommand)]
+    Delay(delay::Delay),
+    /// Print what happens, one event a line
+    Events(events::Events),
+    /// The member that leads the cluster
+    #[command(subcommand)]
+    Leader(leader::Leader),
+    /// Why something waits, in the words of the DC/OS CLI
+    #[command(subcommand, hide = true)]
+    Debug(debug::Debug),
+    /// The same verbs, behind the word that the DC/OS CLI has before them
+    #[command(subcommand, hide = true)]
+    Marathon(marathon::Marathon),
     /// Print a script that completes verbs and options in a shell
     Completions(completions::Completions),
     /// Print the version of this program, and of the cluster if it answers
@@ -47,10 +74,17 @@ pub(crate) async fn run(verb: &Verb, program: &mut clap::Command, session: &mut 
     match verb {
         Verb::Deploy(it) => it.run(session).await,
         Verb::App(it) => it.run(session).await,
+        Verb::Group(it) => it.run(session).await,
+        Verb::Pod(it) => it.run(session).await,
         Verb::Deployment(it) => it.run(session).await,
         Verb::Task(it) => it.run(session).await,
         Verb::Node(it) => it.run(session).await,
         Verb::Queue(it) => it.run(session).await,
+        Verb::Delay(it) => it.run(session).await,
+        Verb::Events(it) => it.run(session).await,
+        Verb::Leader(it) => it.run(session).await,
+        Verb::Debug(it) => it.run(session).await,
+        Verb::Marathon(it) => it.run(session).await,
         Verb::Completions(it) => it.run(program, session),
         Verb::Version(it) => it.run(session).await,
     }

@@ -5,6 +5,7 @@ mod fake;
 use fake::wire::*;
 use fake::{Fake, User, check};
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn app_list_shows_how_each_app_is() {
@@ -569,6 +570,442 @@ deployment 12345678-9abc-8000-8000-000010000000 is cancelled; what it had done s
 -- exit 0
 ",
     );
+}
+
+#[tokio::test]
+async fn the_words_of_the_dcos_cli_are_understood() {
+    let fake = Fake::new()
+        .on("GET /v2/apps/demo/web", 200, single(&app("/demo/web", 3, V1)))
+        .on("PUT /v2/apps/demo/web?force=true", 200, accepted(V2))
+        .on("GET /v2/apps/demo/web/versions", 200, json!({ "versions": [V2, V1] }))
+        .on(&format!("GET /v2/apps/demo/web/versions/{V1}"), 200, json!({ "id": "/demo/web" }))
+        .on("GET /v2/tasks", 200, json!({ "tasks": [task(1)] }))
+        .on(
+            &format!("DELETE /v2/apps/demo/web/tasks/{}?wipe=true", task(1)["id"].as_str().unwrap()),
+            200,
+            json!({ "task": task(1) }),
+        )
+        .on("GET /v2/leader", 200, json!({ "leader": "10.0.0.1:8080" }));
+    check(
+        &fake.run("marathon app stop --force /demo/web").await,
+        "
+-- stdout
+12345678-9abc-8000-8000-000010000000
+-- stderr
+/demo/web  scaled
+`ekiden deployment watch 12345678-9abc-8000-8000-000010000000` follows it
+-- exit 0
+",
+    );
+    check(
+        &fake.run("marathon app version list --max-count 1 --json /demo/web").await,
+        r#"
+-- stdout
+[
+  "2026-11-21T05:24:40.000Z"
+]
+-- exit 0
+"#,
+    );
+    check(
+        &fake.run(&format!("marathon app show --app-version={V1} /demo/web")).await,
+        r#"
+-- stdout
+{
+  "id": "/demo/web"
+}
+-- exit 0
+"#,
+    );
+    check(
+        &fake.run("marathon task show 00000c000001").await,
+        "
+-- stdout
+demo_web.12345678-9abc-8000-8000-00000c000001  Running  healthy
+  app        /demo/web
+  node       -
+  host       vm-1
+  ports      31001
+  version    2026-11-21T05:19:52.000Z
+  staged     2026-11-21T05:20:00.000Z (4m ago)
+  started    2026-11-21T05:20:01.000Z (4m ago)
+  check      alive
+-- exit 0
+",
+    );
+    check(
+        &fake.run("marathon task stop --wipe 00000c000001").await,
+        "
+-- stdout
+demo_web.12345678-9abc-8000-8000-00000c000001
+-- stderr
+killed 1 instance
+-- exit 0
+",
+    );
+    check(
+        &fake.run("marathon task show nobody").await,
+        "
+-- stderr
+error: there is no task `nobody`
+  hint: `ekiden task list` shows what there is
+-- exit 66
+",
+    );
+    check(
+        &fake.run("marathon leader show").await,
+        "
+-- stdout
+10.0.0.1:8080
+-- exit 0
+",
+    );
+    check(
+        &fake.changes().join("\n"),
+        r#"
+PUT /v2/apps/demo/web?force=true {"instances":0}
+DELETE /v2/apps/demo/web/tasks/demo_web.12345678-9abc-8000-8000-00000c000001?wipe=true"#,
+    );
+}
+
+#[tokio::test]
+async fn the_leader_is_shown_and_abdicates() {
+    let fake = Fake::new()
+        .once("GET /v2/leader", 200, json!({ "leader": "10.0.0.1:8080" }))
+        .on("GET /v2/leader", 404, json!({ "message": "There is no leader" }))
+        .on("DELETE /v2/leader", 200, json!({ "message": "Leadership abdicated" }));
+    check(
+        &fake.run("leader show -o json").await,
+        r#"
+-- stdout
+{
+  "leader": "10.0.0.1:8080"
+}
+-- exit 0
+"#,
+    );
+    check(
+        &fake.run("leader show").await,
+        "
+-- stderr
+error: There is no leader
+  at: GET /v2/leader of http://fake
+-- exit 69
+",
+    );
+    check(
+        &fake.run("leader abdicate -o json").await,
+        r#"
+-- stdout
+{
+  "kind": "Result/v1",
+  "result": "abdicated",
+  "exitCode": 0,
+  "changes": []
+}
+-- stderr
+the leader abdicates; `ekiden leader show` says who leads then
+-- exit 0
+"#,
+    );
+    let no = User { stdin: "n\n".to_owned(), ..User::at_terminal() };
+    check(
+        &fake.run_as(&no, "leader abdicate").await,
+        "
+-- stderr
+Let another member lead? [y/N] error: nothing was done
+  hint: `--yes` asks no questions
+-- exit 130
+",
+    );
+    check(
+        &fake.changes().join("\n"),
+        "
+DELETE /v2/leader",
+    );
+}
+
+#[tokio::test]
+async fn a_delay_ends_when_it_is_reset() {
+    let fake = Fake::new().on("DELETE /v2/queue/demo/web/delay", 204, "").on(
+        "DELETE /v2/queue/demo/db/delay",
+        404,
+        json!({ "message": "Application /demo/db not found in tasks queue." }),
+    );
+    check(
+        &fake.run("delay reset demo/web").await,
+        "
+-- stderr
+launches of /demo/web are tried at once
+-- exit 0
+",
+    );
+    check(
+        &fake.run("delay reset demo/web -o json").await,
+        r#"
+-- stdout
+{
+  "kind": "Result/v1",
+  "result": "reset",
+  "exitCode": 0,
+  "changes": []
+}
+-- stderr
+launches of /demo/web are tried at once
+-- exit 0
+"#,
+    );
+    check(
+        &fake.run("marathon delay reset /demo/db").await,
+        "
+-- stderr
+error: Application /demo/db not found in tasks queue.
+  at: DELETE /v2/queue/demo/db/delay of http://fake
+  hint: only what misses instances has a delay: `ekiden queue` shows it
+-- exit 66
+",
+    );
+}
+
+#[tokio::test]
+async fn debug_says_why_in_three_tables() {
+    let explained = |missing: u32| {
+        json!({
+            "app": "/demo/web", "missing": missing, "waiting": [],
+            "instances": { "wanted": 3, "newStaged": 0, "newRunning": 1, "newServing": 1, "old": 0, "oldServing": 0 },
+            "reasons": [
+                { "reason": "UnfulfilledConstraint", "declined": 1, "processed": 2 },
+                { "reason": "InsufficientMemory", "declined": 1, "processed": 1 },
+            ],
+            "nodes": [
+                { "node": "vm-1", "reason": "InsufficientMemory", "detail": "asks for 8192 MiB, 3900 MiB are free" },
+                { "node": "vm-2", "reason": "UnfulfilledConstraint", "detail": "hostname UNIQUE" },
+            ],
+        })
+    };
+    let mut queue = waiting(0, 2, 2);
+    let mut pod = queue["queue"][0].clone();
+    pod.as_object_mut().unwrap().remove("app");
+    pod["pod"] = json!({ "id": "/demo/pod", "version": V2, "containers": [] });
+    queue["queue"].as_array_mut().unwrap().push(pod);
+    let fake = Fake::new().on("GET /v2/queue", 200, queue).on("GET /v3/apps/demo/web/explain", 200, explained(2)).on(
+        "GET /v3/apps/demo/well/explain",
+        200,
+        explained(0),
+    );
+    check(
+        &fake.run("debug list").await,
+        "
+-- stdout
+APP        MISSING  SINCE  DELAY  REASON
+/demo/web        2  12s    -      InsufficientMemory on 2 of 2 nodes
+/demo/pod        2  12s    -      InsufficientMemory on 2 of 2 nodes
+-- exit 0
+",
+    );
+    check(
+        &fake.run("marathon debug summary /demo/web").await,
+        "
+-- stdout
+REASON                 DECLINED  ASKED
+UnfulfilledConstraint         1      2
+InsufficientMemory            1      1
+-- exit 0
+",
+    );
+    check(
+        &fake.run("debug details /demo/web").await,
+        "
+-- stdout
+NODE  REASON                 DETAIL
+vm-1  InsufficientMemory     asks for 8192 MiB, 3900 MiB are free
+vm-2  UnfulfilledConstraint  hostname UNIQUE
+-- exit 0
+",
+    );
+    check(
+        &fake.run("debug details /demo/well").await,
+        "
+-- stderr
+error: /demo/well misses no instance
+-- exit 66
+",
+    );
+    check(
+        &fake.run("queue /demo/none -o json").await,
+        "
+-- stdout
+[]
+-- exit 0
+",
+    );
+}
+
+/// Events as a server sends them.
+fn frames(events: &[(&str, &str, serde_json::Value)]) -> String {
+    let frame = |(name, id, data): &(&str, &str, serde_json::Value)| {
+        let id = if id.is_empty() { String::new() } else { format!("id: {id}\r\n") };
+        format!("event: {name}\r\n{id}data: {data}\r\n\r\n")
+    };
+    events.iter().map(frame).collect::<String>() + "\r\n"
+}
+
+fn some_events() -> String {
+    frames(&[
+        (
+            "event_stream_attached",
+            "",
+            json!({ "eventType": "event_stream_attached", "timestamp": V1, "remoteAddress": "x" }),
+        ),
+        ("reset", "3-9", json!({ "eventType": "reset", "timestamp": V1, "missingThrough": 3 })),
+        (
+            "api_post_event",
+            "4-0",
+            json!({ "eventType": "api_post_event", "timestamp": V1, "uri": "/v2/apps/demo/web", "appDefinition": { "id": "/demo/web" } }),
+        ),
+        (
+            "status_update_event",
+            "",
+            json!({ "eventType": "status_update_event", "timestamp": V1, "appId": "/demo/web", "taskStatus": "TASK_FAILED", "host": "vm-1", "message": "exit code 1\u{1b}[2J" }),
+        ),
+        (
+            "instance_changed_event",
+            "5-1",
+            json!({ "eventType": "instance_changed_event", "timestamp": V2, "runSpecId": "/demo/web", "condition": "Failed", "host": "vm-1" }),
+        ),
+        (
+            "health_status_changed_event",
+            "6-0",
+            json!({ "eventType": "health_status_changed_event", "timestamp": V2, "appId": "/demo/web", "alive": false }),
+        ),
+        (
+            "deployment_success",
+            "7-0",
+            json!({ "eventType": "deployment_success", "timestamp": V2, "id": ID, "plan": { "id": ID } }),
+        ),
+    ])
+}
+
+#[tokio::test]
+async fn events_are_one_line_each() {
+    let fake = Fake::new().on("GET /v2/events?plan-format=light", 200, some_events()).on(
+        "GET /v2/events?event_type=a&event_type=b&plan-format=light",
+        200,
+        some_events(),
+    );
+    check(
+        &fake.run("events").await,
+        r"
+-- stdout
+11-21 05:19:52  api_post_event  /demo/web
+11-21 05:19:52  status_update_event  /demo/web  TASK_FAILED  on vm-1  exit code 1\u{1b}[2J
+11-21 05:24:40  instance_changed_event  /demo/web  Failed  on vm-1
+11-21 05:24:40  health_status_changed_event  /demo/web  unhealthy
+11-21 05:24:40  deployment_success  12345678-9abc-8000-8000-000010000000
+-- stderr
+older events are no longer kept
+-- exit 0
+",
+    );
+    check(
+        &fake.run("events -o json --type a --type b --after 5-1").await,
+        r#"
+-- stdout
+{"eventType":"api_post_event","timestamp":"2026-11-21T05:19:52.000Z","uri":"/v2/apps/demo/web","appDefinition":{"id":"/demo/web"}}
+{"eventType":"status_update_event","timestamp":"2026-11-21T05:19:52.000Z","appId":"/demo/web","taskStatus":"TASK_FAILED","host":"vm-1","message":"exit code 1\u001b[2J"}
+{"eventType":"instance_changed_event","timestamp":"2026-11-21T05:24:40.000Z","runSpecId":"/demo/web","condition":"Failed","host":"vm-1"}
+{"eventType":"health_status_changed_event","timestamp":"2026-11-21T05:24:40.000Z","appId":"/demo/web","alive":false}
+{"eventType":"deployment_success","timestamp":"2026-11-21T05:24:40.000Z","id":"12345678-9abc-8000-8000-000010000000","plan":{"id":"12345678-9abc-8000-8000-000010000000"}}
+-- stderr
+older events are no longer kept
+-- exit 0
+"#,
+    );
+    check(
+        &fake.run("events -o wide").await,
+        r"
+-- stdout
+4-0  2026-11-21T05:19:52.000Z  api_post_event  /demo/web
+4-0  2026-11-21T05:19:52.000Z  status_update_event  /demo/web  TASK_FAILED  on vm-1  exit code 1\u{1b}[2J
+5-1  2026-11-21T05:24:40.000Z  instance_changed_event  /demo/web  Failed  on vm-1
+6-0  2026-11-21T05:24:40.000Z  health_status_changed_event  /demo/web  unhealthy
+7-0  2026-11-21T05:24:40.000Z  deployment_success  12345678-9abc-8000-8000-000010000000
+-- stderr
+older events are no longer kept
+-- exit 0
+",
+    );
+    check(
+        &fake.asked().join("\n"),
+        "
+GET /v2/events?plan-format=light behind 0-0
+GET /v2/events?event_type=a&event_type=b&plan-format=light behind 5-1
+GET /v2/events?plan-format=light behind 0-0",
+    );
+}
+
+#[tokio::test]
+async fn events_are_followed_over_the_end_of_a_stream() {
+    let leader = Fake::new()
+        .once("GET /v2/events?plan-format=light", 200, frames(&[("a", "4-0", json!({ "timestamp": V1, "id": "x" }))]))
+        .once("GET /v2/events?plan-format=light", 503, json!({ "message": "no leader" }))
+        .once("GET /v2/events?plan-format=light", 200, frames(&[("b", "5-0", json!({ "timestamp": V2, "id": "y" }))]))
+        .on("GET /v2/events?plan-format=light", 200, "");
+    let location = format!("location: {}/v2/events?plan-format=light", leader.url());
+    let stand_by = Fake::new().with_header("GET /v2/events?plan-format=light", 302, &location, "");
+    let user = User { interrupts_after: Some(Duration::from_millis(400)), ..User::default() };
+    let seen = stand_by.run_as(&user, "events --follow -q").await;
+    check(
+        &seen,
+        "
+-- stdout
+11-21 05:19:52  a  x
+11-21 05:24:40  b  y
+-- stderr
+error: interrupted
+-- exit 130
+",
+    );
+    check(
+        &leader.asked()[..4].join("\n"),
+        "
+GET /v2/events?plan-format=light
+GET /v2/events?plan-format=light behind 4-0
+GET /v2/events?plan-format=light behind 4-0
+GET /v2/events?plan-format=light behind 5-0",
+    );
+}
+
+#[tokio::test]
+async fn what_is_remembered_ends_where_the_stream_falls_silent() {
+    let events = frames(&[("a", "4-0", json!({ "timestamp": V1, "id": "x" }))]);
+    let fake = Fake::new().with_header("GET /v2/events?plan-format=light", 200, "x-open: yes", events);
+    check(
+        &fake.run("events").await,
+        "
+-- stdout
+11-21 05:19:52  a  x
+-- exit 0
+",
+    );
+}
+
+#[tokio::test]
+async fn events_need_a_server_that_has_them() {
+    let fake =
+        Fake::new().on("GET /v2/events?plan-format=light", 400, json!({ "message": "Last-Event-ID must be an id" }));
+    check(
+        &fake.run("events --after x").await,
+        "
+-- stderr
+error: Last-Event-ID must be an id
+  at: GET http://fake/v2/events?plan-format=light
+-- exit 65
+",
+    );
+    let user = User::default();
+    let seen = user.run("http://127.0.0.1:1", "events -f").await;
+    assert!(seen.contains("no server answers") && seen.ends_with("-- exit 69\n"), "{seen}");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ pub(super) fn read(problems: &mut Problems, object: &Object, name: &str) -> Stri
 }
 
 /// Whether a text is an image reference (the grammar of `distribution/reference`).
-fn is_image(image: &str) -> bool {
+pub(super) fn is_image(image: &str) -> bool {
     if image.len() > IMAGE_BYTES_MAX {
         return false;
     }

@@ -45,7 +45,32 @@ pub(super) fn resources(problems: &mut Problems, object: &Object) -> Resources {
 
 /// `env`: names and values that a process can be given.
 pub(super) fn environment(problems: &mut Problems, object: &Object) -> BTreeMap<String, String> {
-    let Some(fields) = object.object(problems, "env") else { return BTreeMap::new() };
+    environment_as(problems, object, "env", |name| {
+        let known = !name.is_empty() && !name.contains('=');
+        known.then_some(()).ok_or("an environment variable's name must not be empty or contain '='")
+    })
+}
+
+/// `environment` of pods and their containers: names as shells know them (RAML `EnvVars`).
+pub(super) fn strict_environment(problems: &mut Problems, object: &Object) -> BTreeMap<String, String> {
+    /// As RAML has it: a first character and up to 253 more.
+    const NAME_CHARS_MAX: usize = 254;
+    environment_as(problems, object, "environment", |name| {
+        let inner = |it: u8| it.is_ascii_alphanumeric() || it == b'_';
+        let known = (1..=NAME_CHARS_MAX).contains(&name.len())
+            && name.bytes().all(inner)
+            && !name.starts_with(|it: char| it.is_ascii_digit());
+        known.then_some(()).ok_or("must fully match regular expression '^[a-zA-Z_][a-zA-Z0-9_]{0,253}?$'")
+    })
+}
+
+fn environment_as(
+    problems: &mut Problems,
+    object: &Object,
+    field: &str,
+    check_name: impl Fn(&str) -> Result<(), &'static str>,
+) -> BTreeMap<String, String> {
+    let Some(fields) = object.object(problems, field) else { return BTreeMap::new() };
     let mut env = BTreeMap::new();
     for (name, value) in fields.fields() {
         let path = fields.at(name);
@@ -61,11 +86,11 @@ pub(super) fn environment(problems: &mut Problems, object: &Object) -> BTreeMap<
             }
             _ => problems.shape(&path, "error.expected.jsstring"),
         }
-        if name.is_empty() || name.contains('=') {
-            problems.invalid(&path, "an environment variable's name must not be empty or contain '='");
+        if let Err(why) = check_name(name) {
+            problems.invalid(&path, why);
         }
     }
-    check_sizes(problems, &object.at("env"), &env);
+    check_sizes(problems, &object.at(field), &env);
     env
 }
 

@@ -93,7 +93,7 @@ fn upgrade(problems: &mut Problems, app: &Object, is_bound: bool, is_resident: b
     strategy
 }
 
-fn unreachable(problems: &mut Problems, app: &Object, is_resident: bool) -> Unreachable {
+pub(super) fn unreachable(problems: &mut Problems, app: &Object, is_resident: bool) -> Unreachable {
     let strategy = match app.get("unreachableStrategy") {
         None if is_resident => Unreachable::Disabled,
         None => Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
@@ -143,7 +143,7 @@ fn residency(problems: &mut Problems, app: &Object, is_resident: bool) -> Option
     })
 }
 
-fn roles(problems: &mut Problems, app: &Object) -> Vec<String> {
+pub(super) fn roles(problems: &mut Problems, app: &Object) -> Vec<String> {
     let roles = app.texts(problems, "acceptedResourceRoles").unwrap_or_default();
     if roles.iter().any(|it| it != "*") {
         problems.invalid(&app.at("acceptedResourceRoles"), "acceptedResourceRoles can only contain *");
@@ -181,7 +181,7 @@ fn words<'a>(problems: &mut Problems, item: &'a Value, path: &str) -> Option<Vec
 }
 
 /// One constraint; the texts are Marathon's.
-fn constraint(words: &[&str]) -> Result<Constraint, String> {
+pub(super) fn constraint(words: &[&str]) -> Result<Constraint, String> {
     let (field, name, value) = match *words {
         [field, name] => (field, name, None),
         [field, name, value] => (field, name, Some(value)),

@@ -145,7 +145,7 @@ pub(super) fn check_limits(problems: &mut Problems, app: &Object, resources: &Re
     }
 }
 
-fn check_all(problems: &mut Problems, object: &Object, refused: &[(&str, &str)]) {
+pub(super) fn check_all(problems: &mut Problems, object: &Object, refused: &[(&str, &str)]) {
     for (name, instead) in refused {
         if object.get(name).is_some_and(|it| !is_neutral(name, it)) {
             problems.invalid(&object.at(name), format!("'{name}' is not supported: {instead}"));

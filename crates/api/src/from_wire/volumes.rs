@@ -175,7 +175,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// An absolute path without parts that lead back, and without the character that separates paths on Docker's side.
-fn absolute(problems: &mut Problems, object: &Object, name: &str) -> Option<String> {
+pub(super) fn absolute(problems: &mut Problems, object: &Object, name: &str) -> Option<String> {
     let path = path(problems, object, name)?;
     if !path.starts_with('/') {
         problems.invalid(

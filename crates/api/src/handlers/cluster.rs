@@ -1,6 +1,6 @@
 //! The cluster itself: nodes, leader, info, and what monitoring asks.
 
-use super::{app_of, ok};
+use super::ok;
 use crate::control::{ControlPlane, Freshness};
 use crate::error::{Error, json};
 use crate::request::Request;
@@ -133,9 +133,10 @@ pub(crate) async fn delete_node<C: ControlPlane>(api: &Api<C>, request: &Request
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// `GET /v3/apps/{id}/explain`
+/// `GET /v3/apps/{id}/explain`: pods are explained as well.
 pub(crate) async fn explain<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let id = request.app()?;
     let state = api.state().await?;
-    ok(&to_wire::explanation(&state, app_of(&state, &id)?, api.control.now()))
+    let app = state.live_app(&id).ok_or_else(|| Error::no_app(&id))?;
+    ok(&to_wire::explanation(&state, app, api.control.now()))
 }

@@ -139,11 +139,16 @@ pub(crate) async fn delete<C: ControlPlane>(api: &Api<C>, request: &Request) -> 
     }
     let state = api.state().await?;
     let chosen = instances.iter().filter_map(|(path, id)| {
-        let found = state.instance(*id)?;
+        let found = state.instance(*id).filter(|it| !is_of_pod(&state, it))?;
         (found.app.joined("_") == *path && is_listed(found)).then_some(found.as_ref())
     });
     let chosen: Vec<&Instance> = chosen.collect();
     kill.carry_out(api, request, &state, &chosen).await
+}
+
+/// Whether an instance is a pod's: it is no task, and is killed as `/v2/pods` says.
+fn is_of_pod(state: &State, instance: &Instance) -> bool {
+    state.app(&instance.app).is_some_and(|it| it.current.spec.run.pod.is_some())
 }
 
 /// How instances are killed.

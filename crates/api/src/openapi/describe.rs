@@ -407,6 +407,44 @@ pub(super) fn describe(endpoint: Endpoint) -> Operation {
             "An empty list.",
             Schema::of::<v2::PluginList>(),
         ),
+        It::PodCreate => does("Creates a pod")
+            .query(&[FORCE, STRICT])
+            .reads(Schema::Pod)
+            .creates(Schema::of::<v2::Pod>())
+            .fails(&[403, 409]),
+        It::PodDelete => does("Deletes a pod and its instances")
+            .query(&[FORCE])
+            .answers_empty(202, "It is accepted; the deployment is in the header `Marathon-Deployment-Id`.")
+            .fails(&[404, 409, 422]),
+        It::PodGet => does("Shows a pod's definition").answers(200, "The pod.", Schema::of::<v2::Pod>()).fails(&[404]),
+        It::PodInstanceDelete => does("Kills one instance of a pod")
+            .query(&[WIPE])
+            .answers(200, "What was killed.", Schema::of::<v2::PodInstance>())
+            .fails(&[404, 422]),
+        It::PodInstancesDelete => does("Kills instances of a pod")
+            .query(&[WIPE])
+            .reads(Schema::of::<Vec<String>>())
+            .answers(200, "What was killed.", Schema::of::<Vec<v2::PodInstance>>())
+            .fails(&[404]),
+        It::PodList => does("Lists pods' definitions").answers(200, "The pods, by id.", Schema::of::<Vec<v2::Pod>>()),
+        It::PodPut => does("Changes a pod, or creates it")
+            .query(&[FORCE, STRICT])
+            .reads(Schema::Pod)
+            .answers(200, "It is accepted.", Schema::of::<v2::Pod>())
+            .creates(Schema::of::<v2::Pod>())
+            .fails(&[403, 404, 409]),
+        It::PodStatus => {
+            does("Shows a pod with its instances").answers(200, "The pod.", Schema::of::<v2::PodStatus>()).fails(&[404])
+        }
+        It::PodStatusList => {
+            does("Lists pods with their instances").answers(200, "The pods, by id.", Schema::of::<Vec<v2::PodStatus>>())
+        }
+        It::PodVersionGet => {
+            does("Shows a stored version of a pod").answers(200, "The version.", Schema::of::<v2::Pod>()).fails(&[404])
+        }
+        It::PodVersionList => does("Lists a pod's stored versions, newest first")
+            .answers(200, "The versions.", Schema::of::<Vec<String>>())
+            .fails(&[404]),
         It::QueueDelayDelete => does("Ends the launch delay of an app that failed")
             .answers_empty(204, "Its next launch is not delayed.")
             .fails(&[404]),

@@ -1,6 +1,6 @@
 //! JSON schemas of what is answered and of what is read, made from the types of [`crate::v2`] and [`crate::v3`].
 
-use crate::v2::App;
+use crate::v2::{App, Pod};
 use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::transform::{RecursiveTransform, Transform};
@@ -25,6 +25,8 @@ pub(super) enum Schema {
     Updates,
     /// A group's new content.
     Group,
+    /// A pod's definition, as users write it.
+    Pod,
 }
 
 impl Schema {
@@ -72,6 +74,7 @@ impl Schemas {
                 let app = self.add(Schema::Definition);
                 self.write("GroupUpdate", || group(app))
             }
+            Schema::Pod => self.write("PodDefinition", pod),
             Schema::Updates => json!({ "type": "array", "items": self.write("AppDefinition", || definition(true)) }),
         }
     }
@@ -114,9 +117,7 @@ fn definition(needs_id: bool) -> Value {
         it.meta_schema = None;
         it.inline_subschemas = true;
     });
-    let mut schema = settings.with_transform(RecursiveTransform(tidy)).into_generator().into_root_schema_for::<App>();
-    RecursiveTransform(|it: &mut schemars::Schema| drop(it.remove("required"))).transform(&mut schema);
-    let mut schema = schema.to_value();
+    let mut schema = without_required::<App>(settings);
     if let Some(fields) = schema["properties"].as_object_mut() {
         fields.remove("versionInfo");
     }
@@ -141,6 +142,36 @@ fn definition(needs_id: bool) -> Value {
     if needs_id {
         schema["required"] = json!(["id"]);
     }
+    schema
+}
+
+/// A type's schema, of which nothing has to be given.
+fn without_required<T: JsonSchema>(settings: SchemaSettings) -> Value {
+    let mut schema = settings.with_transform(RecursiveTransform(tidy)).into_generator().into_root_schema_for::<T>();
+    RecursiveTransform(|it: &mut schemars::Schema| drop(it.remove("required"))).transform(&mut schema);
+    schema.to_value()
+}
+
+/// A pod's definition as users write it.
+fn pod() -> Value {
+    let settings = SchemaSettings::openapi3().for_serialize().with(|it| {
+        it.meta_schema = None;
+        it.inline_subschemas = true;
+    });
+    let mut schema = without_required::<Pod>(settings);
+    schema["title"] = "PodDefinition".into();
+    schema["required"] = json!(["id", "containers"]);
+    schema["example"] = json!({
+        "id": "/pay/worker",
+        "containers": [{
+            "name": "main",
+            "resources": { "cpus": 0.1, "mem": 32 },
+            "image": { "kind": "DOCKER", "id": "nginx:1.25" },
+            "endpoints": [{ "name": "web", "containerPort": 80, "hostPort": 0, "protocol": ["tcp"] }],
+        }],
+        "networks": [{ "mode": "container/bridge" }],
+        "scaling": { "kind": "fixed", "instances": 1 },
+    });
     schema
 }
 

@@ -5,7 +5,7 @@ use super::{app, health_check, instance_id, plan, task_id, task_state};
 use crate::time;
 use crate::v2::EventBody;
 use cluster::{
-    AppVersion, Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, NodeStatus, Outcome,
+    AppId, AppVersion, Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, NodeStatus, Outcome,
     Principal, State, StopReason, Version,
 };
 
@@ -14,21 +14,14 @@ use cluster::{
 pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) -> Vec<EventBody> {
     match event {
         Event::AppPut { version, created } => {
-            let mut events = Vec::new();
-            if let Principal::User { address } = principal {
-                events.push(EventBody::ApiPostEvent {
-                    client_ip: address.clone(),
-                    uri: format!("/v2/apps{}", version.spec.id),
-                    app_definition: Box::new(app(version)),
-                });
-            }
+            let mut events = put(principal, version, *created);
             events.extend(checks_changed(state, version, *created));
             events
         }
         Event::AppRemoved { app } => vec![EventBody::AppTerminatedEvent { app_id: app.to_string() }],
         Event::DeploymentStepped { deployment } => stepped(deployment, light),
         Event::DeploymentStarted { deployment } => {
-            let mut events = started(deployment, light);
+            let mut events = started(principal, deployment, light);
             events.extend(checks_removed(state, deployment));
             events
         }
@@ -80,12 +73,39 @@ fn checks_removed(state: &State, deployment: &Deployment) -> Vec<EventBody> {
     checked.map(|it| EventBody::RemoveHealthCheckEvent { app_id: it.id.to_string() }).collect()
 }
 
-fn started(deployment: &Deployment, light: bool) -> Vec<EventBody> {
+/// An app or a pod that a user has defined.
+fn put(principal: &Principal, version: &AppVersion, created: bool) -> Vec<EventBody> {
+    let Principal::User { address } = principal else { return Vec::new() };
+    let (client_ip, id) = (address.clone(), &version.spec.id);
+    vec![match (version.spec.run.pod.is_some(), created) {
+        (false, _) => {
+            EventBody::ApiPostEvent { client_ip, uri: format!("/v2/apps{id}"), app_definition: Box::new(app(version)) }
+        }
+        (true, true) => EventBody::PodCreatedEvent { client_ip, uri: pod_uri(id) },
+        (true, false) => EventBody::PodUpdatedEvent { client_ip, uri: pod_uri(id) },
+    }]
+}
+
+fn started(principal: &Principal, deployment: &Deployment, light: bool) -> Vec<EventBody> {
     let (plan, current_step) = plan(deployment, light);
-    vec![
-        EventBody::GroupChangeSuccess { group_id: group_of(deployment), version: time::print(deployment.version) },
-        EventBody::DeploymentInfo { plan, current_step },
-    ]
+    let mut events = pods_deleted(principal, deployment);
+    events.push(EventBody::GroupChangeSuccess {
+        group_id: group_of(deployment),
+        version: time::print(deployment.version),
+    });
+    events.push(EventBody::DeploymentInfo { plan, current_step });
+    events
+}
+
+/// The pods that a user's deployment removes; that of an app is told when its last instance has ended.
+fn pods_deleted(principal: &Principal, deployment: &Deployment) -> Vec<EventBody> {
+    let Principal::User { address } = principal else { return Vec::new() };
+    let deleted = deployment.changes.iter().filter(|(_, it)| it.pod && it.to.is_none());
+    deleted.map(|(id, _)| EventBody::PodDeletedEvent { client_ip: address.clone(), uri: pod_uri(id) }).collect()
+}
+
+fn pod_uri(id: &AppId) -> String {
+    format!("/v2/pods{id}")
 }
 
 /// The group that has the deployment's app, or the root where it changes several.
@@ -147,7 +167,7 @@ fn status(state: &State, instance: &Instance, task_status: &str, message: &str) 
 }
 
 /// Marathon's own name for what Mesos calls `TASK_RUNNING`.
-fn condition(task_status: &str) -> &'static str {
+pub(super) fn condition(task_status: &str) -> &'static str {
     match task_status {
         "TASK_STAGING" => "Staging",
         "TASK_RUNNING" => "Running",

@@ -86,7 +86,7 @@ impl Tree {
         let branch = self.branch(&app.id.group());
         branch.version = branch.version.max(app.current.version);
         if app.current.spec.run.pod.is_some() {
-            branch.pods.extend(pod_status(app));
+            branch.pods.push(Piece::Pod(Arc::clone(app)));
         } else {
             branch.apps.push(Piece::App(Arc::clone(app)));
         }
@@ -167,11 +167,6 @@ impl Tree {
         let version = time::print(version);
         pieces.push(owned(format!(",\"dependencies\":[{}],\"version\":\"{version}\"}}", dependencies.join(","))));
     }
-}
-
-/// A pod with its instances (RAML `PodStatus`), still to be printed; nothing, as long as no request can make a pod.
-fn pod_status(_pod: &Arc<App>) -> Option<Piece> {
-    None
 }
 
 fn fixed(text: &'static str) -> Piece {

@@ -1,6 +1,6 @@
 //! The launch queue.
 
-use super::app;
+use super::{app, pod};
 use crate::time;
 use crate::v2;
 use cluster::explain::Waiting;
@@ -22,13 +22,15 @@ const FUNNEL: [&str; 10] = [
 
 /// Prints an app that misses instances: each node counts as one of Marathon's offers. `None` once the app is gone.
 pub fn queue_item(state: &State, waiting: &Waiting, embed_offers: bool, now: Timestamp) -> Option<v2::QueueItem> {
-    let app_there = state.live_app(&waiting.app).filter(|it| it.current.spec.run.pod.is_none())?;
+    let app_there = state.live_app(&waiting.app)?;
     let last_launch = state.instances_of(app_there).map(|it| it.launched_at).max();
     let time_left_ms = waiting.backoff_until.map_or(0, |it| it.since_ms(now));
     let steps = funnel(waiting, state.n_nodes() as u32);
     let unused = waiting.nodes.len() as f64;
+    let is_pod = app_there.current.spec.run.pod.is_some();
     Some(v2::QueueItem {
-        app: app(&app_there.current),
+        app: (!is_pod).then(|| app(&app_there.current)),
+        pod: is_pod.then(|| pod(&app_there.current)),
         count: waiting.count,
         delay: v2::Delay { time_left_seconds: time_left_ms.div_ceil(1000), overdue: time_left_ms == 0 },
         since: time::print(waiting.since),

@@ -30,6 +30,12 @@ pub enum EventBody {
     UnsubscribeEvent { client_ip: String, callback_url: String },
     /// A user created or changed an app.
     ApiPostEvent { client_ip: String, uri: String, app_definition: Box<App> },
+    /// A user created a pod.
+    PodCreatedEvent { client_ip: String, uri: String },
+    /// A user changed a pod.
+    PodUpdatedEvent { client_ip: String, uri: String },
+    /// A user deleted a pod.
+    PodDeletedEvent { client_ip: String, uri: String },
     /// An app's last instance ended after its deletion.
     AppTerminatedEvent { app_id: String },
     /// The set of apps was changed.
@@ -102,6 +108,9 @@ impl EventBody {
             Self::SubscribeEvent { .. } => "subscribe_event",
             Self::UnsubscribeEvent { .. } => "unsubscribe_event",
             Self::ApiPostEvent { .. } => "api_post_event",
+            Self::PodCreatedEvent { .. } => "pod_created_event",
+            Self::PodUpdatedEvent { .. } => "pod_updated_event",
+            Self::PodDeletedEvent { .. } => "pod_deleted_event",
             Self::AppTerminatedEvent { .. } => "app_terminated_event",
             Self::GroupChangeSuccess { .. } => "group_change_success",
             Self::DeploymentInfo { .. } => "deployment_info",

@@ -1,9 +1,8 @@
 //! Groups.
 
-use super::{App, AppInfo, DeploymentStep};
+use super::{App, AppInfo, DeploymentStep, PodStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// A group and what is in it (RAML `GroupInfo`). Each part is absent where it is not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,7 +15,7 @@ pub struct GroupInfo {
     pub apps: Option<Vec<AppInfo>>,
     /// Its own pods, with their instances.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pods: Option<Vec<Value>>,
+    pub pods: Option<Vec<PodStatus>>,
     /// The groups in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<GroupInfo>>,

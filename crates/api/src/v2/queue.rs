@@ -1,22 +1,26 @@
-//! The launch queue: apps that miss instances, and why.
+//! The launch queue: apps and pods that miss instances, and why.
 
-use super::{App, Number};
+use super::{App, Number, Pod};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Answer of `GET /v2/queue` (RAML `Queue`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Queue {
-    /// The apps that miss instances.
+    /// The apps and pods that miss instances.
     pub queue: Vec<QueueItem>,
 }
 
-/// An app that misses instances (RAML `QueueApp`).
+/// An app or a pod that misses instances (RAML `QueueItem`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueItem {
-    /// The app.
-    pub app: App,
+    /// The app; absent for a pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<App>,
+    /// The pod; absent for an app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Pod>,
     /// How many it misses.
     pub count: u32,
     /// How long its launches wait after failures.
@@ -88,6 +92,14 @@ pub struct AgentAttribute {
     pub name: String,
     /// Its value.
     pub text: String,
+}
+
+impl QueueItem {
+    /// The path of the app or pod.
+    pub fn id(&self) -> &str {
+        let app = self.app.as_ref().map(|it| &it.id);
+        app.or(self.pod.as_ref().map(|it| &it.id)).map_or("", String::as_str)
+    }
 }
 
 /// A launch delay (RAML `QueueDelay`).

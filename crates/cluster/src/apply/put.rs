@@ -186,6 +186,15 @@ impl Changing<'_> {
             Some((_, spec)) => spec.is_some(),
             None => self.state.group(it).is_some(),
         };
+        for target in &targets.apps {
+            if let Target::Spec(spec, _) = target
+                && let Some(app) = self.state.live_app(&spec.id)
+                && app.current.spec.run.pod.is_some() != spec.run.pod.is_some()
+            {
+                let there = if spec.run.pod.is_some() { "an app" } else { "a pod" };
+                return Err(Rejected::OtherKind { path: PathId::from(&spec.id), there });
+            }
+        }
         for app in given.iter().filter(|it| self.state.live_app(it).is_none()) {
             let path = PathId::from(*app);
             let around = path.ancestors().filter(|it| !it.is_root()).map(|it| it.as_app()).find(|it| there(it));
@@ -214,8 +223,10 @@ impl Changing<'_> {
 
     fn check_service_ports(&self, targets: &Targets) -> Result<(), Rejected> {
         let open = |it: &Target| match it {
-            Target::Spec(spec, _) => spec.run.ports.iter().filter(|port| port.service_port == 0).count(),
-            Target::Restart(_) | Target::Removed(_) => 0,
+            Target::Spec(spec, _) if spec.run.pod.is_none() => {
+                spec.run.ports.iter().filter(|port| port.service_port == 0).count()
+            }
+            Target::Spec(..) | Target::Restart(_) | Target::Removed(_) => 0,
         };
         let wanted: usize = targets.apps.iter().map(open).sum();
         let taken = self.state.service_ports.range(SERVICE_PORTS).count();
@@ -557,6 +568,10 @@ impl Changing<'_> {
 
     /// Chooses the service ports that were left to the cluster; an app keeps those it had.
     fn with_service_ports(&mut self, mut spec: AppSpec, before: Option<&App>) -> AppSpec {
+        if spec.run.pod.is_some() {
+            // Pods' endpoints have none.
+            return spec;
+        }
         for (n, port) in spec.run.ports.iter_mut().enumerate() {
             if port.service_port == 0 {
                 let had = before.and_then(|it| it.current.spec.run.ports.get(n)).map(|it| it.service_port);
@@ -582,10 +597,10 @@ impl Changing<'_> {
 
     /// Moves the counts of held service ports from an app's old wanted version to its new one.
     pub(super) fn count_service_ports(&mut self, before: Option<&App>, after: Option<&AppSpec>) {
-        for port in after.into_iter().flat_map(|it| &it.run.ports) {
+        for port in after.into_iter().flat_map(|it| &it.run.ports).filter(|it| it.service_port != 0) {
             *self.state.service_ports.entry(port.service_port).or_default() += 1;
         }
-        for port in before.into_iter().flat_map(|it| &it.current.spec.run.ports) {
+        for port in before.into_iter().flat_map(|it| &it.current.spec.run.ports).filter(|it| it.service_port != 0) {
             let left = self.state.service_ports.get(&port.service_port).copied().unwrap_or_default().saturating_sub(1);
             if left == 0 {
                 self.state.service_ports.remove(&port.service_port);

@@ -16,6 +16,7 @@ mod versions;
 use crate::error::Result;
 use crate::remote::Request;
 use crate::session::Session;
+use crate::table::Tone;
 use crate::text;
 use api::v2::AppInfo;
 use clap::Subcommand;
@@ -84,6 +85,13 @@ impl App {
         }
     }
 }
+
+/// How an app is in one word, as far as it says itself.
+pub(super) fn status(info: &AppInfo) -> (&'static str, Tone) {
+    list::status(info, None)
+}
+
+pub(super) use update::assigned;
 
 /// The path of an app's resource, from its id as typed.
 pub(super) fn path(id: &str) -> String {

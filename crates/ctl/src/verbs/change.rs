@@ -28,7 +28,7 @@ pub(crate) struct Wait {
 /// A change that the cluster has accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct Accepted {
-    /// The app, with its leading slash.
+    /// The app, pod or group, with its leading slash.
     pub(crate) app: String,
     /// The deployment that carries it out.
     pub(crate) deployment: String,
@@ -92,6 +92,14 @@ pub(crate) async fn finish(session: &mut Session<'_>, accepted: Vec<Accepted>, w
     Ok(())
 }
 
+/// Ends a change that no deployment carries out: programs are told the result in one word.
+pub(crate) fn done(session: &mut Session<'_>, result: &str) -> Result<()> {
+    if session.is_json() {
+        return session.json(&result_json(result, 0, None, &[], |_| UNCHANGED));
+    }
+    Ok(())
+}
+
 /// Says how the deployments ended; the first that did not end well decides the exit code.
 pub(crate) fn conclude(session: &mut Session<'_>, accepted: &[Accepted], ends: &[End], wait: &Wait) -> Result<()> {
     let is_unchanged = |app: &str| accepted.iter().any(|it| it.app == app && it.is_unchanged());
@@ -129,13 +137,18 @@ fn result_json(
     of: impl Fn(&Accepted) -> &'static str,
 ) -> Value {
     let changes = accepted.iter().map(|it| {
-        json!({
+        let mut change = json!({
             "app": it.app,
             "change": it.did,
             "version": it.version,
             "deploymentId": it.deployment,
             "result": if it.is_unchanged() { UNCHANGED } else { of(it) },
-        })
+        });
+        // A pod's removal is told without one.
+        if let Some(fields) = change.as_object_mut().filter(|_| it.version.is_empty()) {
+            fields.shift_remove("version");
+        }
+        change
     });
     let changes: Vec<_> = changes.collect();
     let mut json = json!({ "kind": "Result/v1", "result": result, "exitCode": exit_code, "changes": changes });

@@ -7,43 +7,55 @@ use crate::table::{Cell, Table, Tone};
 use crate::text;
 use api::v2::{Queue as List, QueueItem};
 use clap::Args;
+use serde_json::Value;
 use std::fmt::Write as _;
 
 /// What waits, since when, and why.
 #[derive(Clone, Debug, Args)]
 pub struct Queue {
-    /// Only this app, with what each node says
+    /// Only this app or pod, with what each node says
     app: Option<String>,
 }
 
 impl Queue {
     pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
-        let (list, value) = session.ask::<List>(Request::get("/v2/queue")).await?;
-        let wanted = self.app.as_ref().map(|it| text::app_id(it));
-        let is_wanted = |id: &str| wanted.as_ref().is_none_or(|it| it == id);
-        if session.is_json() {
-            let items = value["queue"].as_array().into_iter().flatten();
-            let items: Vec<_> = items.filter(|it| is_wanted(it["app"]["id"].as_str().unwrap_or_default())).collect();
-            return session.json(&items);
-        }
-        let items: Vec<_> = list.queue.iter().filter(|it| is_wanted(&it.app.id)).collect();
-        let mut table = Table::new(&["APP", "MISSING", "SINCE", "DELAY", "REASON"]);
-        for item in &items {
-            table.row(row(item, session.now_ms()));
-        }
-        session.table(&table, "Nothing waits.")?;
-        for item in items {
-            let details = details(session, &item.app.id).await?;
+        for id in list(session, self.app.as_deref()).await? {
+            let details = details(session, &id).await?;
             session.data(&details)?;
         }
         Ok(())
     }
 }
 
+/// Prints what waits, or only this of it, and returns the paths that people want to know more of.
+pub(super) async fn list(session: &mut Session<'_>, only: Option<&str>) -> Result<Vec<String>> {
+    let (list, value) = session.ask::<List>(Request::get("/v2/queue")).await?;
+    let wanted = only.map(text::app_id);
+    let is_wanted = |id: &str| wanted.as_ref().is_none_or(|it| it == id);
+    if session.is_json() {
+        let items = value["queue"].as_array().into_iter().flatten();
+        let items: Vec<_> = items.filter(|it| is_wanted(id_of(it))).collect();
+        session.json(&items)?;
+        return Ok(Vec::new());
+    }
+    let items: Vec<_> = list.queue.iter().filter(|it| is_wanted(it.id())).collect();
+    let mut table = Table::new(&["APP", "MISSING", "SINCE", "DELAY", "REASON"]);
+    for item in &items {
+        table.row(row(item, session.now_ms()));
+    }
+    session.table(&table, "Nothing waits.")?;
+    Ok(items.iter().map(|it| it.id().to_owned()).collect())
+}
+
+/// The path of what waits, as it was printed.
+fn id_of(item: &Value) -> &str {
+    item["app"]["id"].as_str().or_else(|| item["pod"]["id"].as_str()).unwrap_or_default()
+}
+
 fn row(item: &QueueItem, now_ms: u64) -> Vec<Cell> {
     let delay = if item.delay.overdue { "-".to_owned() } else { format!("{} s", item.delay.time_left_seconds) };
     vec![
-        (&item.app.id).into(),
+        item.id().into(),
         Cell::right(item.count.to_string()),
         text::age(now_ms, &item.since).into(),
         delay.into(),

@@ -2,8 +2,11 @@
 
 mod kill;
 mod list;
+mod show;
+mod stop;
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
+use crate::remote::Request;
 use crate::session::Session;
 use crate::table::{Cell, Table, Tone};
 use crate::text;
@@ -17,15 +20,22 @@ pub enum Task {
     /// List tasks
     #[command(alias = "ls")]
     List(list::List),
+    /// Show one task
+    #[command(alias = "get")]
+    Show(show::Show),
     /// Kill tasks; others take their places
     Kill(kill::Kill),
+    /// Kill one task; another takes its place
+    Stop(stop::Stop),
 }
 
 impl Task {
     pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
         match self {
             Self::List(it) => it.run(session).await,
+            Self::Show(it) => it.run(session).await,
             Self::Kill(it) => it.run(session).await,
+            Self::Stop(it) => it.run(session).await,
         }
     }
 }
@@ -56,8 +66,25 @@ pub(super) fn short_id(id: &str) -> &str {
     id.rsplit_once('-').map_or(id, |(_, end)| end)
 }
 
+/// The one task of this id, or with this end of it; as its type and as it was printed.
+async fn find(session: &Session<'_>, typed: &str) -> Result<(v2::Task, Value)> {
+    let (all, value) = session.ask::<v2::TaskList>(Request::get("/v2/tasks")).await?;
+    let values = value["tasks"].as_array().into_iter().flatten();
+    let mut found: Vec<_> = all.tasks.into_iter().zip(values).filter(|(it, _)| it.id.ends_with(typed)).collect();
+    let n = found.len();
+    match found.pop() {
+        Some((task, value)) if n == 1 => Ok((task, value.clone())),
+        Some(_) => Err(Error::new(Kind::Usage, format!("`{typed}` may be {n} tasks"))),
+        None => Err(unknown(typed)),
+    }
+}
+
+fn unknown(typed: &str) -> Error {
+    Error::new(Kind::NotFound, format!("there is no task `{typed}`")).hint("`ekiden task list` shows what there is")
+}
+
 /// `TASK_RUNNING` as people say it.
-fn state(state: &str) -> String {
+pub(super) fn state(state: &str) -> String {
     let word = state.strip_prefix("TASK_").unwrap_or(state).to_lowercase();
     let mut letters = word.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()

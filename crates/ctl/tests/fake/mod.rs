@@ -70,7 +70,7 @@ impl Fake {
         self.answer(request, status, "", body.to_string(), Times::Once)
     }
 
-    /// The same, with a header.
+    /// The same, with a header; `x-open` leaves the answer without an end, for a while.
     pub(crate) fn with_header(self, request: &str, status: u16, header: &str, body: impl std::fmt::Display) -> Self {
         self.answer(request, status, &format!("{header}\r\n"), body.to_string(), Times::Ever)
     }
@@ -90,6 +90,11 @@ impl Fake {
     pub(crate) fn changes(&self) -> Vec<String> {
         let script = self.script.lock().expect("no panic");
         script.asked.iter().filter(|it| !it.starts_with("GET ")).cloned().collect()
+    }
+
+    /// All that was asked for, in order; a reader of events also says behind which one.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.script.lock().expect("no panic").asked.clone()
     }
 
     /// Types a command line into a CI job and returns stdout, stderr and exit code as one text.
@@ -118,6 +123,7 @@ fn serve(stream: &TcpStream, script: &Mutex<Script>) -> io::Result<()> {
         }
         let request = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
         let mut length = 0;
+        let mut behind = String::new();
         loop {
             let mut header = String::new();
             reader.read_line(&mut header)?;
@@ -127,13 +133,21 @@ fn serve(stream: &TcpStream, script: &Mutex<Script>) -> io::Result<()> {
             if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
                 length = value.trim().parse().expect("a length");
             }
+            if let Some(id) = header.to_ascii_lowercase().strip_prefix("last-event-id:") {
+                behind = format!("behind {}", id.trim());
+            }
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         let (status, headers, answer) =
-            script.lock().expect("no panic").next(&request, &String::from_utf8_lossy(&body));
-        let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n", answer.len());
+            script.lock().expect("no panic").next(&request, &(behind + &String::from_utf8_lossy(&body)));
         let mut writer = stream;
+        if headers.starts_with("x-open:") {
+            writer.write_all(format!("HTTP/1.1 {status} X\r\n\r\n{answer}").as_bytes())?;
+            thread::sleep(Duration::from_secs(5));
+            return Ok(());
+        }
+        let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n", answer.len());
         writer.write_all((head + &answer).as_bytes())?;
     }
 }

@@ -85,5 +85,5 @@ pub(super) fn status(info: &AppInfo, waits: Option<&QueueItem>) -> (&'static str
 
 /// The app's place in the queue, if it waits.
 pub(super) fn waits<'a>(queue: &'a Queue, app: &str) -> Option<&'a QueueItem> {
-    queue.queue.iter().find(|it| it.app.id == app)
+    queue.queue.iter().find(|it| it.id() == app)
 }

@@ -17,7 +17,7 @@ pub struct Show {
     /// The app, such as /demo/web
     id: String,
     /// Print the definition of this version instead
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, alias = "app-version", value_name = "VERSION")]
     version: Option<String>,
 }
 

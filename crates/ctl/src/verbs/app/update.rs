@@ -37,31 +37,31 @@ are JSON where they can be read as such, and text otherwise; null takes an entry
 
 impl Update {
     pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
-        let body = if self.properties.is_empty() { self.read(session)? } else { self.assigned(session).await? };
+        let body = if self.properties.is_empty() {
+            file::changes(session, self.file.as_deref())?
+        } else {
+            self.assigned(session).await?
+        };
         let accepted = change::put(session, &self.id, body, "updated", |it| it.with_flag("force", self.force)).await?;
         change::finish(session, vec![accepted], &self.wait).await
     }
 
-    fn read(&self, session: &mut Session<'_>) -> Result<String> {
-        if self.file.is_none() && session.has_person() {
-            let err = Error::new(Kind::Usage, "nothing to change was given");
-            return Err(err.hint("write key=value, name a --file, or pipe JSON to stdin"));
-        }
-        file::object(session, self.file.as_deref().unwrap_or("-"))
-    }
-
-    /// What is assigned, merged with what is there: the API replaces top-level fields as a whole.
     async fn assigned(&self, session: &Session<'_>) -> Result<String> {
-        let assignments = self.properties.iter().map(|it| Assignment::parse(it)).collect::<Result<Vec<_>>>()?;
         let (_, now) = session.ask::<Value>(Request::get(super::path(&self.id))).await?;
-        let mut changed = Map::new();
-        for it in &assignments {
-            let top = it.path[0].clone();
-            let field = changed.entry(&top).or_insert_with(|| now["app"].get(&top).cloned().unwrap_or_default());
-            it.assign(field)?;
-        }
-        Ok(Value::Object(changed).to_string())
+        assigned(&self.properties, &now["app"])
     }
+}
+
+/// What is assigned, merged with what is there: the API replaces top-level fields as a whole.
+pub(in crate::verbs) fn assigned(properties: &[String], now: &Value) -> Result<String> {
+    let assignments = properties.iter().map(|it| Assignment::parse(it)).collect::<Result<Vec<_>>>()?;
+    let mut changed = Map::new();
+    for it in &assignments {
+        let top = it.path[0].clone();
+        let field = changed.entry(&top).or_insert_with(|| now.get(&top).cloned().unwrap_or_default());
+        it.assign(field)?;
+    }
+    Ok(Value::Object(changed).to_string())
 }
 
 /// One `key=value`.

@@ -4,8 +4,8 @@ use super::affected;
 use crate::error::Result;
 use crate::remote::Request;
 use crate::session::Session;
+use crate::verbs::change;
 use clap::Args;
-use serde_json::json;
 
 /// End a deployment where it stands: what it has done by now stays, and nothing more is done.
 #[derive(Clone, Debug, Args)]
@@ -20,9 +20,6 @@ impl Stop {
         let request = Request::delete(format!("/v2/deployments/{}", self.id)).with("force", "true");
         session.tell_empty(request).await?;
         session.note(&format!("deployment {} is cancelled; what it had done stays", self.id));
-        if session.is_json() {
-            return session.json(&json!({ "kind": "Result/v1", "result": "cancelled", "exitCode": 0, "changes": [] }));
-        }
-        Ok(())
+        change::done(session, "cancelled")
     }
 }

@@ -19,6 +19,9 @@ pub struct Kill {
     /// With --scale: take over from a deployment under way
     #[arg(long, requires = "scale")]
     force: bool,
+    /// Also destroy the volumes of those that keep data on their node
+    #[arg(long, conflicts_with = "scale")]
+    wipe: bool,
     #[command(flatten)]
     wait: Wait,
 }
@@ -35,12 +38,13 @@ impl Kill {
                     ids.push(task.id.clone());
                     apps.push(task.app_id.clone());
                 }
-                [] => return Err(unknown(typed)),
+                [] => return Err(super::unknown(typed)),
                 _ => return Err(Error::new(Kind::Usage, format!("`{typed}` may be {} tasks", found.len()))),
             }
         }
         let request = Request::post("/v2/tasks/delete", serde_json::json!({ "ids": ids }).to_string());
         if !self.scale {
+            let request = request.with_flag("wipe", self.wipe);
             let (killed, value) = session.ask::<TaskList>(request).await?;
             return super::report_killed(session, &killed, &value);
         }
@@ -51,8 +55,4 @@ impl Kill {
         let accepted = apps.into_iter().map(|app| Accepted::new(app, result.clone(), "scaled")).collect();
         change::finish(session, accepted, &self.wait).await
     }
-}
-
-fn unknown(typed: &str) -> Error {
-    Error::new(Kind::NotFound, format!("there is no task `{typed}`")).hint("`ekiden task list` shows what there is")
 }

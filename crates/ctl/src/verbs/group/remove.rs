@@ -1,0 +1,31 @@
+//! `ekiden group remove`.
+
+use crate::error::Result;
+use crate::remote::Request;
+use crate::session::Session;
+use crate::text;
+use crate::verbs::change::{self, Accepted, Wait};
+use api::v2::DeploymentResult;
+use clap::Args;
+
+/// Remove a group and all that is in it.
+#[derive(Clone, Debug, Args)]
+pub struct Remove {
+    /// The group, such as /demo
+    id: String,
+    /// Take over from deployments under way
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+impl Remove {
+    pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
+        let id = text::app_id(&self.id);
+        session.confirm(&format!("Remove {id} and all apps in it?"))?;
+        let request = Request::delete(super::path(&self.id)).with_flag("force", self.force);
+        let (result, _) = session.ask::<DeploymentResult>(request).await?;
+        change::finish(session, vec![Accepted::new(id, result, "removed")], &self.wait).await
+    }
+}
