@@ -5,8 +5,8 @@ use super::{app, health_check, instance_id, plan, task_id, task_state};
 use crate::time;
 use crate::v2::EventBody;
 use cluster::{
-    Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, NodeStatus, Outcome, Principal, State,
-    StopReason, Version,
+    AppId, Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, NodeStatus, Outcome, PathId,
+    Principal, State, StopReason, Version,
 };
 
 /// The events that Marathon would send. `state` is one in which the event has happened; things that are no longer
@@ -55,13 +55,16 @@ fn started(deployment: &Deployment, light: bool) -> Vec<EventBody> {
     ]
 }
 
-/// The group that has the deployment's app, or the root where it changes several.
+/// The group that has all that the deployment changes.
 fn group_of(deployment: &Deployment) -> String {
-    let mut apps = deployment.changes.keys();
-    match (apps.next(), apps.next()) {
-        (Some(app), None) => app.group().to_string(),
-        _ => "/".to_owned(),
-    }
+    let groups = deployment.groups.iter().map(|(path, _)| path.clone());
+    let mut changed = groups.chain(deployment.changes.keys().map(AppId::group));
+    let first = changed.next().unwrap_or_else(PathId::root);
+    let common = changed.fold(first, |common, it| {
+        let has_it = |around: &PathId| *around == it || around.contains(it.as_str());
+        std::iter::once(common.clone()).chain(common.ancestors()).find(has_it).unwrap_or_else(PathId::root)
+    });
+    common.to_string()
 }
 
 fn stepped(deployment: &Deployment, light: bool) -> Vec<EventBody> {
