@@ -23,6 +23,8 @@ pub enum Mutant {
     NoFitCheck,
     /// Plans replace all old instances at once, and nobody checks again whether enough are left.
     IgnoresMinHealth,
+    /// Plans come to all apps of a deployment at once, and nobody knows whose turn it is.
+    IgnoresOrder,
     /// A leader that lost its office goes on planning with what it knew, and nobody counts again.
     StaleLeader,
     /// Agents take what they were not sent for what shall end.
@@ -51,7 +53,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them, with the promise that each breaks.
-    pub const ALL: [(Self, &'static [&'static str]); 19] = [
+    pub const ALL: [(Self, &'static [&'static str]); 20] = [
         (Self::AckBeforeSync, &["agreement", "durability", "progress"]),
         (Self::ForgetfulDisk, &["recovery", "agreement", "durability"]),
         (Self::AckBeforeCommit, &["durability"]),
@@ -59,6 +61,7 @@ impl Mutant {
         (Self::PortsFreedOnStop, &["capacity"]),
         (Self::NoFitCheck, &["capacity"]),
         (Self::IgnoresMinHealth, &["pace"]),
+        (Self::IgnoresOrder, &["order", "pace"]),
         (Self::StaleLeader, &["pace", "progress"]),
         (Self::StopsUnlisted, &["honesty"]),
         (Self::StopsWhenCutOff, &["honesty"]),
@@ -154,6 +157,12 @@ pub fn apply(state: &mut State, mut entry: Entry) -> Result<Applied, Rejected> {
             *state = with_own_limits(state);
             res
         }
+        Some(Mutant::IgnoresOrder) if matches!(entry.command, Command::Execute { .. }) => {
+            *state = impatient(state);
+            let res = state.apply(entry);
+            *state = with_turns(state);
+            res
+        }
         Some(Mutant::StaleLeader) if matches!(entry.command, Command::Execute { .. }) => {
             *state = insatiable(state);
             let res = state.apply(entry);
@@ -183,6 +192,7 @@ pub fn view(state: &State) -> Option<State> {
     match PLANTED.get() {
         Some(Mutant::NoFitCheck) => Some(roomy(state)),
         Some(Mutant::IgnoresMinHealth) => Some(careless(state)),
+        Some(Mutant::IgnoresOrder) => Some(impatient(state)),
         _ => None,
     }
 }
@@ -203,6 +213,30 @@ fn careless(state: &State) -> State {
     edit(state, |json| {
         for app in values(&mut json["apps"]) {
             app["current"]["spec"]["policy"]["upgrade"]["min_health_ppm"] = 0.into();
+        }
+    })
+}
+
+/// A state in which no app waits for its turn.
+fn impatient(state: &State) -> State {
+    edit(state, |json| {
+        for app in values(&mut json["apps"]) {
+            app["held"] = serde_json::Value::Null;
+        }
+    })
+}
+
+/// The turns again, from the deployments.
+fn with_turns(state: &State) -> State {
+    edit(state, |json| {
+        let deployments = json["deployments"].clone();
+        for app in values(&mut json["apps"]) {
+            let Some(deployment) = app["deployment"].as_str().map(|it| &deployments[it]) else { continue };
+            let Some(id) = app["id"].as_str() else { continue };
+            let change = &deployment["changes"][id];
+            if change["step"].as_u64() > deployment["step"].as_u64() && app["removing"] == false {
+                app["held"] = serde_json::json!({ "at": change["from"] });
+            }
         }
     })
 }

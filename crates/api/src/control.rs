@@ -25,6 +25,12 @@ pub trait ControlPlane: Clone + Send + Sync + 'static {
     /// Who leads, as far as this member knows.
     fn leadership(&self) -> Leadership;
 
+    /// Hands leadership over to the member that is best prepared, and waits until this one leads no more.
+    ///
+    /// # Errors
+    /// This member does not lead, there is nobody to hand over to, or nobody took over in time: it goes on leading.
+    fn abdicate(&self) -> impl Future<Output = Result<(), SubmitError>> + Send;
+
     /// The clock's time. Not the log's: that is [`State::time`].
     fn now(&self) -> Timestamp;
 }

@@ -2,7 +2,7 @@
 
 use crate::control::SubmitError;
 use crate::from_wire::Problems;
-use crate::v2::{DeploymentRef, Details, ErrorBody, ErrorDetail};
+use crate::v2::{Details, ErrorBody, ErrorDetail, LockingDeployment};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use cluster::{AppId, DeploymentId, Rejected};
@@ -53,6 +53,17 @@ pub enum Error {
     /// The body did not come in time.
     #[error("Request Timeout: the body did not arrive in time")]
     Timeout,
+    /// Deployments hold an app, for these reasons.
+    #[error("{message}")]
+    Locked {
+        /// Marathon's text.
+        message: String,
+        /// Which ones.
+        deployments: Vec<LockingDeployment>,
+    },
+    /// The operator has not allowed it.
+    #[error("{0}")]
+    Forbidden(String),
     /// The control plane said no, or nothing.
     #[error(transparent)]
     Submit(#[from] SubmitError),
@@ -95,6 +106,11 @@ impl Error {
             Self::TooLarge { .. } => plain(StatusCode::PAYLOAD_TOO_LARGE),
             Self::Timeout => plain(StatusCode::REQUEST_TIMEOUT),
             Self::Gateway(_) => plain(StatusCode::BAD_GATEWAY),
+            Self::Forbidden(_) => plain(StatusCode::FORBIDDEN),
+            Self::Locked { deployments, .. } => {
+                let body = ErrorBody { message, details: None, deployments: deployments.clone() };
+                (StatusCode::CONFLICT, body)
+            }
             Self::Submit(SubmitError::Rejected(rejected)) => rejection(rejected),
             Self::Submit(_) => plain(StatusCode::SERVICE_UNAVAILABLE),
         }
@@ -134,7 +150,8 @@ fn rejection(rejected: &Rejected) -> (StatusCode, ErrorBody) {
         | Rejected::NodeAlive { .. }
         | Rejected::Nothing => StatusCode::CONFLICT,
     };
-    let deployments = deployments.iter().map(|it| DeploymentRef { id: it.to_string() }).collect();
+    let named = |it: &DeploymentId| LockingDeployment { id: it.to_string(), ..LockingDeployment::default() };
+    let deployments = deployments.iter().map(named).collect();
     (status, ErrorBody { message, details: None, deployments })
 }
 

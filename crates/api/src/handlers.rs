@@ -1,12 +1,15 @@
 //! What the routes do, one file per resource. A handler reads the request, asks the control plane, prints the answer.
 
+pub(crate) mod about;
 pub(crate) mod apps;
 pub(crate) mod cluster;
 pub(crate) mod deployments;
 pub(crate) mod events;
 pub(crate) mod groups;
+pub(crate) mod logging;
 pub(crate) mod queue;
 pub(crate) mod selector;
+pub(crate) mod subscriptions;
 pub(crate) mod tasks;
 pub(crate) mod updates;
 pub(crate) mod versions;

@@ -19,10 +19,14 @@ pub mod service;
 pub mod v2;
 pub mod v3;
 
+mod callbacks;
+mod compress;
 pub mod error;
 pub mod from_wire;
 mod handlers;
 mod json;
+pub mod logging;
+mod openapi;
 mod printed;
 mod request;
 mod stream;

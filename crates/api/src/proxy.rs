@@ -12,9 +12,9 @@ use hyper_util::rt::TokioExecutor;
 use std::time::Duration;
 
 /// A leader that does not take a connection in this time is taken for gone.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A leader that does not begin to answer in this time is given up.
-const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 /// Names every member that has passed a request on.
 const VIA: HeaderName = HeaderName::from_static("x-marathon-via");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

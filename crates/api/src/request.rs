@@ -80,10 +80,19 @@ impl Request {
 
     /// Whether the body may be read as JSON; a client that says nothing means JSON.
     fn is_json(&self) -> bool {
-        let Some(content_type) = self.headers.get(header::CONTENT_TYPE) else { return true };
-        let content_type = content_type.to_str().unwrap_or_default();
-        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let Some(essence) = self.essence() else { return true };
         essence == "application/json" || essence.ends_with("+json") && essence.starts_with("application/")
+    }
+
+    /// Whether the body is a JSON merge patch (RFC 7396), whose `null` unsets.
+    pub(crate) fn is_merge_patch(&self) -> bool {
+        self.essence().is_some_and(|it| it == "application/merge-patch+json")
+    }
+
+    /// The body's type without its parameters, in lower case.
+    fn essence(&self) -> Option<String> {
+        let content_type = self.headers.get(header::CONTENT_TYPE)?.to_str().unwrap_or_default();
+        Some(content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
     }
 
     /// Whether the client takes an answer of this type.

@@ -5,7 +5,10 @@
 
 use crate::control::ControlPlane;
 use crate::error::Error;
-use crate::handlers::{apps, cluster, deployments, events, groups, queue, tasks, updates, versions};
+use crate::handlers::about;
+use crate::handlers::{
+    apps, cluster, deployments, events, groups, logging, queue, subscriptions, tasks, updates, versions,
+};
 use crate::request::Request;
 use crate::service::Api;
 use axum::response::Response;
@@ -48,6 +51,7 @@ pub enum Endpoint {
     DeploymentHistory,
     DeploymentList,
     Events,
+    Help,
     GroupApps,
     GroupCreate,
     GroupDelete,
@@ -59,16 +63,27 @@ pub enum Endpoint {
     GroupVersionList,
     Info,
     Leader,
+    LeaderAbdicate,
+    LoggingGet,
+    LoggingSet,
     Metrics,
     NodeDelete,
     NodeGet,
     NodeList,
+    OpenApi,
     Ping,
     PluginList,
     QueueDelayDelete,
     QueueList,
+    Root,
+    SchemaApp,
+    SchemaGroup,
+    SubscriptionAdd,
+    SubscriptionList,
+    SubscriptionRemove,
     TaskList,
     TasksDelete,
+    Ui,
 }
 
 const fn route(method: &'static str, path: &'static str, endpoint: Endpoint) -> Route {
@@ -77,8 +92,13 @@ const fn route(method: &'static str, path: &'static str, endpoint: Endpoint) -> 
 
 /// Every route. Of those that match a path, the first with the request's method counts.
 pub const ROUTES: &[Route] = &[
+    route("GET", "/", Endpoint::Root),
+    route("GET", "/ui", Endpoint::Ui),
+    route("GET", "/help", Endpoint::Help),
     route("GET", "/ping", Endpoint::Ping),
     route("GET", "/metrics", Endpoint::Metrics),
+    route("GET", "/logging", Endpoint::LoggingGet),
+    route("POST", "/logging", Endpoint::LoggingSet),
     route("GET", "/v2/apps", Endpoint::AppList),
     route("POST", "/v2/apps", Endpoint::AppCreate),
     route("PUT", "/v2/apps", Endpoint::AppPutMany),
@@ -122,9 +142,16 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v2/queue", Endpoint::QueueList),
     route("DELETE", "/v2/queue/{id}/delay", Endpoint::QueueDelayDelete),
     route("GET", "/v2/events", Endpoint::Events),
+    route("GET", "/v2/eventSubscriptions", Endpoint::SubscriptionList),
+    route("POST", "/v2/eventSubscriptions", Endpoint::SubscriptionAdd),
+    route("DELETE", "/v2/eventSubscriptions", Endpoint::SubscriptionRemove),
     route("GET", "/v2/info", Endpoint::Info),
     route("GET", "/v2/leader", Endpoint::Leader),
+    route("DELETE", "/v2/leader", Endpoint::LeaderAbdicate),
     route("GET", "/v2/plugins", Endpoint::PluginList),
+    route("GET", "/v2/schemas/app", Endpoint::SchemaApp),
+    route("GET", "/v2/schemas/group", Endpoint::SchemaGroup),
+    route("GET", "/v3/openapi.json", Endpoint::OpenApi),
     route("GET", "/v3/nodes", Endpoint::NodeList),
     route("GET", "/v3/nodes/{node}", Endpoint::NodeGet),
     route("DELETE", "/v3/nodes/{node}", Endpoint::NodeDelete),
@@ -165,7 +192,7 @@ pub fn find(method: &Method, segments: &[String]) -> Result<(&'static Route, Par
 }
 
 fn matches(path: &str, segments: &[String]) -> Option<Params> {
-    let template: Vec<&str> = path[1..].split('/').collect();
+    let template: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).collect();
     let greedy = template.iter().position(|it| matches!(*it, "{id}" | "{group}"));
     let mut params = Params::default();
     let Some(greedy) = greedy else {
@@ -221,6 +248,7 @@ pub(crate) async fn dispatch<C: ControlPlane>(
         Endpoint::DeploymentHistory => deployments::history(api).await,
         Endpoint::DeploymentList => deployments::list(api).await,
         Endpoint::Events => events::stream(api, request),
+        Endpoint::Help => Ok(about::help()),
         Endpoint::GroupApps => groups::apps(api, request).await,
         Endpoint::GroupCreate => groups::create(api, request).await,
         Endpoint::GroupDelete => groups::delete(api, request).await,
@@ -232,16 +260,27 @@ pub(crate) async fn dispatch<C: ControlPlane>(
         Endpoint::GroupVersionList => groups::versions(api, request).await,
         Endpoint::Info => Ok(cluster::info(api).await),
         Endpoint::Leader => cluster::leader(api),
+        Endpoint::LeaderAbdicate => cluster::abdicate(api, request).await,
+        Endpoint::LoggingGet => logging::levels(api),
+        Endpoint::LoggingSet => logging::set(api, request),
         Endpoint::Metrics => Ok(cluster::metrics(api).await),
         Endpoint::NodeDelete => cluster::delete_node(api, request).await,
         Endpoint::NodeGet => cluster::node(api, request).await,
         Endpoint::NodeList => cluster::nodes(api).await,
+        Endpoint::OpenApi => Ok(about::openapi()),
         Endpoint::Ping => Ok(cluster::ping(request)),
         Endpoint::PluginList => Ok(cluster::plugins()),
         Endpoint::QueueDelayDelete => queue::delete_delay(api, request).await,
         Endpoint::QueueList => queue::list(api, request).await,
+        Endpoint::Root => Ok(about::moved("/ui/")),
+        Endpoint::SchemaApp => Ok(about::app_schema()),
+        Endpoint::SchemaGroup => Ok(about::group_schema()),
+        Endpoint::SubscriptionAdd => subscriptions::add(api, request),
+        Endpoint::SubscriptionList => subscriptions::list(api),
+        Endpoint::SubscriptionRemove => subscriptions::remove(api, request),
         Endpoint::TaskList => tasks::list(api, request).await,
         Endpoint::TasksDelete => tasks::delete(api, request).await,
+        Endpoint::Ui => Ok(about::moved("/help")),
     }
 }
 
@@ -250,7 +289,7 @@ mod tests {
     use super::*;
 
     fn endpoint(method: &str, path: &str) -> Result<(Endpoint, String, String), u16> {
-        let segments: Vec<String> = path[1..].split('/').map(str::to_owned).collect();
+        let segments = crate::request::segments(path).unwrap();
         match find(&method.parse().unwrap(), &segments) {
             Ok((route, params)) => Ok((route.endpoint, params.path, params.name)),
             Err(error) => Err(error.answer().0.as_u16()),
@@ -286,7 +325,10 @@ mod tests {
             ("GET", "/v2/groups/a/b/apps", found(Endpoint::GroupApps, "a/b", "")),
             ("DELETE", "/v2/groups/versions", found(Endpoint::GroupDelete, "versions", "")),
             ("GET", "/v2", Err(404)),
-            ("GET", "/", Err(404)),
+            ("GET", "/", found(Endpoint::Root, "", "")),
+            ("GET", "/ui/", found(Endpoint::Ui, "", "")),
+            ("GET", "/v2/plugins/x/y", Err(404)),
+            ("POST", "/v2/plugins/x", Err(404)),
         ] {
             assert_eq!(endpoint(method, path), expect, "{method} {path}");
         }

@@ -1,29 +1,37 @@
 //! The way of every request: taken apart, routed, done here or passed on to the leader, and answered with the headers
 //! that Marathon's clients know.
 
+use crate::callbacks::Callbacks;
+use crate::compress;
 use crate::control::{ControlPlane, Freshness, Leadership, SubmitError};
 use crate::error::Error;
+use crate::logging::Logging;
 use crate::metrics::HttpMetrics;
 use crate::printed::Definitions;
 use crate::proxy::Proxy;
 use crate::request::{Query, Request, segments};
 use crate::routes::{self, Endpoint, Params};
 use crate::server::Peer;
+use crate::to_wire;
+use crate::v2::EventBody;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use cluster::{Applied, Command, State};
+use cluster::{Applied, Command, Rejected, State};
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use http_body_util::{BodyExt, Limited};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 /// How often, and how long each time, it is waited for an election: 2.5 s in all, as Marathon does.
 const ELECTION_TRIES: u32 = 100;
 const ELECTION_WAIT: Duration = Duration::from_millis(25);
 
+/// So many notices wait for a slow reader; it misses the oldest then.
+const NOTICES_WAITING_MAX: usize = 256;
 /// The body of a group may be so many times as long as others.
 const GROUP_FACTOR: usize = 4;
 
@@ -40,6 +48,10 @@ pub struct Config {
     pub body_timeout: Duration,
     /// From one sign of life on an event stream to the next; Marathon's is 10 s.
     pub heartbeat: Duration,
+    /// Where events may be posted to, `host:port`, or a host alone for port 80: nowhere unless the operator says so.
+    pub event_callbacks: Vec<String>,
+    /// The log of this program, where its levels can be changed while it runs.
+    pub logging: Option<Arc<dyn Logging>>,
 }
 
 impl Default for Config {
@@ -50,6 +62,8 @@ impl Default for Config {
             body_bytes_max: 1024 * 1024,
             body_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(10),
+            event_callbacks: Vec::new(),
+            logging: None,
         }
     }
 }
@@ -62,6 +76,9 @@ pub struct Api<C> {
     pub(crate) metrics: HttpMetrics,
     pub(crate) shutdown: CancellationToken,
     pub(crate) definitions: Definitions,
+    pub(crate) callbacks: Callbacks,
+    /// What readers of events are told beside the log: who else reads.
+    pub(crate) notices: broadcast::Sender<EventBody>,
     proxy: Proxy,
 }
 
@@ -74,6 +91,8 @@ impl<C: ControlPlane> Api<C> {
             metrics,
             shutdown,
             definitions: Definitions::default(),
+            callbacks: Callbacks::new(),
+            notices: broadcast::channel(NOTICES_WAITING_MAX).0,
             proxy: Proxy::new(),
         }
     }
@@ -108,6 +127,7 @@ impl<C: ControlPlane> Api<C> {
         let found = segments(parts.uri.path()).and_then(|it| routes::find(&parts.method, &it));
         let route = found.as_ref().map_or("unknown", |(route, _)| route.path);
         let method = parts.method.clone();
+        let takes_gzip = method != Method::HEAD && compress::is_accepted(&parts.headers);
         let mut response = match found {
             Ok((route, params)) => {
                 let head = Head {
@@ -122,6 +142,9 @@ impl<C: ControlPlane> Api<C> {
             }
             Err(error) => error.into_response(),
         };
+        if takes_gzip {
+            response = compress::gzip(response).await;
+        }
         self.add_headers(response.headers_mut());
         self.metrics.observe(route, &method, response.status(), started.elapsed());
         response
@@ -148,8 +171,18 @@ impl<C: ControlPlane> Api<C> {
             Err(Error::Submit(SubmitError::NotLeader { .. })) if !self.control.leadership().leading => {
                 self.pass_on(&head, body).await
             }
+            Err(Error::Submit(SubmitError::Rejected(rejected))) => Err(self.explain(rejected).await),
             answer => answer,
         }
+    }
+
+    /// Says of deployments that hold an app what they wait for.
+    async fn explain(&self, rejected: Rejected) -> Error {
+        let Rejected::Locked { deployments } = &rejected else { return rejected.into() };
+        let Ok(state) = self.control.view(Freshness::Local).await else { return rejected.into() };
+        let now = self.control.now();
+        let deployments = deployments.iter().map(|it| to_wire::locking_deployment(&state, *it, now)).collect();
+        Error::Locked { message: rejected.to_string(), deployments }
     }
 
     /// Whether this member leads. While nobody does, or this one is about to, it is waited for the outcome.
@@ -224,9 +257,21 @@ struct Head {
     peer: String,
 }
 
-/// Whether every member answers by itself: what monitoring asks of each one.
+/// Whether every member answers by itself: what is asked of each one.
 fn is_local(endpoint: Endpoint) -> bool {
-    matches!(endpoint, Endpoint::Ping | Endpoint::Metrics)
+    matches!(
+        endpoint,
+        Endpoint::Help
+            | Endpoint::LoggingGet
+            | Endpoint::LoggingSet
+            | Endpoint::Metrics
+            | Endpoint::OpenApi
+            | Endpoint::Ping
+            | Endpoint::Root
+            | Endpoint::SchemaApp
+            | Endpoint::SchemaGroup
+            | Endpoint::Ui
+    )
 }
 
 /// Whether the body may hold the definitions of many apps.
@@ -241,6 +286,9 @@ fn has_own_type(endpoint: Endpoint) -> bool {
         Endpoint::Ping
             | Endpoint::Metrics
             | Endpoint::Events
+            | Endpoint::Help
+            | Endpoint::Root
+            | Endpoint::Ui
             | Endpoint::TaskList
             | Endpoint::AppTaskList
             | Endpoint::AppTaskListBelow

@@ -4,7 +4,7 @@ use crate::control::{ControlPlane, EventItem, Freshness, Leadership, SubmitError
 use cluster::agent::{Observation, Seen};
 use cluster::{
     Agenda, Applied, CheckResult, ClusterId, Command, Condition, Entry, Goal, Health, Instance, NodeDescription,
-    NodeId, PortRange, Principal, Rejected, Resources, State, Timestamp, plan,
+    NodeId, PortRange, Principal, Rejected, Resources, Settings, State, Timestamp, plan,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +28,7 @@ struct Inner {
     first_kept: u64,
     readers: broadcast::Sender<EventItem>,
     failure: Option<SubmitError>,
+    n_abdications: u32,
 }
 
 impl Default for Fake {
@@ -51,8 +52,12 @@ impl Fake {
             first_kept: 0,
             readers: broadcast::channel(EVENTS_WAITING_MAX).0,
             failure: None,
+            n_abdications: 0,
         })));
         let _ = fake.apply(Principal::Leader, Command::Found { cluster: ClusterId(0x00e1_de40_e1de) });
+        // Its agents do nothing unasked, so that deployments pile up.
+        let settings = Settings { max_deployments: u32::MAX, ..Settings::default() };
+        let _ = fake.apply(Principal::Leader, Command::Configure { settings });
         fake
     }
 
@@ -73,6 +78,11 @@ impl Fake {
     /// Lets every later request fail, or none.
     pub fn set_failure(&self, failure: Option<SubmitError>) {
         self.inner().failure = failure;
+    }
+
+    /// How often it was asked to hand leadership over; it stays the leader.
+    pub fn n_abdications(&self) -> u32 {
+        self.inner().n_abdications
     }
 
     /// Forgets the events of all entries so far.
@@ -228,6 +238,15 @@ impl ControlPlane for Fake {
 
     fn leadership(&self) -> Leadership {
         self.inner().leadership.clone()
+    }
+
+    async fn abdicate(&self) -> Result<(), SubmitError> {
+        let mut inner = self.inner();
+        if let Some(failure) = &inner.failure {
+            return Err(failure.clone());
+        }
+        inner.n_abdications += 1;
+        Ok(())
     }
 
     fn now(&self) -> Timestamp {

@@ -25,11 +25,13 @@ pub use app::{
 pub use deployment::{
     Deployment, DeploymentAction, DeploymentActionInfo, DeploymentPlan, DeploymentResult, DeploymentStep, EmptyGroup,
 };
-pub use error::{Details, ErrorBody, ErrorDetail};
+pub use error::{Details, ErrorBody, ErrorDetail, LockingDeployment};
 pub use event::{Event, EventBody};
 pub use group::{DeploymentSteps, GroupInfo};
 pub use health::{Command, Health, HealthCheck};
-pub use info::{HttpConfig, Info, LeaderInfo, MarathonConfig, Message, ZooKeeperConfig};
+pub use info::{
+    CallbackUrls, HttpConfig, Info, LeaderInfo, LoggerChange, MarathonConfig, Message, PluginList, ZooKeeperConfig,
+};
 pub use number::Number;
 pub use queue::{
     AgentAttribute, DeclinedOfferStep, Delay, NumberRange, Offer, OfferResource, ProcessedOffersSummary, Queue,

@@ -1,18 +1,19 @@
 //! Ekiden's own types: what Marathon's `/v2` cannot say.
 
 use crate::v2::{DeclinedOfferStep, Number, Task};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Answer of `GET /v3/nodes`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeList {
     /// The nodes, by name.
     pub nodes: Vec<Node>,
 }
 
 /// A machine that runs instances.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Node {
     /// Its name.
@@ -47,7 +48,7 @@ pub struct Node {
 }
 
 /// An amount of resources, in the units of app definitions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
     /// Cores.
     pub cpus: Number,
@@ -58,7 +59,7 @@ pub struct Resources {
 }
 
 /// A range of ports, both ends included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PortRange {
     /// The lowest.
     pub first: u16,
@@ -67,14 +68,14 @@ pub struct PortRange {
 }
 
 /// Answer of `GET /v3/deployments`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeploymentList {
     /// Those under way and those that are remembered, oldest first.
     pub deployments: Vec<Deployment>,
 }
 
 /// A deployment, also one that has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Deployment {
     /// Its name.
@@ -96,7 +97,7 @@ pub struct Deployment {
 }
 
 /// What a deployment does to one app.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// Which app.
@@ -117,7 +118,7 @@ pub struct Change {
 }
 
 /// What runs of an app, old and new.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceCounts {
     /// How many shall run.
@@ -135,7 +136,7 @@ pub struct InstanceCounts {
 }
 
 /// Answer of `GET /v3/apps/{id}/explain`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// Which app.
@@ -162,7 +163,7 @@ pub struct Explanation {
 }
 
 /// Why a node does not do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeExplanation {
     /// Which node.
     pub node: String,

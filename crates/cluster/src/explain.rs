@@ -33,7 +33,7 @@ pub fn app(state: &State, app: &App, now: Timestamp) -> Option<Waiting> {
     if app.removing {
         return None;
     }
-    let here = |it: &Instance| it.is_wanted() && (app.deployment.is_none() || app.is_current(it));
+    let here = |it: &Instance| it.is_wanted() && (!app.is_turning() || app.is_current(it));
     let there = state.instances_of(app).filter(|it| here(it)).count() as u32;
     let count = app.aim().map_or(0, |it| it.spec.instances).saturating_sub(there);
     if count == 0 {

@@ -68,6 +68,7 @@ impl Agenda {
                 }
                 Event::DeploymentEnded { deployment } => self.due.extend(deployment.changes.keys().cloned()),
                 Event::DeploymentStepped { deployment } => {
+                    self.deadlines.extend(deployment.due().map(|it| (it, deployment.id)));
                     let turn = deployment.changes.iter().filter(|(_, it)| it.step == deployment.step);
                     self.due.extend(turn.map(|(app, _)| app.clone()));
                 }

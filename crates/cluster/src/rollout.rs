@@ -121,7 +121,7 @@ fn sort<'a>(state: &'a State, app: &'a App, now: Timestamp) -> Sets<'a> {
             sets.gone.push((instance.id, StopReason::Stuck));
             sets.n_stopping += 1;
             sets.n_old_stopping += u32::from(!app.is_current(instance));
-        } else if app.deployment.is_some() && !app.is_current(instance) {
+        } else if app.is_turning() && !app.is_current(instance) {
             sets.old.push(instance);
         } else {
             sets.new.push(instance);
@@ -149,7 +149,7 @@ fn count(state: &State, app: &App, sets: &Sets<'_>, decision: &mut Decision) {
     let wanted = aim.spec.instances;
     let n_new = sets.new.len() as u32;
     let missing = wanted.saturating_sub(n_new);
-    let replacing = app.deployment.is_some() && (!sets.old.is_empty() || sets.n_old_stopping > 0);
+    let replacing = app.is_turning() && (!sets.old.is_empty() || sets.n_old_stopping > 0);
     if replacing {
         let (min_healthy, max_running) = aim.limits();
         let existing = n_new + sets.old.len() as u32 + sets.n_stopping;

@@ -8,6 +8,7 @@ use crate::model::{
 };
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// From the polite to the hard stop signal where an app does not say, milliseconds; Mesos' own default.
@@ -32,8 +33,8 @@ pub struct State {
     pub(crate) groups: OrdMap<PathId, Arc<Group>>,
     /// The kept versions of the tree of groups and apps, oldest first; each deployment that changes it makes one.
     pub(crate) tree: OrdSet<Version>,
-    /// Apps that were deleted since the oldest kept version of the tree, by when.
-    pub(crate) graves: OrdMap<(AppId, Version), Arc<Grave>>,
+    /// Apps that were deleted since the oldest kept version of the tree, by name and by when.
+    pub(crate) graves: OrdMap<AppId, OrdMap<Version, Arc<Grave>>>,
     pub(crate) reservations: OrdMap<InstanceId, Arc<Reservation>>,
     pub(crate) settings: Settings,
     /// How many ports of wanted versions have this service port.
@@ -204,13 +205,12 @@ impl State {
 
     /// The apps inside a group as they were at a version of the tree.
     pub fn apps_at(&self, group: &PathId, version: Version) -> Vec<Arc<AppVersion>> {
-        let mut then: std::collections::BTreeMap<AppId, Arc<AppVersion>> = std::collections::BTreeMap::new();
-        let graves = self.graves.range((group.first_inside(), Timestamp(0))..);
-        let graves = graves.take_while(|((app, _), _)| group.contains(app.as_str()));
-        for ((app, removed), grave) in graves.filter(|((_, removed), _)| *removed > version) {
-            let _ = removed;
-            if let Some((_, it)) = grave.versions.get_prev(&version) {
-                then.entry(app.clone()).or_insert_with(|| Arc::clone(it));
+        let mut then: BTreeMap<AppId, Arc<AppVersion>> = BTreeMap::new();
+        let graves = self.graves.range(group.first_inside()..);
+        for (app, graves) in graves.take_while(|(app, _)| group.contains(app.as_str())) {
+            let next = graves.iter().find(|(removed, _)| **removed > version);
+            if let Some((_, it)) = next.and_then(|(_, grave)| grave.versions.get_prev(&version)) {
+                then.insert(app.clone(), Arc::clone(it));
             }
         }
         for app in self.apps_in(group) {
@@ -298,6 +298,12 @@ impl App {
             None => Some(&self.current),
             Some(held) => self.versions.get(&held.at?),
         }
+    }
+
+    /// Whether a deployment replaces its out-of-date instances now. Otherwise every instance is as good as another:
+    /// nobody has asked for it, it was cancelled, or it is not the app's turn.
+    pub const fn is_turning(&self) -> bool {
+        self.deployment.is_some() && self.held.is_none()
     }
 
     /// Whether an instance runs what is aimed at.

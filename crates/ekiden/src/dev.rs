@@ -4,12 +4,14 @@ use crate::config::{DevArgs, DevConfig, LogConfig, Violations};
 use crate::process::say;
 use crate::server::{self, Server};
 use anyhow::Context;
+use api::logging::Logging;
 use scheduler::{Control, Member};
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +33,11 @@ pub(crate) fn prepare(args: DevArgs) -> Result<(DevConfig, LogConfig), Violation
 }
 
 /// Runs everything until `shutdown`.
-pub(crate) async fn run(config: DevConfig, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    config: DevConfig,
+    logging: Arc<dyn Logging>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let registry = server::registry()?;
     let http = server::listen(config.listen).await?;
     let link = server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
@@ -68,7 +74,8 @@ pub(crate) async fn run(config: DevConfig, shutdown: CancellationToken) -> anyho
     let welcome = welcome(listen, &data_dir, config.data_dir.is_none());
     let greeting = tokio::spawn(greet(server.control.clone(), welcome));
     let control = server.control.clone();
-    let served = server.serve(http, &registry, shutdown).await;
+    let api = api::Config { event_callbacks: config.event_callbacks, logging: Some(logging), ..api::Config::default() };
+    let served = server.serve(http, api, &registry, shutdown).await;
     greeting.abort();
     agent_shutdown.cancel();
     if config.data_dir.is_none() && control.local().n_instances() > 0 {

@@ -23,7 +23,9 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Dev(args) => process::daemon(|| dev::prepare(args), dev::run),
         Command::Server(args) => process::daemon(|| server::prepare(args), server::run),
-        Command::Agent(args) => process::daemon(|| agent::prepare(args), agent::run),
+        Command::Agent(args) => {
+            process::daemon(|| agent::prepare(args), |config, _, shutdown| agent::run(config, shutdown))
+        }
         Command::Verb(verb) => process::verb(ctl::Args { global: cli.global, verb }, &mut Cli::command()),
     }
 }

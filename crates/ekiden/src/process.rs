@@ -3,10 +3,12 @@
 use crate::config::{LogConfig, Violations};
 use crate::logs;
 use anyhow::Context;
+use api::logging::Logging;
 use std::fmt::Write as _;
 use std::future::Future;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,7 +29,7 @@ const LEFTOVERS_TIMEOUT: Duration = Duration::from_millis(500);
 /// Configures a daemon, runs it until a signal or its own end, and returns its exit code.
 pub(crate) fn daemon<C, F>(
     prepare: impl FnOnce() -> Result<(C, LogConfig), Violations>,
-    run: impl FnOnce(C, CancellationToken) -> F,
+    run: impl FnOnce(C, Arc<dyn Logging>, CancellationToken) -> F,
 ) -> ExitCode
 where
     F: Future<Output = anyhow::Result<()>>,
@@ -39,8 +41,8 @@ where
             return ExitCode::from(CONFIGURATION);
         }
     };
-    logs::start(log);
-    match run_until_signal(config, run) {
+    let logging = logs::start(log);
+    match run_until_signal(|shutdown| run(config, logging, shutdown)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
             tracing::error!("{err:#}");
@@ -49,7 +51,7 @@ where
     }
 }
 
-fn run_until_signal<C, F>(config: C, run: impl FnOnce(C, CancellationToken) -> F) -> anyhow::Result<()>
+fn run_until_signal<F>(run: impl FnOnce(CancellationToken) -> F) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
@@ -64,7 +66,7 @@ where
         let shutdown = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        let running = run(config, shutdown.clone());
+        let running = run(shutdown.clone());
         tokio::pin!(running);
         loop {
             let name = tokio::select! {

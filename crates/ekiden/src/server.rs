@@ -2,12 +2,14 @@
 
 use crate::config::{LogConfig, ServerArgs, ServerConfig, Violations};
 use anyhow::{Context, anyhow};
+use api::logging::Logging;
 use api::metrics::HttpMetrics;
 use api::server::Limits;
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
 use scheduler::Control;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +20,11 @@ pub(crate) fn prepare(args: ServerArgs) -> Result<(ServerConfig, LogConfig), Vio
 }
 
 /// Serves until `shutdown`.
-pub(crate) async fn run(config: ServerConfig, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    config: ServerConfig,
+    logging: Arc<dyn Logging>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let registry = registry()?;
     let http = listen(config.listen).await?;
     let link = listen(config.link_listen).await?;
@@ -27,7 +33,9 @@ pub(crate) async fn run(config: ServerConfig, shutdown: CancellationToken) -> an
     }
     let server = Server::start(config.member, link, &registry)?;
     tracing::info!(api = %config.listen, link = %config.link_listen, "this member serves");
-    server.serve(http, &registry, shutdown).await
+    let config =
+        api::Config { event_callbacks: config.event_callbacks, logging: Some(logging), ..api::Config::default() };
+    server.serve(http, config, &registry, shutdown).await
 }
 
 /// A running member of the control plane.
@@ -56,12 +64,13 @@ impl Server {
     pub(crate) async fn serve(
         self,
         http: TcpListener,
+        config: api::Config,
         registry: &Registry,
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
         let Self { control, n_members, member_shutdown, mut fatal } = self;
         let metrics = HttpMetrics::register(registry).context("cannot register the API's metrics")?;
-        let config = api::Config { version: env!("CARGO_PKG_VERSION").to_owned(), n_members, ..api::Config::default() };
+        let config = api::Config { version: env!("CARGO_PKG_VERSION").to_owned(), n_members, ..config };
         let router = api::Api::new(control, config, metrics.clone(), shutdown.clone()).router();
         let serving = api::server::serve(http, router, Limits::default(), metrics, shutdown);
         let done = tokio::select! {

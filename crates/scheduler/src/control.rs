@@ -22,6 +22,9 @@ use tokio::sync::mpsc;
 /// How often the leader judges its nodes and looks at its timers.
 const TICK: Duration = Duration::from_millis(100);
 
+/// A member that is offered leadership and does not take it in this time is not there.
+const HAND_OVER_MAX: Duration = Duration::from_secs(3);
+
 /// Where a member is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -258,6 +261,31 @@ impl ControlPlane for Control {
         }
     }
 
+    async fn abdicate(&self) -> Result<(), SubmitError> {
+        if self.inner.members.len() < 2 {
+            let why = "this is the only member, and there is nobody to hand leadership over to".to_owned();
+            return Err(SubmitError::Unavailable { why });
+        }
+        let mut watch = self.inner.replica.watch();
+        if !watch.borrow().status.leading {
+            return Err(SubmitError::NotLeader { leader: self.leadership().leader_http });
+        }
+        self.inner.replica.step_down();
+        let left = tokio::time::timeout(HAND_OVER_MAX, watch.wait_for(|it| !it.status.leading)).await;
+        match left {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(SubmitError::Unavailable { why: "this member has stopped".to_owned() }),
+            Err(_) => {
+                let why = format!(
+                    "no other member took leadership over in {} s, and this one goes on leading: see whether the \
+                     others run and are reached",
+                    HAND_OVER_MAX.as_secs()
+                );
+                Err(SubmitError::Unavailable { why })
+            }
+        }
+    }
+
     fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Timestamp(since_epoch.as_millis() as u64)
@@ -339,3 +367,6 @@ impl Metrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

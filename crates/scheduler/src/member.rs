@@ -68,6 +68,9 @@ pub struct Member<M: Machine> {
     stand_at: Option<u64>,
     /// Entries up to here were acknowledged once. See [`Member::notice_loss`].
     lost_through: u64,
+    /// Whether the state has changed since it was last shown, and the tick of that time.
+    unseen: bool,
+    shown_at: u64,
     output: Output<M>,
 }
 
@@ -117,6 +120,8 @@ impl<M: Machine> Member<M> {
             persisted: 0,
             stand_at: None,
             lost_through: 0,
+            unseen: false,
+            shown_at: 0,
             output,
         };
         if member.config.voters == [member.config.id] {
@@ -222,10 +227,21 @@ impl<M: Machine> Member<M> {
         }
         self.update_status();
         self.begin_snapshot();
-        if self.output.n_applied > 0 || self.output.replaced.is_some() {
-            self.output.view = Some(self.machine.view());
-        }
+        self.show();
         Ok(std::mem::take(&mut self.output))
+    }
+
+    /// Shows the state, if it has changed and somebody may look: at once while leading or when somebody was answered,
+    /// else once in a tick. A machine whose earlier state nobody holds can change in place, and need not be copied.
+    fn show(&mut self) {
+        let output = &mut self.output;
+        self.unseen |= output.n_applied > 0 || output.replaced.is_some();
+        let told = output.status.is_some() || !output.answers.is_empty() || !output.reads.is_empty();
+        if self.unseen && (told || self.raw.raft.state == StateRole::Leader || self.shown_at != self.ticks) {
+            output.view = Some(self.machine.view());
+            self.unseen = false;
+            self.shown_at = self.ticks;
+        }
     }
 
     /// Returns who leads.
@@ -330,6 +346,8 @@ impl<M: Machine> Member<M> {
             }
             _ => {}
         }
+        // What is committed is told with the entries that follow at once, or in a message of its own.
+        self.raw.raft.skip_bcast_commit(self.proposals.has_waiting());
         // What raft does not want (a member unknown, a message of its own making) is as good as lost.
         let _ = self.raw.step(message);
     }
@@ -398,6 +416,9 @@ impl<M: Machine> Member<M> {
     fn propose(&mut self) {
         let leader = self.raw.raft.leader_id;
         while self.proposals.has_waiting() && leader != 0 {
+            if leader == self.id() && self.proposals.should_gather() {
+                return;
+            }
             let origin = self.origin();
             let time = self.stamp();
             let entries = self.proposals.take_batch(origin, time, self.ticks);

@@ -89,6 +89,7 @@ enum Event<M: Machine> {
     Read(ReadSender),
     News(News),
     Transfer(u64),
+    StepDown,
     Snapshotted(Option<SnapshotFile>),
     Prepared(Option<Spare>),
     Stop,
@@ -270,6 +271,7 @@ impl<M: Machine> Replica<M> {
                 self.handle(Input::SnapshotSent(peer, arrived));
             }
             Event::Transfer(to) => self.handle(Input::Transfer(to)),
+            Event::StepDown => self.handle(Input::StepDown),
             Event::Snapshotted(file) => self.handle(Input::Snapshotted(file)),
             Event::Prepared(Some(spare)) => {
                 self.spare = SpareState::Fine;
@@ -360,7 +362,7 @@ impl<M: Machine> Replica<M> {
                 }
             });
         }
-        // Behind the state: who learns of an event finds the state that has it.
+        // Behind the state: who learns of an event from a leader finds the state that has it.
         self.ring.push(output.replaced, output.events, applied);
         for (ticket, answer) in output.answers {
             if let Some((asked, sender)) = self.answers.remove(&ticket) {

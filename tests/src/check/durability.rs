@@ -1,7 +1,7 @@
 //! Durability: what a client was told is done stays done, once, whatever crashes; what it was told is not done is not.
 
 use super::{Check, Fact, Told};
-use cluster::{AppId, Command, Expect, Principal, State, Version};
+use cluster::{AppId, Applied, Command, Event, Expect, Outcome, Principal, State, Version};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The log as the first member applied it, and what clients were told of it.
@@ -65,7 +65,15 @@ impl Check for Durability {
                     Command::PutApps { apps, .. } => apps.iter().map(|it| &it.0.id).collect(),
                     Command::RemoveApp { app, .. } | Command::RestartApp { app, .. } => vec![app],
                     // These change apps that they do not name.
-                    Command::RollBack { .. } | Command::Cancel { .. } | Command::Kill { .. } => {
+                    Command::RollBack { .. }
+                    | Command::Cancel { .. }
+                    | Command::Kill { .. }
+                    | Command::PutGroup { .. }
+                    | Command::ScaleGroup { .. }
+                    | Command::RestoreGroup { .. }
+                    | Command::RemoveGroup { .. } => taken.after.apps().map(|it| &it.id).collect(),
+                    // A deployment that failed may be rolled back.
+                    Command::Execute { .. } if taken.result.as_ref().is_ok_and(rolls_back) => {
                         taken.after.apps().map(|it| &it.id).collect()
                     }
                     _ => Vec::new(),
@@ -122,4 +130,13 @@ fn whole(apps: &[(cluster::AppSpec, Expect)], after: &State) -> Result<(), Strin
         }
     }
     Ok(())
+}
+
+fn rolls_back(applied: &Applied) -> bool {
+    applied.events.iter().any(|it| match it {
+        Event::DeploymentEnded { deployment } => {
+            matches!(deployment.outcome, Some(Outcome::Failed { rolled_back_by: Some(_), .. }))
+        }
+        _ => false,
+    })
 }

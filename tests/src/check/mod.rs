@@ -9,13 +9,14 @@ mod durability;
 mod freshness;
 mod honesty;
 mod monotony;
+mod order;
 mod pace;
 mod progress;
 mod uniqueness;
 
 use crate::sim::docker::{Engine, Trouble};
 use crate::sim::machine::Taken;
-use cluster::{Applied, Command, InstanceId, NodeId, Rejected, State};
+use cluster::{App, AppVersion, Applied, Command, Instance, InstanceId, NodeId, Rejected, State};
 use std::fmt;
 
 /// Something that happened in a world.
@@ -167,6 +168,7 @@ impl Checks {
             Box::<freshness::Freshness>::default(),
             Box::<uniqueness::Uniqueness>::default(),
             Box::<capacity::Capacity>::default(),
+            Box::<order::Order>::default(),
             Box::<pace::Pace>::default(),
             Box::<monotony::Monotony>::default(),
             Box::<honesty::Honesty>::default(),
@@ -203,4 +205,19 @@ impl Checks {
     pub const fn violation(&self) -> Option<&Violation> {
         self.violation.as_ref()
     }
+}
+
+/// What the app's instances are brought to: what it was, as long as its deployment has not come to it.
+fn aim(app: &App) -> Option<&AppVersion> {
+    match &app.held {
+        Some(held) => app.versions.get(&held.at?).map(AsRef::as_ref),
+        None => Some(&app.current),
+    }
+}
+
+/// Whether an instance is asked for its health: by the definition that it runs, not by one that it does not know.
+fn is_checked(app: &App, instance: &Instance) -> bool {
+    let of_its_content = app.versions.values().rev().find(|it| it.run == instance.run);
+    let aim = aim(app).filter(|it| it.run == instance.run);
+    aim.or(of_its_content.map(AsRef::as_ref)).is_some_and(|it| !it.spec.policy.health_checks.is_empty())
 }

@@ -1,6 +1,6 @@
 //! Pace: an update never goes below its minimum health by its own doing, and never above its maximum.
 
-use super::{Check, Fact};
+use super::{Check, Fact, aim, is_checked};
 use crate::sim::machine::Taken;
 use cluster::{App, Command, Condition, Event, Goal, Health, Instance, NodeStatus, State, StopReason};
 use std::collections::BTreeSet;
@@ -35,7 +35,8 @@ fn judge(taken: &Taken, app: &App, events: &[Event]) -> Result<(), String> {
     if app.removing {
         return Ok(());
     }
-    let (n, upgrade) = (u64::from(app.current.spec.instances), app.current.spec.policy.upgrade);
+    let Some(aim) = aim(app) else { return Ok(()) };
+    let (n, upgrade) = (u64::from(aim.spec.instances), aim.spec.policy.upgrade);
     let floor = (n * u64::from(upgrade.min_health_ppm)).div_ceil(1_000_000);
     let ceiling = n + n * u64::from(upgrade.max_over_ppm) / 1_000_000;
     // Where nothing could move, one more is allowed.
@@ -76,6 +77,7 @@ fn judge(taken: &Taken, app: &App, events: &[Event]) -> Result<(), String> {
     }
     let is_there = |state: &State, it: &Instance| !has_ended(it) && !is_lost(state, it);
     let replaces = app.deployment.is_some()
+        && app.held.is_none()
         && taken.after.instances().any(|it| is_own(&taken.after, it) && is_there(&taken.after, it) && !is_new(app, it));
     let total = of_app(&taken.after, &is_there);
     if replaces && total > ceiling {
@@ -90,7 +92,7 @@ const fn is_voluntary(instance: &Instance) -> bool {
 }
 
 fn serves(state: &State, app: &App, instance: &Instance) -> bool {
-    let checked = !app.current.spec.policy.health_checks.is_empty();
+    let checked = is_checked(app, instance);
     instance.goal == Goal::Run
         && instance.condition == Condition::Running
         && (!checked || instance.health == Health::Healthy)
@@ -98,7 +100,7 @@ fn serves(state: &State, app: &App, instance: &Instance) -> bool {
 }
 
 fn is_new(app: &App, instance: &Instance) -> bool {
-    instance.run == app.current.run
+    aim(app).is_some_and(|it| it.run == instance.run)
 }
 
 const fn has_ended(instance: &Instance) -> bool {

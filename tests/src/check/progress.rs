@@ -1,7 +1,7 @@
 //! Progress: once faults have ended, everything wanted is there, healthy, and nothing else; every deployment has
 //! ended; and what cannot be there has a reason that is told.
 
-use super::{Check, Fact};
+use super::{Check, Fact, is_checked};
 use crate::sim::docker::{Daemon, Engine, Phase};
 use cluster::{
     App, Condition, Goal, Health, Instance, Node, NodeId, NodeStatus, Operator, Resources, State, Timestamp,
@@ -14,6 +14,9 @@ pub(super) struct Progress {
     /// The log's end when all was well, and for how long it has been.
     rest: Option<(u64, u64)>,
 }
+
+/// Deadlines that are nearer than that may pass while all is quiet.
+const SOON_MS: u64 = 60_000;
 
 /// All must be quiet for so long.
 const REST_MS: u64 = 8_000;
@@ -34,7 +37,10 @@ impl Check for Progress {
             self.rest = None;
             return Err(how);
         }
-        let troubled = state.apps().any(|it| !is_good(it));
+        // A deployment that has little patience fails sooner or later, and tells so.
+        let impatient =
+            state.deployments().any(|it| it.is_active() && it.due().is_some_and(|at| at.0 < *wall + SOON_MS));
+        let troubled = impatient || state.apps().any(|it| !is_good(it));
         let (index, since) = *self.rest.get_or_insert((state.index(), *since_ms));
         if troubled {
             // It is tried again and again, as it should be.
@@ -79,6 +85,10 @@ fn app_as_wanted(state: &State, app: &App, wall: Timestamp) -> Result<(), String
     if app.removing {
         return Err(format!("{} is not removed yet", app.id));
     }
+    if app.held.is_some() {
+        // Its deployment is judged by what it is busy with.
+        return Ok(());
+    }
     let wanted = app.current.spec.instances as usize;
     let on_lost = |it: &Instance| state.node(&it.node).is_some_and(|it| it.status != NodeStatus::Ready);
     // What nobody can reach waits for its node, and counts only where the app wants that.
@@ -113,7 +123,7 @@ fn app_as_wanted(state: &State, app: &App, wall: Timestamp) -> Result<(), String
 }
 
 fn is_fine(app: &App, it: &Instance) -> bool {
-    let checked = !app.current.spec.policy.health_checks.is_empty();
+    let checked = is_checked(app, it);
     it.goal == Goal::Run
         && it.condition == Condition::Running
         // A cancelled update stays where it is.
@@ -146,6 +156,10 @@ fn takes(state: &State, node: &Node, app: &App) -> bool {
         WantedHostPort::Fixed(port) => free(port),
         WantedHostPort::None | WantedHostPort::Any => true,
     });
+    let range = node.description.ports;
+    let drawn = spec.run.ports.iter().filter(|it| it.host_port == WantedHostPort::Any).count();
+    let free_to_draw = (range.first..=range.last).filter(|it| free(*it)).count();
+    let ports = ports && drawn <= free_to_draw;
     let constraints = spec.policy.constraints.iter().all(|it| {
         let value = node.field(&it.field);
         let same = state.instances().filter(|other| {

@@ -1,9 +1,11 @@
 //! Users: they put, scale, update, restart, remove, roll back, cancel and kill, and remember what they were told.
 
 use super::rng::Rng;
+use cluster::apply::{DEADLINE_LABEL, ROLLBACK_LABEL};
 use cluster::{
-    AppId, AppSpec, CheckPort, Command, Constraint, Expect, HealthCheck, HealthKind, KillSelection, Network, Operator,
-    Policy, PortSpec, Protocol, Resources, RunSpec, State, Unreachable, UpgradeStrategy, WantedHostPort,
+    AppId, AppSpec, CheckPort, Command, Constraint, Expect, GroupUpdate, HealthCheck, HealthKind, KillSelection,
+    Network, Operator, PathId, Policy, PortSpec, Protocol, Resources, RunSpec, State, Unreachable, UpgradeStrategy,
+    WantedHostPort,
 };
 use std::collections::BTreeMap;
 
@@ -27,7 +29,7 @@ pub fn wish(state: &State, rng: &mut Rng) -> Command {
         let app = AppId::parse(APPS[rng.below(APPS.len() as u64) as usize]).expect("a valid id");
         let mut apps = vec![(spec(&app, rng), Expect::Any)];
         let other = AppId::parse(APPS[rng.below(APPS.len() as u64) as usize]).expect("a valid id");
-        if rng.chance(200) && other != app {
+        if rng.chance(500) && other != app {
             apps.push((spec(&other, rng), Expect::Any));
         }
         return Command::PutApps { apps, force };
@@ -47,7 +49,8 @@ pub fn wish(state: &State, rng: &mut Rng) -> Command {
             spec.run.image = image(rng);
             put(spec, Expect::Any)
         }
-        55..63 => Command::RestartApp { app: app.id.clone(), force },
+        55..58 => Command::RestartApp { app: app.id.clone(), force },
+        58..63 => group(state, rng, force),
         63..69 => Command::RemoveApp { app: app.id.clone(), force },
         69..85 => {
             let active: Vec<_> = state.deployments().filter(|it| it.is_active()).collect();
@@ -64,6 +67,44 @@ pub fn wish(state: &State, rng: &mut Rng) -> Command {
             Command::Kill { instances: victims.copied().collect(), scale: rng.chance(300), force, wipe: false }
         }
     }
+}
+
+/// What becomes of the group `/pay`.
+fn group(state: &State, rng: &mut Rng, force: bool) -> Command {
+    let pay = PathId::parse("/pay").expect("a valid path");
+    match rng.below(4) {
+        0 => Command::ScaleGroup { group: pay, factor_ppm: rng.range(2, 8) * 250_000, force },
+        1 => Command::RemoveGroup { group: pay, force },
+        2 => {
+            let versions: Vec<_> = state.tree_versions().collect();
+            let version = if versions.is_empty() { state.time() } else { *rng.pick(&versions) };
+            Command::RestoreGroup { group: pay, version, force }
+        }
+        _ => {
+            let apps = ["/pay/api", "/pay/db"].map(|it| AppId::parse(it).expect("a valid id"));
+            let apps: Vec<_> = apps.iter().map(|it| spec(it, rng)).filter(|it| it.instances > 1).collect();
+            let dependencies = rng.chance(300).then(|| vec![PathId::parse("/web").expect("a valid path")]);
+            let update = GroupUpdate { id: pay, apps: Some(apps), groups: None, dependencies };
+            Command::PutGroup { update, absent: false, force }
+        }
+    }
+}
+
+/// What an app depends on, if on anything; circles are refused.
+fn dependencies(app: &AppId, rng: &mut Rng) -> Vec<PathId> {
+    let other = *rng.pick(&["/web", "/pay/db", "/pay", "/batch"]);
+    let depends = rng.chance(250) && other != app.as_str();
+    depends.then(|| PathId::parse(other).expect("a valid path")).into_iter().collect()
+}
+
+/// Some deployments are given little time.
+fn patience(rng: &mut Rng) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    if rng.chance(300) {
+        labels.insert(DEADLINE_LABEL.to_owned(), rng.range(5, 30).to_string());
+        labels.insert(ROLLBACK_LABEL.to_owned(), rng.chance(500).to_string());
+    }
+    labels
 }
 
 fn image(rng: &mut Rng) -> String {
@@ -117,7 +158,7 @@ fn spec(app: &AppId, rng: &mut Rng) -> AppSpec {
             pod: None,
         },
         policy: Policy {
-            labels: BTreeMap::new(),
+            labels: patience(rng),
             constraints,
             health_checks: if rng.chance(700) { vec![health_check()] } else { Vec::new() },
             upgrade,
@@ -133,7 +174,7 @@ fn spec(app: &AppId, rng: &mut Rng) -> AppSpec {
             },
             accepted_roles: Vec::new(),
             readiness_checks: Vec::new(),
-            dependencies: Vec::new(),
+            dependencies: dependencies(app, rng),
             residency: None,
         },
     }

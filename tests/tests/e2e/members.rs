@@ -60,6 +60,37 @@ fn a_killed_leader_is_replaced_and_its_deployment_completes() {
 }
 
 #[test]
+fn leadership_moves_on_request_and_each_member_logs_as_it_is_told() {
+    if !have(&[Tool::Docker]) {
+        return;
+    }
+    let world = World::<3>::start();
+    for it in &world.members {
+        eventually("each member answers", seconds(20), || http::get(it.cluster.http, "/ping"));
+    }
+    let leader = world.leader();
+    let follower = world.members[(leader + 1) % 3].cluster;
+    eventually("the follower knows the leader", seconds(20), || {
+        let answer = http::get(follower.http, "/v2/leader").map_err(|it| it.to_string())?;
+        if answer.status == 200 { Ok(()) } else { Err(answer.to_string()) }
+    });
+    let began = Instant::now();
+    let answer = http::send(follower.http, "DELETE", "/v2/leader", b"").expect("an answer");
+    assert_eq!(answer.json(), json!({ "message": "Leadership abdicated" }), "{answer}");
+    assert_ne!(world.leader(), leader, "another one leads");
+    figure("leadership handed over on request", format!("{:?}", began.elapsed()));
+    assert_eq!(follower.post("/v2/apps", &web("/web", 0))["id"], "/web", "and changes are taken");
+
+    let change = json!({ "logger": "api", "level": "debug", "durationSeconds": 600 });
+    assert_eq!(follower.post("/logging", &change), change);
+    assert_eq!(follower.get("/logging")["api"], "debug");
+    let other = world.members[leader].cluster.get("/logging");
+    assert_eq!((&other["ROOT"], other.get("api")), (&json!("info"), None), "each for itself");
+    let document = follower.get("/v3/openapi.json");
+    assert_eq!(document["openapi"], "3.0.3");
+}
+
+#[test]
 fn two_agents_with_one_name_are_told_apart_and_the_second_is_refused() {
     if !have(&[Tool::Docker]) {
         return;

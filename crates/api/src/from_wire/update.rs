@@ -18,9 +18,9 @@ pub enum Update {
 /// How `null` in an update is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Merge {
-    /// As absent: the field stays (`PUT`, as Marathon does).
+    /// As absent: the field stays (`PUT` and `PATCH` of plain JSON, as Marathon does).
     NullKeeps,
-    /// As the wish for the default (`PATCH`, as in RFC 7396).
+    /// As the wish for the default, at any depth; objects are merged (`application/merge-patch+json`, RFC 7396).
     NullUnsets,
 }
 
@@ -80,7 +80,7 @@ pub fn updates(body: Vec<Value>) -> Result<Updates, Problems> {
 const REPLACES: &[(&str, &str)] = &[("ports", "portDefinitions"), ("uris", "fetch"), ("ipAddress", "networks")];
 
 /// Merges an update over the definition as printed. Top-level fields only, as Marathon does: `env`, `labels` and
-/// `container` are replaced whole.
+/// `container` are replaced whole; with [`Merge::NullUnsets`] objects are merged at every depth.
 pub fn merge(mut current: Map<String, Value>, update: Map<String, Value>, mode: Merge) -> Map<String, Value> {
     let docker_network = update.get("container").map_or(&Value::Null, |it| &it["docker"]["network"]);
     let mode_of_first = update.get("networks").map_or(&Value::Null, |it| &it[0]["mode"]);
@@ -109,7 +109,63 @@ pub fn merge(mut current: Map<String, Value>, update: Map<String, Value>, mode: 
         {
             current.remove(*replaced);
         }
-        current.insert(name, value);
+        if mode == Merge::NullUnsets {
+            patch_field(&mut current, name, value);
+        } else {
+            current.insert(name, value);
+        }
     }
     current
+}
+
+/// One field of a merge patch: `null` removes it, an object is merged with the one that is there, anything else
+/// replaces it.
+fn patch_field(target: &mut Map<String, Value>, name: String, patch: Value) {
+    match patch {
+        Value::Null => drop(target.remove(&name)),
+        Value::Object(fields) => {
+            let mut merged = match target.get_mut(&name).map(Value::take) {
+                Some(Value::Object(there)) => there,
+                _ => Map::new(),
+            };
+            for (name, value) in fields {
+                patch_field(&mut merged, name, value);
+            }
+            target.insert(name, Value::Object(merged));
+        }
+        value => drop(target.insert(name, value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn merge_patches_do_what_the_rfc_lists() {
+        for (target, patch, expect) in [
+            (json!({ "a": "b" }), json!({ "a": "c" }), json!({ "a": "c" })),
+            (json!({ "a": "b" }), json!({ "b": "c" }), json!({ "a": "b", "b": "c" })),
+            (json!({ "a": "b" }), json!({ "a": null }), json!({})),
+            (json!({ "a": "b", "b": "c" }), json!({ "a": null }), json!({ "b": "c" })),
+            (json!({ "a": ["b"] }), json!({ "a": "c" }), json!({ "a": "c" })),
+            (json!({ "a": "c" }), json!({ "a": ["b"] }), json!({ "a": ["b"] })),
+            (json!({ "a": { "b": "c" } }), json!({ "a": { "b": "d", "c": null } }), json!({ "a": { "b": "d" } })),
+            (json!({ "a": [{ "b": "c" }] }), json!({ "a": [1] }), json!({ "a": [1] })),
+            (json!({}), json!({ "a": { "bb": { "ccc": null } } }), json!({ "a": { "bb": {} } })),
+            (json!({ "e": null }), json!({ "a": 1 }), json!({ "e": null, "a": 1 })),
+        ] {
+            let (Value::Object(there), Value::Object(update)) = (target.clone(), patch.clone()) else { unreachable!() };
+            assert_eq!(Value::Object(merge(there, update, Merge::NullUnsets)), expect, "{target} and {patch}");
+        }
+    }
+
+    #[test]
+    fn plain_updates_replace_top_level_fields_and_pass_null_over() {
+        let target = json!({ "a": { "b": 1, "c": 2 }, "d": 3 });
+        let patch = json!({ "a": { "b": 4 }, "d": null });
+        let (Value::Object(there), Value::Object(update)) = (target, patch) else { unreachable!() };
+        assert_eq!(Value::Object(merge(there, update, Merge::NullKeeps)), json!({ "a": { "b": 4 }, "d": 3 }));
+    }
 }

@@ -5,7 +5,7 @@ use crate::control::{ControlPlane, Freshness};
 use crate::error::{Error, json};
 use crate::request::Request;
 use crate::service::Api;
-use crate::{metrics, to_wire, v2, v3};
+use crate::{metrics, proxy, to_wire, v2, v3};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use cluster::{Command, NodeId};
@@ -65,6 +65,10 @@ pub(crate) async fn info<C: ControlPlane>(api: &Api<C>) -> Response {
             local_port_min: 10_000,
             local_port_max: 20_000,
             mesos_role: "*".to_owned(),
+            mesos_bridge_name: "bridge".to_owned(),
+            leader_proxy_connection_timeout_ms: proxy::CONNECT_TIMEOUT.as_millis() as u64,
+            leader_proxy_read_timeout_ms: proxy::ANSWER_TIMEOUT.as_millis() as u64,
+            webui_url: leadership.leader_http.as_ref().map(|it| format!("http://{it}/ui/")),
             ..v2::MarathonConfig::default()
         },
         zookeeper_config: v2::ZooKeeperConfig { zk_max_versions: VERSIONS_KEPT, ..v2::ZooKeeperConfig::default() },
@@ -81,9 +85,32 @@ pub(crate) fn leader<C: ControlPlane>(api: &Api<C>) -> Result<Response, Error> {
     }
 }
 
+/// `DELETE /v2/leader?backup=&restore=`: another member leads from now on. There is nothing to back up into or to
+/// restore from; the parameters are checked as Marathon does, and have no effect.
+pub(crate) async fn abdicate<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    for name in ["backup", "restore"] {
+        if let Some(uri) = request.query.first(name).filter(|it| !is_uri(it)) {
+            let uri = uri.escape_debug();
+            return Err(Error::Argument(format!("parameter '{name}' must be a URI, it is '{uri}'")));
+        }
+    }
+    api.control.abdicate().await?;
+    tracing::info!(by = request.peer, "leadership was given up on request");
+    ok(&v2::Message { message: "Leadership abdicated".to_owned() })
+}
+
+/// Whether a text names a place: a scheme, a colon, and something behind it.
+fn is_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    scheme.starts_with(|it: char| it.is_ascii_alphabetic())
+        && scheme.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '+' | '-' | '.'))
+        && !rest.is_empty()
+        && rest.chars().all(|it| it.is_ascii_graphic())
+}
+
 /// `GET /v2/plugins`: there are none, and Marathon's web UI insists on being told.
 pub(crate) fn plugins() -> Response {
-    json(StatusCode::OK, &serde_json::json!({ "plugins": [] }))
+    json(StatusCode::OK, &v2::PluginList::default())
 }
 
 /// `GET /v3/nodes`

@@ -20,6 +20,7 @@ use http::{HeaderValue, header};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt::Write;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 /// A bare line: nothing to any reader, but a sign of life to the network.
@@ -32,7 +33,12 @@ pub(crate) fn stream<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result
     }
     let resume = request.headers.get("last-event-id").map(|it| Position::parse(it.to_str().unwrap_or_default()));
     let resume = resume.transpose()?;
+    let attached = EventBody::EventStreamAttached { remote_address: request.peer.clone() };
+    // Nobody else may be reading. This one is told in the first place, and of later ones.
+    let _ = api.notices.send(attached.clone());
     let mut reader = Reader {
+        notices: api.notices.subscribe(),
+        _detached: Detached { notices: api.notices.clone(), remote_address: request.peer.clone() },
         control: api.control.clone(),
         // Entries are sent whole: the one in which the reader stopped is asked for again.
         items: api.control.events(resume.map(|it| it.index.saturating_sub(1))),
@@ -46,7 +52,7 @@ pub(crate) fn stream<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result
         _counted: api.metrics.begin_reading(),
     };
     reader.heartbeat.reset();
-    reader.push(None, api.control.now(), EventBody::EventStreamAttached { remote_address: request.peer.clone() });
+    reader.push(None, api.control.now(), attached);
 
     let frames = stream::unfold(reader, |mut reader| async move {
         let frame = reader.next().await?;
@@ -83,6 +89,7 @@ impl Position {
 struct Reader<C> {
     control: C,
     items: BoxStream<'static, EventItem>,
+    notices: broadcast::Receiver<EventBody>,
     ready: VecDeque<Bytes>,
     wanted: Vec<String>,
     light: bool,
@@ -91,6 +98,29 @@ struct Reader<C> {
     shutdown: CancellationToken,
     done: bool,
     _counted: Counted,
+    _detached: Detached,
+}
+
+/// Tells the other readers when one has gone.
+struct Detached {
+    notices: broadcast::Sender<EventBody>,
+    remote_address: String,
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        let remote_address = std::mem::take(&mut self.remote_address);
+        let _ = self.notices.send(EventBody::EventStreamDetached { remote_address });
+    }
+}
+
+/// Prints an event. Our own types always print; should one not, it is left out and the log says so.
+pub(crate) fn print(time: Timestamp, body: EventBody) -> Option<String> {
+    let name = body.name();
+    let event = Event { timestamp: time::print(time), body };
+    serde_json::to_string(&event)
+        .inspect_err(|error| tracing::error!(%error, name, "an event could not be written as JSON"))
+        .ok()
 }
 
 impl<C: ControlPlane> Reader<C> {
@@ -106,6 +136,7 @@ impl<C: ControlPlane> Reader<C> {
             tokio::select! {
                 () = self.shutdown.cancelled() => return None,
                 item = self.items.next() => self.take(item?).await,
+                Ok(body) = self.notices.recv() => self.push(None, self.control.now(), body),
                 _ = self.heartbeat.tick() => return Some(Bytes::from_static(HEARTBEAT)),
             }
         }
@@ -150,10 +181,8 @@ impl<C: ControlPlane> Reader<C> {
             return;
         }
         let name = body.name();
-        let event = Event { timestamp: time::print(time), body };
-        match serde_json::to_string(&event) {
-            Ok(data) => self.push_frame(name, id, &data),
-            Err(error) => tracing::error!(%error, name, "an event could not be written as JSON"),
+        if let Some(data) = print(time, body) {
+            self.push_frame(name, id, &data);
         }
     }
 

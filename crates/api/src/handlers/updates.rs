@@ -56,7 +56,7 @@ pub(crate) async fn put<C: ControlPlane>(api: &Api<C>, request: &Request) -> Res
 /// `PATCH /v2/apps/{id}?force=`
 pub(crate) async fn patch<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let update = vec![(request.app()?, request.object()?)];
-    change(api, request, update, Kind::Patch).await
+    change(api, request, update, patch_kind(request)).await
 }
 
 /// `PUT /v2/apps?force=&partialUpdate=`
@@ -69,7 +69,7 @@ pub(crate) async fn put_many<C: ControlPlane>(api: &Api<C>, request: &Request) -
 /// `PATCH /v2/apps?force=`
 pub(crate) async fn patch_many<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let updates = from_wire::updates(request.array()?)?;
-    change(api, request, updates, Kind::Patch).await
+    change(api, request, updates, patch_kind(request)).await
 }
 
 /// `POST /v2/apps/{id}/restart?force=`
@@ -94,7 +94,11 @@ enum Kind {
     /// Replace it whole, or create it.
     Replace,
     /// Merge; there must be such an app.
-    Patch,
+    Patch(Merge),
+}
+
+fn patch_kind(request: &Request) -> Kind {
+    Kind::Patch(if request.is_merge_patch() { Merge::NullUnsets } else { Merge::NullKeeps })
 }
 
 fn put_kind(request: &Request) -> Result<Kind, Error> {
@@ -168,7 +172,7 @@ fn define(
     kind: Kind,
 ) -> Result<(AppSpec, Expect, Vec<Warning>), Error> {
     let current = state.live_app(id);
-    if current.is_none() && kind == Kind::Patch {
+    if current.is_none() && matches!(kind, Kind::Patch(_)) {
         return Err(Error::no_app(id));
     }
     let expect = current.map_or(Expect::Absent, |it| Expect::Version(it.current.version));
@@ -185,9 +189,7 @@ fn define(
         (Some(current), Kind::Put) => {
             from_wire::merge(to_wire::app_map(&current.current), definition, Merge::NullKeeps)
         }
-        (Some(current), Kind::Patch) => {
-            from_wire::merge(to_wire::app_map(&current.current), definition, Merge::NullUnsets)
-        }
+        (Some(current), Kind::Patch(merge)) => from_wire::merge(to_wire::app_map(&current.current), definition, merge),
         _ => definition,
     };
     let (spec, warnings) = from_wire::app(id, &definition, state.settings())?;

@@ -197,7 +197,7 @@ async fn put_creates_then_merges_top_level_fields() {
 }
 
 #[tokio::test]
-async fn patch_changes_what_is_there_and_null_unsets() {
+async fn patch_changes_what_is_there_and_null_is_as_absent() {
     let world = World::new();
     assert_eq!(world.ask("PATCH /v2/apps/a", json!({ "instances": 1 })).await.status, 404);
     let mut body = app("/a", 1);
@@ -209,8 +209,38 @@ async fn patch_changes_what_is_there_and_null_unsets() {
     world.fake.settle();
     let info = world.ask("GET /v2/apps/a", Value::Null).await.json()["app"].clone();
     assert_eq!(info["env"], json!({ "C": "3" }), "maps are replaced whole");
-    assert_eq!(info["cpus"], 1);
-    assert!(info.get("user").is_none());
+    assert_eq!((&info["cpus"], &info["user"]), (&json!(0.1), &json!("nobody")));
+}
+
+#[tokio::test]
+async fn a_merge_patch_unsets_with_null_at_every_depth() {
+    let world = World::new();
+    let mut body = app("/a", 1);
+    body["env"] = json!({ "A": "1", "B": "2" });
+    body["user"] = json!("nobody");
+    body["container"]["docker"]["forcePullImage"] = json!(true);
+    world.run(body).await;
+    let patch = json!({
+        "env": { "A": null, "C": "3" },
+        "user": null,
+        "cpus": null,
+        "container": { "docker": { "forcePullImage": null } },
+    });
+    for (line, patch) in [
+        ("PATCH /v2/apps/a", patch.clone()),
+        ("PATCH /v2/apps?force=true", json!([{ "id": "/a", "env": { "A": null, "C": "3" } }])),
+    ] {
+        let headers = [("content-type", "application/merge-patch+json; charset=utf-8")];
+        let answer = world.send(line, &headers, patch.to_string()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        world.fake.settle();
+        let info = world.ask("GET /v2/apps/a", Value::Null).await.json()["app"].clone();
+        assert_eq!(info["env"], json!({ "B": "2", "C": "3" }));
+        assert_eq!(info["cpus"], 1, "the default");
+        assert!(info.get("user").is_none());
+        assert_eq!(info["container"]["docker"]["forcePullImage"], false);
+        assert_eq!(info["container"]["docker"]["image"], "nginx:1.25", "what is not named stays");
+    }
 }
 
 #[tokio::test]
@@ -304,7 +334,7 @@ async fn conflicts_are_answered_as_marathon_does() {
         locked.json(),
         json!({
             "message": "App is locked by one or more deployments. Override with the option '?force=true'. View details at '/v2/deployments/<DEPLOYMENT_ID>'.",
-            "deployments": [{ "id": deployment }],
+            "deployments": [{ "id": deployment, "since": created.json()["version"], "waiting": ["/a: 1 to launch"] }],
         })
     );
     assert_eq!(world.ask("POST /v2/apps/a/restart", Value::Null).await.status, 409);

@@ -4,6 +4,7 @@ use super::world::{World, app};
 use crate::control::{Leadership, SubmitError};
 use cluster::{Command, NodeId, Principal};
 use serde_json::{Value, json};
+use std::io::Read;
 
 #[tokio::test]
 async fn every_answer_has_marathons_headers() {
@@ -139,4 +140,74 @@ async fn what_the_control_plane_cannot_do_is_said() {
         assert_eq!(world.ask("GET /ping", Value::Null).await.status, 200);
         assert_eq!(world.ask("GET /metrics", Value::Null).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn leadership_is_given_up_on_request() {
+    let world = World::new();
+    let done = world.ask("DELETE /v2/leader", Value::Null).await;
+    assert_eq!((done.status, done.json()), (200, json!({ "message": "Leadership abdicated" })));
+    assert_eq!(world.fake.n_abdications(), 1);
+    let uris = "backup=file:///b&restore=s3://bucket/it";
+    assert_eq!(world.ask(&format!("DELETE /v2/leader?{uris}"), Value::Null).await.status, 200);
+    for bad in ["backup=nowhere", "restore=", "restore=://x", "backup=file:a%20b"] {
+        let refused = world.ask(&format!("DELETE /v2/leader?{bad}"), Value::Null).await;
+        assert_eq!(refused.status, 422, "{bad}: {}", refused.text);
+    }
+    assert_eq!(world.fake.n_abdications(), 2, "nothing is done where a parameter is wrong");
+
+    let why = "this is the only member".to_owned();
+    world.fake.set_failure(Some(SubmitError::Unavailable { why }));
+    let alone = world.ask("DELETE /v2/leader", Value::Null).await;
+    assert_eq!((alone.status, alone.header("retry-after")), (503, "1"));
+    assert!(alone.text.contains("this is the only member"), "{}", alone.text);
+}
+
+#[tokio::test]
+async fn a_locked_app_says_since_when_and_why() {
+    let world = World::new();
+    let mut large = app("/a", 1);
+    large["cpus"] = json!(3);
+    large["instances"] = json!(5);
+    let posted = world.ask("POST /v2/apps", large).await;
+    world.fake.plan();
+    let locked = world.ask("PUT /v2/apps/a", json!({ "instances": 1 })).await;
+    assert_eq!(locked.status, 409, "{}", locked.text);
+    let body = locked.json();
+    let message = body["message"].as_str().unwrap();
+    assert!(message.starts_with("App is locked by one or more deployments."), "{message}");
+    let deployment = &body["deployments"][0];
+    assert_eq!(deployment["id"], posted.json()["deployments"][0]["id"]);
+    assert_eq!(deployment["since"], posted.json()["version"]);
+    let waiting = deployment["waiting"].as_array().unwrap();
+    assert!(waiting.iter().any(|it| it.as_str().unwrap().contains("3 to launch")), "{waiting:?}");
+}
+
+#[tokio::test]
+async fn long_answers_are_compressed_for_those_who_take_it() {
+    let world = World::new();
+    for n in 0..50 {
+        assert_eq!(world.ask("POST /v2/apps", app(&format!("/a{n}"), 0)).await.status, 201);
+    }
+    let plain = world.ask("GET /v2/apps", Value::Null).await;
+    for n_apps in [50, 200] {
+        for n in 50..n_apps {
+            assert_eq!(world.ask("POST /v2/apps", app(&format!("/a{n}"), 0)).await.status, 201);
+        }
+        let plain = world.ask("GET /v2/apps", Value::Null).await;
+        let (headers, packed) = world.bytes("GET /v2/apps", &[("accept-encoding", "gzip, deflate")]).await;
+        assert_eq!(headers["content-encoding"], "gzip");
+        assert_eq!(headers["vary"], "accept-encoding");
+        assert!(packed.len() * 5 < plain.text.len(), "{} of {}", packed.len(), plain.text.len());
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(packed.as_slice()).read_to_string(&mut text).unwrap();
+        assert_eq!(text, plain.text);
+    }
+    for headers in [&[][..], &[("accept-encoding", "gzip;q=0")]] {
+        let (headers, body) = world.bytes("GET /v2/apps?id=/a77", headers).await;
+        assert!(!headers.contains_key("content-encoding"));
+        assert!(body.starts_with(b"{") && body.len() < plain.text.len());
+    }
+    let (headers, _) = world.bytes("GET /v2/leader", &[("accept-encoding", "gzip")]).await;
+    assert!(!headers.contains_key("content-encoding"), "it is short");
 }

@@ -74,12 +74,13 @@ async fn the_life_of_an_app_is_told_in_marathons_words() {
     let world = World::new();
     let mut reader = Reader::open(&world, "", None).await;
     world.run(app("/pay/api", 1)).await;
-    let events = reader.take(12).await;
+    let events = reader.take(13).await;
     assert_eq!(
         names(&events),
         [
             "event_stream_attached",
             "api_post_event",
+            "add_health_check_event",
             "group_change_success",
             "deployment_info",
             "status_update_event",
@@ -97,12 +98,15 @@ async fn the_life_of_an_app_is_told_in_marathons_words() {
         assert!(crate::time::parse(event.data["timestamp"].as_str().unwrap()).is_some());
         assert!(!event.data.to_string().contains("null"), "{event:?}");
     }
-    let [attached, post, group, info, staged, _, running, changed, health, ..] = &events[..] else { unreachable!() };
+    let [attached, post, check, group, info, staged, _, running, changed, health, ..] = &events[..] else {
+        unreachable!()
+    };
     assert_eq!(attached.data["remoteAddress"], "unknown");
     assert_eq!(
         (&post.data["uri"], &post.data["appDefinition"]["id"]),
         (&json!("/v2/apps/pay/api"), &json!("/pay/api"))
     );
+    assert_eq!(check.data["healthCheck"]["path"], "/health");
     assert_eq!(group.data["groupId"], "/pay");
     let plan = &info.data["plan"];
     assert_eq!(plan["original"]["apps"], json!([]));
@@ -250,4 +254,46 @@ async fn a_quiet_stream_gives_signs_of_life() {
         let chunk = tokio::time::timeout(Duration::from_secs(5), reader.body.next()).await.unwrap();
         assert_eq!(&chunk.unwrap().unwrap()[..], b"\r\n");
     }
+}
+
+#[tokio::test]
+async fn readers_hear_of_each_other_and_of_health_checks() {
+    let world = World::new();
+    let mut first = Reader::open(&world, "", None).await;
+    let second = Reader::open(&world, "?event_type=none", None).await;
+    drop(second);
+    assert_eq!(
+        names(&first.take(3).await),
+        ["event_stream_attached", "event_stream_attached", "event_stream_detached"]
+    );
+    drop(first);
+
+    let types = "?event_type=add_health_check_event&event_type=remove_health_check_event";
+    let mut reader = Reader::open(&world, types, None).await;
+    world.run(app("/a", 1)).await;
+    world.ask("PUT /v2/apps/a", json!({ "labels": { "x": "y" } })).await;
+    world.fake.settle();
+    let put =
+        world.ask("PUT /v2/apps/a", json!({ "healthChecks": [{ "path": "/other" }, { "protocol": "TCP" }] })).await;
+    world.fake.settle();
+    world.ask("PUT /v2/apps/a", json!({ "healthChecks": [] })).await;
+    world.fake.settle();
+    world.ask("PUT /v2/apps/a", json!({ "healthChecks": [{ "path": "/" }] })).await;
+    world.fake.settle();
+    world.ask("DELETE /v2/apps/a", Value::Null).await;
+    let events = reader.take(7).await;
+    let told: Vec<_> = events.iter().map(|it| (it.name.as_str(), it.data["healthCheck"]["path"].as_str())).collect();
+    let (add, remove) = ("add_health_check_event", "remove_health_check_event");
+    let expect = [
+        (add, Some("/health")),
+        (remove, None),
+        (add, Some("/other")),
+        (add, None),
+        (remove, None),
+        (add, Some("/")),
+        (remove, None),
+    ];
+    assert_eq!(told, expect);
+    assert_eq!(events[2].data["version"], put.json()["version"]);
+    assert_eq!(events[6].data["appId"], "/a");
 }

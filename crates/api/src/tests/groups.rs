@@ -270,7 +270,9 @@ async fn a_held_group_is_locked() {
     let made = world.ask("POST /v2/groups", shop()).await;
     let locked = world.ask("PUT /v2/groups/shop", json!({ "scaleBy": 2 })).await;
     assert_eq!(locked.status, 409);
-    assert_eq!(locked.json()["deployments"], json!([{ "id": made.header("marathon-deployment-id") }]));
+    let locking = &locked.json()["deployments"];
+    assert_eq!(locking[0]["id"], json!(made.header("marathon-deployment-id")));
+    assert!(locking[0]["waiting"].to_string().contains("wait for those that they depend on"), "{locking}");
     assert_eq!(world.ask("DELETE /v2/groups/shop", Value::Null).await.status, 409);
     assert_eq!(world.ask("PUT /v2/groups/shop?force=true", json!({ "scaleBy": 2 })).await.status, 200);
 }

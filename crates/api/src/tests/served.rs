@@ -12,15 +12,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 /// A world behind a socket of this machine.
-struct Served {
-    world: World,
-    address: SocketAddr,
+pub(super) struct Served {
+    pub(super) world: World,
+    pub(super) address: SocketAddr,
     shutdown: CancellationToken,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
 impl Served {
-    async fn start(world: World, limits: Limits) -> Self {
+    pub(super) async fn start(world: World, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -29,7 +29,7 @@ impl Served {
         Self { world, address, shutdown, task }
     }
 
-    fn leads(&self) {
+    pub(super) fn leads(&self) {
         let this_http = self.address.to_string();
         self.world.fake.set_leadership(Leadership { leading: true, leader_http: Some(this_http.clone()), this_http });
     }
@@ -168,6 +168,12 @@ async fn a_stand_by_passes_requests_on() {
 
     let head = follower.exchange(&get("/v2/apps", "").replace("GET", "HEAD")).await;
     assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
+
+    for n in 0..20 {
+        assert_eq!(leader.world.ask("POST /v2/apps", app(&format!("/b{n}"), 0)).await.status, 201);
+    }
+    let packed = follower.exchange(&get("/v2/apps", "Accept-Encoding: gzip\r\n")).await;
+    assert_eq!(packed.matches("content-encoding: gzip").count(), 1, "as the leader made it: {packed}");
 
     let ping = follower.exchange(&get("/ping", "")).await;
     assert!(ping.starts_with("HTTP/1.1 200") && !ping.contains("x-marathon-via"), "{ping}");

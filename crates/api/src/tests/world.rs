@@ -6,6 +6,7 @@ use crate::{Api, Config};
 use axum::Router;
 use axum::body::Body;
 use cluster::{Command, Principal, Settings};
+use http::response::Parts;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use prometheus::Registry;
@@ -72,19 +73,30 @@ impl World {
         self.send(line, &[("content-type", "application/json")], text).await
     }
 
+    /// Sends a request without a body, and reads the answer's bytes.
+    pub(super) async fn bytes(&self, line: &str, headers: &[(&str, &str)]) -> (HeaderMap, Vec<u8>) {
+        let (parts, body) = self.exchange(line, headers, Body::empty()).await;
+        (parts.headers, body)
+    }
+
+    /// Sends a request without a body, and looks at the answer's head.
+    pub(super) async fn head(&self, line: &str, headers: &[(&str, &str)]) -> (u16, HeaderMap) {
+        let response = self.router.clone().oneshot(request(line, headers, Body::empty())).await.unwrap();
+        (response.status().as_u16(), response.headers().clone())
+    }
+
     /// Sends a request with these headers.
     pub(super) async fn send(&self, line: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
-        let (method, uri) = line.split_once(' ').unwrap();
-        let mut request = Request::builder().method(method).uri(uri).header("host", "ekiden:8080");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let (parts, body) = self.exchange(line, headers, body.into()).await;
+        let text = String::from_utf8(body).unwrap();
         super::raml::check_answer(line, parts.status.as_u16(), &text);
         Answer { status: parts.status.as_u16(), headers: parts.headers, text }
+    }
+
+    async fn exchange(&self, line: &str, headers: &[(&str, &str)], body: Body) -> (Parts, Vec<u8>) {
+        let response = self.router.clone().oneshot(request(line, headers, body)).await.unwrap();
+        let (parts, body) = response.into_parts();
+        (parts, body.collect().await.unwrap().to_bytes().to_vec())
     }
 
     /// Posts an app, and lets the cluster come to rest.
@@ -99,6 +111,15 @@ impl World {
         let answer = self.ask(&format!("GET /v2/apps{app}/tasks"), Value::Null).await.json();
         answer["tasks"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect()
     }
+}
+
+fn request(line: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {
+    let (method, uri) = line.split_once(' ').unwrap();
+    let mut request = Request::builder().method(method).uri(uri).header("host", "ekiden:8080");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body).unwrap()
 }
 
 /// A small app on the bridge network, with a check.

@@ -5,25 +5,33 @@ use super::{app, health_check, instance_id, plan, task_id, task_state};
 use crate::time;
 use crate::v2::EventBody;
 use cluster::{
-    AppId, Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, NodeStatus, Outcome, PathId,
-    Principal, State, StopReason, Version,
+    AppId, AppVersion, Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, NodeStatus, Outcome,
+    PathId, Principal, State, StopReason, Version,
 };
 
 /// The events that Marathon would send. `state` is one in which the event has happened; things that are no longer
 /// in it are told of by name. `light` leaves stand-ins for groups out of plans.
 pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) -> Vec<EventBody> {
     match event {
-        Event::AppPut { version, .. } => {
-            let Principal::User { address } = principal else { return Vec::new() };
-            vec![EventBody::ApiPostEvent {
-                client_ip: address.clone(),
-                uri: format!("/v2/apps{}", version.spec.id),
-                app_definition: Box::new(app(version)),
-            }]
+        Event::AppPut { version, created } => {
+            let mut events = Vec::new();
+            if let Principal::User { address } = principal {
+                events.push(EventBody::ApiPostEvent {
+                    client_ip: address.clone(),
+                    uri: format!("/v2/apps{}", version.spec.id),
+                    app_definition: Box::new(app(version)),
+                });
+            }
+            events.extend(checks_changed(state, version, *created));
+            events
         }
         Event::AppRemoved { app } => vec![EventBody::AppTerminatedEvent { app_id: app.to_string() }],
-        Event::DeploymentStarted { deployment } => started(deployment, light),
         Event::DeploymentStepped { deployment } => stepped(deployment, light),
+        Event::DeploymentStarted { deployment } => {
+            let mut events = started(deployment, light);
+            events.extend(checks_removed(state, deployment));
+            events
+        }
         Event::DeploymentSettled { deployment, .. } => settled(state, *deployment, light),
         Event::DeploymentEnded { deployment } => ended(deployment, light),
         Event::InstanceLaunched { instance } => status(state, instance, "TASK_STAGING", "launched"),
@@ -45,6 +53,31 @@ pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) 
         | Event::ReservationChanged { .. }
         | Event::NodeRemoved { .. } => Vec::new(),
     }
+}
+
+/// Health checks that came with a version, after those of the version before.
+fn checks_changed(state: &State, version: &AppVersion, created: bool) -> Vec<EventBody> {
+    let id = &version.spec.id;
+    let before = state.app(id).filter(|_| !created).and_then(|it| it.versions.range(..version.version).next_back());
+    let before = before.map_or(&[][..], |(_, it)| &it.spec.policy.health_checks);
+    let checks = &version.spec.policy.health_checks;
+    if before == checks.as_slice() {
+        return Vec::new();
+    }
+    let removed = (!before.is_empty()).then(|| EventBody::RemoveHealthCheckEvent { app_id: id.to_string() });
+    let added = checks.iter().map(|it| EventBody::AddHealthCheckEvent {
+        app_id: id.to_string(),
+        version: time::print(version.version),
+        health_check: health_check(it),
+    });
+    removed.into_iter().chain(added).collect()
+}
+
+/// Health checks of apps that a deployment removes.
+fn checks_removed(state: &State, deployment: &Deployment) -> Vec<EventBody> {
+    let removed = deployment.changes.iter().filter(|(_, it)| it.to.is_none()).filter_map(|(app, _)| state.app(app));
+    let checked = removed.filter(|it| !it.current.spec.policy.health_checks.is_empty());
+    checked.map(|it| EventBody::RemoveHealthCheckEvent { app_id: it.id.to_string() }).collect()
 }
 
 fn started(deployment: &Deployment, light: bool) -> Vec<EventBody> {

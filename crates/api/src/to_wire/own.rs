@@ -1,9 +1,11 @@
 //! Ekiden's own `/v3`.
 
 use super::{is_listed, task};
-use crate::v2::{DeclinedOfferStep, Number};
+use crate::v2::{DeclinedOfferStep, LockingDeployment, Number};
 use crate::{time, v3};
-use cluster::{App, Deployment, Instance, Node, NodeStatus, Outcome, Resources, State, Timestamp, explain};
+use cluster::{
+    App, Deployment, DeploymentId, Instance, Node, NodeStatus, Outcome, Resources, State, Timestamp, explain,
+};
 
 /// Prints a node, with its instances where asked for.
 pub fn node(state: &State, it: &Node, with_tasks: bool) -> v3::Node {
@@ -71,6 +73,16 @@ pub fn deployment_report(state: &State, it: &Deployment, now: Timestamp) -> v3::
             Some(Outcome::Failed { reason, .. }) => vec![reason.clone()],
             _ => explain::deployment(state, it, now),
         },
+    }
+}
+
+/// Since when a deployment holds its apps, and what it waits for.
+pub fn locking_deployment(state: &State, id: DeploymentId, now: Timestamp) -> LockingDeployment {
+    let found = state.deployment(id).filter(|it| it.is_active());
+    LockingDeployment {
+        id: id.to_string(),
+        since: found.map(|it| time::print(it.version)),
+        waiting: found.map_or_else(Vec::new, |it| explain::deployment(state, it, now)),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Apps: the definition, and what the API adds to it.
 
 use super::{HealthCheck, Number, ReadinessCheck, ReadinessResult, Task, TaskFailure, TaskStatsByVersion};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// An app's definition, as printed: all defaults filled in (RAML `App`).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct App {
     /// Its absolute path.
@@ -95,7 +96,7 @@ pub struct App {
 }
 
 /// What is started (RAML `Container`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Container {
     /// `DOCKER`, or `MESOS` where the user said so: Docker runs it all the same.
@@ -113,7 +114,7 @@ pub struct Container {
 }
 
 /// An image and how it is run (RAML `DockerContainer`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerContainer {
     /// Image reference.
@@ -130,7 +131,7 @@ pub struct DockerContainer {
 }
 
 /// An extra option for Docker (RAML `DockerParameter`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DockerParameter {
     /// The option's name, without dashes.
     pub key: String,
@@ -139,7 +140,7 @@ pub struct DockerParameter {
 }
 
 /// A port of a container (RAML `ContainerPortMapping`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PortMapping {
     /// The port inside; 0: the same as the host port.
@@ -160,7 +161,7 @@ pub struct PortMapping {
 }
 
 /// Something mounted (RAML `AppVolume`): one of its three kinds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Volume {
     /// Path inside.
@@ -179,7 +180,7 @@ pub struct Volume {
 }
 
 /// A directory that is kept on the node (RAML `PersistentVolumeInfo`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PersistentVolume {
     /// MiB.
     pub size: u64,
@@ -189,7 +190,7 @@ pub struct PersistentVolume {
 }
 
 /// A volume of a Docker driver (RAML `DVDIExternalVolumeInfo`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExternalVolume {
     /// The driver's name for it.
     pub name: String,
@@ -207,7 +208,7 @@ pub struct ExternalVolume {
 }
 
 /// How instances are attached (RAML `Network`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Network {
     /// Labels, of a named network.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -220,7 +221,7 @@ pub struct Network {
 }
 
 /// A file that is fetched before the start (RAML `Artifact`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Artifact {
     /// Keep it on the node for the next instance.
@@ -237,7 +238,7 @@ pub struct Artifact {
 }
 
 /// What an app with persistent volumes says of lost nodes (RAML `AppResidency`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Residency {
     /// Seconds.
@@ -247,7 +248,7 @@ pub struct Residency {
 }
 
 /// A port of an app on the host network (RAML `PortDefinition`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PortDefinition {
     /// Labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -262,7 +263,7 @@ pub struct PortDefinition {
 }
 
 /// What happens to instances of a lost node (RAML `UnreachableStrategy`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum UnreachableStrategy {
     /// The text `disabled`: they are never replaced.
@@ -284,7 +285,7 @@ impl Default for UnreachableStrategy {
 }
 
 /// Limits of a rolling update (RAML `UpgradeStrategy`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UpgradeStrategy {
     /// By this part the instances may be exceeded.
@@ -294,7 +295,7 @@ pub struct UpgradeStrategy {
 }
 
 /// When what changed last (RAML `VersionInfo`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionInfo {
     /// When the number of instances did.
@@ -304,7 +305,7 @@ pub struct VersionInfo {
 }
 
 /// An app and what is known of its instances (RAML `AppInfo`).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AppInfo {
     /// The definition; its fields stand beside the others.
@@ -340,7 +341,7 @@ pub struct AppInfo {
 }
 
 /// What is printed beside an app's definition, each part where it is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AppBeside {
     /// Instances on their way.
@@ -373,21 +374,21 @@ pub struct AppBeside {
 }
 
 /// A deployment, by name (RAML `Identifiable`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeploymentRef {
     /// Its id.
     pub id: String,
 }
 
 /// Answer of `GET /v2/apps` (RAML `AppList`).
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct AppList {
     /// The apps, by id.
     pub apps: Vec<AppInfo>,
 }
 
 /// Answer of `GET /v2/apps/{group}/*`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct AppStar {
     /// The apps below the group, by id.
     #[serde(rename = "*")]
@@ -395,14 +396,14 @@ pub struct AppStar {
 }
 
 /// Answer of `GET /v2/apps/{id}`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AppSingle {
     /// The app.
     pub app: AppInfo,
 }
 
 /// Answer of `GET /v2/apps/{id}/versions` (RAML `VersionList`).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VersionList {
     /// The versions, newest first.
     pub versions: Vec<String>,

@@ -1,10 +1,11 @@
 //! Deployments, in Marathon's words: steps one after another, actions of a step side by side.
 
 use super::ReadinessResult;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Answer of every change (RAML `DeploymentResult`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentResult {
     /// The deployment that carries the change out.
@@ -14,7 +15,7 @@ pub struct DeploymentResult {
 }
 
 /// A deployment under way (RAML `DeploymentStepInfo`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Deployment {
     /// Its name.
@@ -36,14 +37,14 @@ pub struct Deployment {
 }
 
 /// Actions that are carried out side by side (RAML `DeploymentStep`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeploymentStep {
     /// The actions.
     pub actions: Vec<DeploymentAction>,
 }
 
 /// What is done to one app (RAML `DeploymentAction`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeploymentAction {
     /// `StartApplication`, `StopApplication`, `ScaleApplication` or `RestartApplication`, or `…Pod`.
     pub action: String,
@@ -56,7 +57,7 @@ pub struct DeploymentAction {
 }
 
 /// An action under way (RAML `DeploymentActionInfo`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentActionInfo {
     /// The action.
@@ -67,7 +68,7 @@ pub struct DeploymentActionInfo {
 }
 
 /// A deployment as events tell of it (RAML `DeploymentPlan`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeploymentPlan {
     /// Its name.
     pub id: String,
@@ -84,7 +85,7 @@ pub struct DeploymentPlan {
 }
 
 /// A group without content: some clients insist on one in every plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EmptyGroup {
     /// `/`.
     pub id: String,

@@ -1,10 +1,11 @@
 //! Events, as `/v2/events` sends them.
 
 use super::{App, DeploymentPlan, DeploymentStep, HealthCheck, IpAddress};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One event: its type and time, and what belongs to the type.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// When it happened.
@@ -15,12 +16,18 @@ pub struct Event {
 }
 
 /// What happened. The names are Marathon's; it never sends others than these.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "eventType", rename_all = "snake_case", rename_all_fields = "camelCase")]
 #[expect(missing_docs, reason = "the fields carry Marathon's names and meanings")]
 pub enum EventBody {
     /// The first event of every stream.
     EventStreamAttached { remote_address: String },
+    /// Another stream ended.
+    EventStreamDetached { remote_address: String },
+    /// Events are posted to a URL from now on.
+    SubscribeEvent { client_ip: String, callback_url: String },
+    /// Events are posted to a URL no more.
+    UnsubscribeEvent { client_ip: String, callback_url: String },
     /// A user created or changed an app.
     ApiPostEvent { client_ip: String, uri: String, app_definition: Box<App> },
     /// An app's last instance ended after its deletion.
@@ -66,6 +73,10 @@ pub enum EventBody {
         #[serde(skip_serializing_if = "Option::is_none")]
         healthy: Option<bool>,
     },
+    /// An app has a new health check.
+    AddHealthCheckEvent { app_id: String, version: String, health_check: HealthCheck },
+    /// An app's health checks are no more, or others take their place.
+    RemoveHealthCheckEvent { app_id: String },
     /// A check turned to failing.
     FailedHealthCheckEvent { app_id: String, task_id: String, instance_id: String, health_check: HealthCheck },
     /// An instance is replaced because its checks failed too often.
@@ -87,6 +98,9 @@ impl EventBody {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::EventStreamAttached { .. } => "event_stream_attached",
+            Self::EventStreamDetached { .. } => "event_stream_detached",
+            Self::SubscribeEvent { .. } => "subscribe_event",
+            Self::UnsubscribeEvent { .. } => "unsubscribe_event",
             Self::ApiPostEvent { .. } => "api_post_event",
             Self::AppTerminatedEvent { .. } => "app_terminated_event",
             Self::GroupChangeSuccess { .. } => "group_change_success",
@@ -98,6 +112,8 @@ impl EventBody {
             Self::InstanceChangedEvent { .. } => "instance_changed_event",
             Self::HealthStatusChangedEvent { .. } => "health_status_changed_event",
             Self::InstanceHealthChangedEvent { .. } => "instance_health_changed_event",
+            Self::AddHealthCheckEvent { .. } => "add_health_check_event",
+            Self::RemoveHealthCheckEvent { .. } => "remove_health_check_event",
             Self::FailedHealthCheckEvent { .. } => "failed_health_check_event",
             Self::UnhealthyInstanceKillEvent { .. } => "unhealthy_instance_kill_event",
             Self::UnknownInstanceTerminatedEvent { .. } => "unknown_instance_terminated_event",

@@ -1,16 +1,18 @@
 //! Groups.
 
-use super::{AppInfo, DeploymentStep};
+use super::{App, AppInfo, DeploymentStep};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A group and what is in it (RAML `GroupInfo`). Each part is absent where it is not asked for.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupInfo {
     /// Its absolute path.
     pub id: String,
     /// Its own apps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<App>>")]
     pub apps: Option<Vec<AppInfo>>,
     /// Its own pods, with their instances.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,7 +29,7 @@ pub struct GroupInfo {
 }
 
 /// Answer of a dry run (RAML `DeploymentSteps`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeploymentSteps {
     /// What would be done, in order.
     pub steps: Vec<DeploymentStep>,

@@ -1,10 +1,11 @@
 //! Health checks and their results.
 
 use super::Number;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A health check, all defaults filled in (RAML `AppHealthCheck`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheck {
     /// The command, for `COMMAND`.
@@ -40,14 +41,14 @@ pub struct HealthCheck {
 }
 
 /// A command line to check with (RAML `AppCommandCheck`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Command {
     /// For `/bin/sh -c`.
     pub value: String,
 }
 
 /// One check's results for one instance (RAML `Health`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// Whether the last success is newer than the last failure.

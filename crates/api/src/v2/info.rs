@@ -1,9 +1,10 @@
 //! What the server says of itself.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Answer of `GET /v2/info` (RAML `MarathonInfo`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Info {
     /// Always `marathon`: clients look for it.
     pub name: String,
@@ -28,7 +29,7 @@ pub struct Info {
 }
 
 /// As much of Marathon's configuration as has a meaning here (RAML `MarathonConfig`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MarathonConfig {
     /// `ekiden`.
     pub framework_name: String,
@@ -50,13 +51,23 @@ pub struct MarathonConfig {
     pub master: String,
     /// Always `*`.
     pub mesos_role: String,
+    /// Docker's name for the bridge network.
+    pub mesos_bridge_name: String,
+    /// A leader that does not take a connection in this time is taken for gone, milliseconds.
+    pub leader_proxy_connection_timeout_ms: u64,
+    /// A leader that does not begin to answer in this time is given up, milliseconds.
+    pub leader_proxy_read_timeout_ms: u64,
+    /// Always 0: instances of lost nodes are replaced as their own strategies say.
+    pub task_lost_expunge_initial_delay: u64,
+    /// Always 0.
+    pub task_lost_expunge_interval: u64,
     /// Where the web UI is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webui_url: Option<String>,
 }
 
 /// Ekiden has no ZooKeeper (RAML `ZooKeeperConfig`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ZooKeeperConfig {
     /// Always empty.
     pub zk: String,
@@ -71,7 +82,7 @@ pub struct ZooKeeperConfig {
 }
 
 /// Where the API listens (RAML `HttpConfig`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HttpConfig {
     /// HTTP.
     pub http_port: u16,
@@ -80,15 +91,43 @@ pub struct HttpConfig {
 }
 
 /// Answer of `GET /v2/leader` (RAML `LeaderInfo`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeaderInfo {
     /// `host:port`.
     pub leader: String,
 }
 
 /// A sentence (RAML `Message`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     /// The sentence.
     pub message: String,
+}
+
+/// Answer of `GET /v2/plugins`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PluginList {
+    /// Always empty.
+    pub plugins: Vec<()>,
+}
+
+/// Answer of `GET /v2/eventSubscriptions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CallbackUrls {
+    /// Where events are posted to.
+    pub callback_urls: Vec<String>,
+}
+
+/// Body and answer of `POST /logging` (RAML `LoggerChange`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LoggerChange {
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// A module's path, such as `scheduler` or `api::handlers`; `ROOT` for all that have no level of their own.
+    pub logger: String,
+    /// So long, seconds; for good where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<u32>,
 }

@@ -1,9 +1,10 @@
 //! Numbers that may have a fraction.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// A JSON number; whole ones are printed without a fraction, as Marathon does: `1`, not `1.0`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Number(pub f64);
 

@@ -1,17 +1,18 @@
 //! The launch queue: apps that miss instances, and why.
 
 use super::{App, Number};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Answer of `GET /v2/queue` (RAML `Queue`).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Queue {
     /// The apps that miss instances.
     pub queue: Vec<QueueItem>,
 }
 
 /// An app that misses instances (RAML `QueueApp`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueItem {
     /// The app.
@@ -30,7 +31,7 @@ pub struct QueueItem {
 }
 
 /// A node that does not do (RAML `UnusedOffer`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UnusedOffer {
     /// What it has to give.
     pub offer: Offer,
@@ -41,7 +42,7 @@ pub struct UnusedOffer {
 }
 
 /// What a node has to give (RAML `Offer`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Offer {
     /// The node's name: it is always the same offer.
@@ -57,7 +58,7 @@ pub struct Offer {
 }
 
 /// An amount of something, or numbers of ports (RAML `OfferResource`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OfferResource {
     /// `cpus`, `mem`, `disk` or `ports`.
     pub name: String,
@@ -72,7 +73,7 @@ pub struct OfferResource {
 }
 
 /// Numbers one after another, both ends included (RAML `NumberRange`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NumberRange {
     /// The lowest.
     pub begin: u16,
@@ -81,7 +82,7 @@ pub struct NumberRange {
 }
 
 /// An attribute of a node (RAML `AgentAttribute`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentAttribute {
     /// Its name.
     pub name: String,
@@ -90,7 +91,7 @@ pub struct AgentAttribute {
 }
 
 /// A launch delay (RAML `QueueDelay`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Delay {
     /// So long no launch is tried, seconds.
@@ -100,7 +101,7 @@ pub struct Delay {
 }
 
 /// What the nodes said (RAML `ProcessedOffersSummary`); a node counts as an offer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessedOffersSummary {
     /// Nodes looked at.
@@ -122,7 +123,7 @@ pub struct ProcessedOffersSummary {
 }
 
 /// One reason (RAML `DeclinedOfferStep`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeclinedOfferStep {
     /// Marathon's name for it.
     pub reason: String,

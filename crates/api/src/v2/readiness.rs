@@ -1,9 +1,10 @@
 //! Readiness checks and their results.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A readiness check, all defaults filled in (RAML `ReadinessCheck`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReadinessCheck {
     /// The answers that mean ready.
@@ -25,7 +26,7 @@ pub struct ReadinessCheck {
 }
 
 /// What an instance answered last (RAML `TaskReadinessCheckResult`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReadinessResult {
     /// The check's name.
@@ -40,7 +41,7 @@ pub struct ReadinessResult {
 }
 
 /// An HTTP answer (RAML `ReadinessCheckHttpResponse`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReadinessResponse {
     /// Status.

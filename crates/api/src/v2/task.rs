@@ -1,10 +1,11 @@
 //! Tasks: what Marathon calls an instance's container.
 
 use super::{Health, Number};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One instance (RAML `Task`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
     /// Its app.
@@ -48,7 +49,7 @@ pub struct Task {
 }
 
 /// A persistent volume of an instance (RAML `LocalVolumeId`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LocalVolume {
     /// Its app.
@@ -62,7 +63,7 @@ pub struct LocalVolume {
 }
 
 /// An address of an instance (RAML `IpAddr`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IpAddress {
     /// The address.
@@ -72,28 +73,28 @@ pub struct IpAddress {
 }
 
 /// Answer of lists and kills of tasks (RAML `TaskList`).
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct TaskList {
     /// The tasks.
     pub tasks: Vec<Task>,
 }
 
 /// Answer of the kill of one task (RAML `TaskSingle`).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TaskSingle {
     /// The task.
     pub task: Task,
 }
 
 /// Body of `POST /v2/tasks/delete` (RAML `DeleteTasks`).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeleteTasks {
     /// Task ids.
     pub ids: Vec<String>,
 }
 
 /// How an instance failed (RAML `TaskFailure`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskFailure {
     /// Its app.
@@ -116,7 +117,7 @@ pub struct TaskFailure {
 }
 
 /// Counts by how new instances are (RAML `TaskStatsByVersion`); a group without instances is absent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskStatsByVersion {
     /// Those started after the last change of their number.
@@ -134,14 +135,14 @@ pub struct TaskStatsByVersion {
 }
 
 /// A wrapper that Marathon has (RAML `Stats`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stats {
     /// What is in it.
     pub stats: TaskStats,
 }
 
 /// Counts and ages (RAML `TaskStats`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskStats {
     /// How many.
@@ -152,7 +153,7 @@ pub struct TaskStats {
 }
 
 /// How many instances (RAML `TaskCounts`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskCounts {
     /// On their way.
     pub staged: u32,
@@ -165,7 +166,7 @@ pub struct TaskCounts {
 }
 
 /// How old instances are, seconds (RAML `TaskLifeTime`).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LifeTime {
     /// Mean.

@@ -147,9 +147,11 @@ impl Changing<'_> {
             let counts = counts.entry(app.id.clone()).or_insert_with(|| self.counts(&app));
             let serves = self.serves(&app, &instance);
             let right = match reason {
-                StopReason::Replaced => !app.is_current(&instance) && (!serves || counts.can_spare_one(&app)),
+                StopReason::Replaced => {
+                    app.is_turning() && !app.is_current(&instance) && (!serves || counts.can_spare_one(&app))
+                }
                 StopReason::Surplus => {
-                    (app.deployment.is_none() || app.is_current(&instance))
+                    (!app.is_turning() || app.is_current(&instance))
                         && counts.new > app.aim().map_or(0, |it| it.spec.instances)
                         && (!serves || counts.can_spare_one(&app))
                 }
@@ -166,7 +168,7 @@ impl Changing<'_> {
             counts.serving -= u32::from(serves);
             if instance.is_wanted() {
                 let out_of_date = !app.is_current(&instance);
-                counts.new -= u32::from(app.deployment.is_none() || !out_of_date);
+                counts.new -= u32::from(!app.is_turning() || !out_of_date);
                 if self.state.is_unreachable(&instance) {
                     counts.existing -= 1;
                     counts.old -= u32::from(out_of_date);
@@ -182,7 +184,7 @@ impl Changing<'_> {
         for instance in self.state.instances_of(app).filter(|it| !it.has_ended()) {
             let (wanted, out_of_date) = (instance.is_wanted(), !app.is_current(instance));
             counts.serving += u32::from(self.serves(app, instance));
-            counts.new += u32::from(wanted && (app.deployment.is_none() || !out_of_date));
+            counts.new += u32::from(wanted && (!app.is_turning() || !out_of_date));
             if wanted || !self.state.is_unreachable(instance) {
                 counts.existing += 1;
                 counts.old += u32::from(out_of_date);
@@ -236,7 +238,7 @@ impl Changing<'_> {
         }
         self.state.apps.remove(&app.id);
         let grave = Grave { removed, versions: app.versions };
-        self.state.graves.insert((app.id.clone(), removed), Arc::new(grave));
+        self.state.graves.entry(app.id.clone()).or_default().insert(removed, Arc::new(grave));
         self.event(Event::AppRemoved { app: app.id });
     }
 
@@ -260,7 +262,6 @@ impl Changing<'_> {
             let by = self.next_deployment();
             self.revert(&deployment, by, Outcome::Failed { reason, rolled_back_by: Some(by) });
         } else {
-            self.keep_removed(&deployment);
             self.end_deployment(id, Outcome::Failed { reason, rolled_back_by: None });
         }
         true
@@ -282,7 +283,7 @@ impl Counts {
 
     /// Whether one more instance is missing, and the limits of an update leave room for it.
     fn allow_one_more(&self, app: &App, aim: &AppVersion) -> bool {
-        let replacing = app.deployment.is_some() && self.old > 0;
+        let replacing = app.is_turning() && self.old > 0;
         self.new < aim.spec.instances && (!replacing || self.existing < aim.limits().1)
     }
 }

@@ -5,8 +5,8 @@ use crate::command::{Expect, Rejected};
 use crate::event::Event;
 use crate::layers::{self, Overlay};
 use crate::model::{
-    App, AppId, AppSpec, AppVersion, Backoff, Change, Closeness, Deployment, DeploymentId, Group, GroupSpec, Held,
-    Instance, Outcome, PathId, Policy, Version, Volume,
+    App, AppId, AppSpec, AppVersion, Backoff, Change, Closeness, Deployment, DeploymentId, Grave, Group, GroupSpec,
+    Held, Instance, Outcome, PathId, Policy, Version, Volume,
 };
 use imbl::{OrdMap, OrdSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,7 +98,13 @@ impl Changing<'_> {
                 it.deployment.is_none_or(|holder| holder == id)
                     && change.to.map_or(it.removing, |to| !it.removing && it.current.version == to)
             };
-            let record = self.state.apps.get(app).filter(still_ours)?;
+            let Some(record) = self.state.apps.get(app) else {
+                // It was deleted, and nobody has made a new one.
+                let grave = self.state.graves.get(app)?.get(&deployment.version)?;
+                let before = grave.versions.get(&change.from?)?;
+                return Some(Target::Spec(Box::new(before.spec.clone()), None));
+            };
+            let record = Some(record).filter(still_ours)?;
             Some(match change.from {
                 None => Target::Removed(app.clone()),
                 Some(version) => {
@@ -126,21 +132,16 @@ impl Changing<'_> {
     /// Ends a deployment where it stands: an app that it was removing stays.
     pub(super) fn cancel(&mut self, id: DeploymentId) -> Result<(), Rejected> {
         let deployment = self.active(id)?;
-        self.keep_removed(&deployment);
-        self.end_deployment(id, Outcome::Cancelled);
-        Ok(())
-    }
-
-    /// Takes back that a deployment which ends was removing apps.
-    pub(super) fn keep_removed(&mut self, deployment: &Deployment) {
         for app in deployment.changes.keys() {
             if let Some(app) = self.state.apps.get(app)
                 && app.removing
-                && app.deployment == Some(deployment.id)
+                && app.deployment == Some(id)
             {
                 self.put_app(App { removing: false, ..App::clone(app) });
             }
         }
+        self.end_deployment(id, Outcome::Cancelled);
+        Ok(())
     }
 
     pub(super) fn scale_down_by(&mut self, victims: &[Arc<Instance>], force: bool) -> Result<(), Rejected> {
@@ -327,7 +328,9 @@ impl Changing<'_> {
         let mut changes: OrdMap<AppId, Change> = retargeted.collect();
         for (app, change) in inherited.changes {
             if let Some(record) = self.state.apps.get(&app).filter(|_| !changes.contains_key(&app)) {
+                // One that is on its way to this very version goes on.
                 let held = held_at(record.removing, aims.get(&app), record.current.version);
+                let held = held.filter(|it| it.at != Some(record.current.version));
                 self.put_app(App { deployment: Some(id), held, ..App::clone(record) });
                 changes.insert(app, Change { closeness: Closeness::default(), ..change });
             }
@@ -434,13 +437,17 @@ impl Changing<'_> {
         }
         self.state.tree.remove_min();
         let Some(oldest) = self.state.tree.get_min().copied() else { return };
-        let forgotten = |(at, it): (&(AppId, Version), _)| {
-            let _: &Arc<crate::model::Grave> = it;
-            (at.1 <= oldest).then(|| at.clone())
+        let outdated = |(_, graves): &(&AppId, &OrdMap<Version, Arc<Grave>>)| {
+            graves.get_min().is_some_and(|(removed, _)| *removed <= oldest)
         };
-        let forgotten: Vec<_> = self.state.graves.iter().filter_map(forgotten).collect();
-        for grave in forgotten {
-            self.state.graves.remove(&grave);
+        let outdated: Vec<AppId> = self.state.graves.iter().filter(outdated).map(|(app, _)| app.clone()).collect();
+        for app in outdated {
+            let kept = self.state.graves.get(&app).map(|it| it.split(&oldest).1).unwrap_or_default();
+            if kept.is_empty() {
+                self.state.graves.remove(&app);
+            } else {
+                self.state.graves.insert(app, kept);
+            }
         }
         let gone = |it: &&Arc<Group>| it.versions.get_max().is_some_and(|(at, spec)| spec.is_none() && *at <= oldest);
         let gone: Vec<PathId> = self.state.groups.values().filter(gone).map(|it| it.id.clone()).collect();
@@ -609,12 +616,10 @@ impl Changing<'_> {
     }
 }
 
-/// What an app stays at until its turn comes: what it is brought to now.
+/// What an app stays at until its turn comes: what it is brought to now, and nothing for one that was on its way out.
 fn held_at(removing: bool, aim: Option<&Option<Version>>, current: Version) -> Option<Held> {
-    if removing {
-        return None;
-    }
-    Some(Held { at: aim.copied().unwrap_or(Some(current)) })
+    let at = if removing { None } else { aim.copied().unwrap_or(Some(current)) };
+    Some(Held { at })
 }
 
 /// Numbers the steps from 1 on, without gaps.

@@ -116,8 +116,11 @@ impl Deployment {
         self.changes.values().map(|it| it.step).max().unwrap_or(0)
     }
 
-    /// When it has failed if nothing comes closer till then; absent: never.
+    /// When it has failed if nothing comes closer till then; absent: never. What is deleted stays deleted: a
+    /// deployment that is busy with that waits as long as it takes.
     pub fn due(&self) -> Option<Timestamp> {
-        (self.deadline_ms > 0 && self.is_active()).then(|| self.progress_at.plus_ms(self.deadline_ms))
+        let removes = || self.changes.values().any(|it| it.to.is_none() && !it.settled);
+        let fails = self.deadline_ms > 0 && self.is_active() && !removes();
+        fails.then(|| self.progress_at.plus_ms(self.deadline_ms))
     }
 }

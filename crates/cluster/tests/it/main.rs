@@ -2,6 +2,9 @@
 
 mod deploying;
 mod failing;
+mod groups;
+mod ordering;
 mod placing;
+mod residents;
 mod support;
 mod versions;

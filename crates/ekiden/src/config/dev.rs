@@ -1,5 +1,6 @@
 //! Everything in one process, as typed and as meant.
 
+use super::server::callbacks;
 use super::{LogConfig, LogFormat, SettingsArgs, Violations, address};
 use agent::config::PortArgs;
 use std::net::SocketAddr;
@@ -26,6 +27,9 @@ pub(crate) struct DevArgs {
     /// What counts for the whole cluster
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
+    /// A place that events may be posted to on request, once for each or separated by commas
+    #[arg(long = "event-callback", env = "EKIDEN_EVENT_CALLBACKS", value_delimiter = ',', value_name = "HOST:PORT")]
+    pub(crate) event_callbacks: Option<Vec<String>>,
     /// What is logged, as `info,scheduler=debug`
     #[arg(long, env = "EKIDEN_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -45,6 +49,7 @@ pub(crate) struct DevConfig {
     pub(crate) docker: Option<String>,
     pub(crate) ports: PortArgs,
     pub(crate) settings: scheduler::Settings,
+    pub(crate) event_callbacks: Vec<String>,
 }
 
 impl DevArgs {
@@ -56,10 +61,11 @@ impl DevArgs {
         }
         let ports = self.ports.map(|it| range(&it, &mut violations)).unwrap_or_default();
         let log = LogConfig::check(self.log.as_deref(), self.log_format, &mut violations);
+        let event_callbacks = callbacks(self.event_callbacks.unwrap_or_default(), &mut violations);
         let docker = self.docker.filter(|it| !it.is_empty());
         let settings = self.settings.check(&mut violations);
-        let config = DevConfig { listen, data_dir: self.data_dir, consul: self.consul, docker, ports, settings };
-        violations.or((config, log))
+        let (data_dir, consul) = (self.data_dir, self.consul);
+        violations.or((DevConfig { listen, data_dir, consul, docker, ports, settings, event_callbacks }, log))
     }
 }
 

@@ -23,16 +23,18 @@ pub(crate) enum LogFormat {
 #[derive(Debug)]
 pub(crate) struct LogConfig {
     pub(crate) filter: EnvFilter,
+    /// The same, as typed.
+    pub(crate) directives: String,
     pub(crate) format: LogFormat,
 }
 
 impl LogConfig {
     pub(crate) fn check(filter: Option<&str>, format: Option<LogFormat>, violations: &mut Violations) -> Self {
-        let filter = filter.unwrap_or(FILTER);
-        let filter = EnvFilter::try_new(filter).unwrap_or_else(|err| {
-            violations.add("log", format!("`{filter}` is no filter: {err}"));
+        let directives = filter.unwrap_or(FILTER).to_owned();
+        let filter = EnvFilter::try_new(&directives).unwrap_or_else(|err| {
+            violations.add("log", format!("`{directives}` is no filter: {err}"));
             EnvFilter::default()
         });
-        Self { filter, format: format.unwrap_or_default() }
+        Self { filter, directives, format: format.unwrap_or_default() }
     }
 }

@@ -63,6 +63,9 @@ pub(crate) struct ServerArgs {
     /// What counts for the whole cluster
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
+    /// A place that events may be posted to on request, once for each or separated by commas [default: none]
+    #[arg(long = "event-callback", env = "EKIDEN_EVENT_CALLBACKS", value_delimiter = ',', value_name = "HOST:PORT")]
+    pub(crate) event_callbacks: Option<Vec<String>>,
     /// What is logged, as `info,scheduler=debug`
     #[arg(long, env = "EKIDEN_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -97,6 +100,8 @@ pub(crate) struct ServerConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) link_listen: SocketAddr,
     pub(crate) member: scheduler::Config,
+    /// Where events may be posted to.
+    pub(crate) event_callbacks: Vec<String>,
 }
 
 impl ServerArgs {
@@ -117,6 +122,7 @@ impl ServerArgs {
             tick_ms: self.tick_ms.or(file.tick_ms),
             node_loss_after: self.node_loss_after.or(file.node_loss_after),
             settings: self.settings.or(file.settings),
+            event_callbacks: self.event_callbacks.or(file.event_callbacks),
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
         })
@@ -164,13 +170,28 @@ impl ServerArgs {
         if cluster.is_empty() || cluster.len() > 63 {
             wrong.add("cluster", "must have 1 to 63 characters");
         }
+        let event_callbacks = callbacks(self.event_callbacks.unwrap_or_default(), wrong);
         let log = LogConfig::check(self.log.as_deref(), self.log_format, wrong);
         let tick = Duration::from_millis(tick_ms);
         let settings = self.settings.check(wrong);
         let member =
             scheduler::Config { cluster, id, members, data_dir, tick, snapshot_entries, node_loss_after, settings };
-        violations.or((ServerConfig { listen, link_listen, member }, log))
+        violations.or((ServerConfig { listen, link_listen, member, event_callbacks }, log))
     }
+}
+
+/// Places that events may be posted to.
+pub(super) fn callbacks(places: Vec<String>, violations: &mut Violations) -> Vec<String> {
+    for place in &places {
+        let is_place = format!("http://{place}/").parse::<axum::http::Uri>().is_ok_and(|it| {
+            it.authority().is_some_and(|it| it.as_str() == place && !place.contains('@') && !it.host().is_empty())
+        });
+        if !is_place || place.contains(['/', '*']) {
+            let why = format!("`{place}` is no place to post events to: write host:port, such as hooks.example:8080");
+            violations.add("event_callbacks", why);
+        }
+    }
+    places
 }
 
 /// The members of a list.
@@ -236,7 +257,8 @@ mod tests {
         let text = std::fs::read_to_string(DOCUMENTED)
             .unwrap()
             .replace("# advertise", "advertise")
-            .replace("# command_image", "command_image");
+            .replace("# command_image", "command_image")
+            .replace("# event_callbacks", "event_callbacks");
         let ServerArgs {
             config: _,
             data_dir: Some(_),
@@ -259,6 +281,7 @@ mod tests {
                     max_deployments: Some(_),
                     command_image: Some(_),
                 },
+            event_callbacks: Some(_),
             log: Some(_),
             log_format: Some(_),
         } = toml::from_str(&text).unwrap()
@@ -277,6 +300,19 @@ mod tests {
             (member.cluster, member.id, member.tick, member.snapshot_entries, member.node_loss_after, member.settings)
         };
         assert_eq!(defaults(documented), defaults(bare));
+    }
+
+    #[test]
+    fn events_are_posted_only_to_places_with_a_name() {
+        let check = |places: &[&str]| {
+            let event_callbacks = Some(places.iter().map(|&it| it.to_owned()).collect());
+            ServerArgs { data_dir: Some("/x".into()), event_callbacks, ..ServerArgs::default() }.check()
+        };
+        let (config, _) = check(&["hooks.example:8080", "10.0.0.7", "[::1]:9000"]).unwrap();
+        assert_eq!(config.event_callbacks, ["hooks.example:8080", "10.0.0.7", "[::1]:9000"]);
+        for bad in ["", "*", "http://hooks.example", "hooks.example/x", "me@hooks.example", "a b", ":80"] {
+            assert!(check(&[bad]).is_err_and(|it| it.to_string().contains("event_callbacks")), "{bad}");
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub struct Output<M: Machine> {
     pub events: Vec<(u64, M::Event)>,
     /// The log is replaced up to this index: what happened before is not told.
     pub replaced: Option<u64>,
-    /// The state, where it changed.
+    /// The state, where it changed and somebody may look.
     pub view: Option<M::View>,
     /// Who leads, where that changed.
     pub status: Option<Status>,

@@ -20,6 +20,9 @@ use crate::machine::Payload;
 /// Commands proposed as one raft message have at most this many bytes together, unless one alone has more.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// While so many commands or more are under way, others wait until they are as many.
+const GATHER_MIN: usize = 8;
+
 /// All commands asked of this member and not answered yet.
 #[derive(Default)]
 pub(super) struct Proposals {
@@ -210,6 +213,13 @@ impl Proposals {
         expired
     }
 
+    /// Returns whether more commands should come together before the next batch: what a batch costs, from the sync to
+    /// the messages, costs a large one hardly more. Few are never held up, and none for longer than those under way
+    /// take.
+    pub(super) fn should_gather(&self) -> bool {
+        self.pending.len() >= GATHER_MIN && self.waiting.len() < self.pending.len()
+    }
+
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
@@ -238,4 +248,36 @@ pub(super) fn message(from: u64, to: u64, entries: Vec<Entry>) -> Message {
     message.to = to;
     message.set_entries(entries.into());
     message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_gather_while_many_are_under_way() {
+        let origin = Origin { member: 1, incarnation: 1, request: 0, term: 1 };
+        let mut proposals = Proposals::default();
+        let ask = |proposals: &mut Proposals, n: usize| {
+            for _ in 0..n {
+                proposals.push(Ticket(0), Payload::new(|_| Ok::<_, ()>(())).unwrap(), 10, 1);
+            }
+        };
+        ask(&mut proposals, GATHER_MIN - 1);
+        proposals.take_batch(origin, 0, 0);
+        ask(&mut proposals, 1);
+        assert!(!proposals.should_gather(), "few are not held up");
+        proposals.take_batch(origin, 0, 0);
+        ask(&mut proposals, GATHER_MIN - 1);
+        assert!(proposals.should_gather());
+        ask(&mut proposals, 1);
+        assert!(!proposals.should_gather(), "as many as are under way");
+        proposals.take_batch(origin, 0, 0);
+        ask(&mut proposals, 1);
+        assert!(proposals.should_gather());
+        for request in 1..=GATHER_MIN as u64 + 1 {
+            proposals.applied(request);
+        }
+        assert!(!proposals.should_gather(), "few are left under way");
+    }
 }

@@ -68,9 +68,9 @@ impl Snapshots {
             return false;
         }
         let n_new = applied.index - self.newest.index;
-        // A large state is not written again for a few small entries, or writing it would be all there is to do; but
-        // the time a restart takes to apply what is behind it stays bounded.
-        let worth_it = self.bytes_since >= self.newest_bytes / 4 || n_new / 10 >= config.snapshot_entries;
+        // A state is not written again before twice as much was written to the log, or writing it would be much of what
+        // there is to do; but the time a restart takes to apply what is behind it stays bounded.
+        let worth_it = self.bytes_since >= self.newest_bytes * 2 || n_new / 10 >= config.snapshot_entries;
         self.wanted
             || (n_new >= config.snapshot_entries && worth_it)
             || self.bytes_since >= config.snapshot_bytes.max(self.newest_bytes / 4)

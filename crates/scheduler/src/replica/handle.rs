@@ -67,7 +67,7 @@ impl<M: Machine> Handle<M> {
         Ok(self.local())
     }
 
-    /// Returns the state as this member has it, at once and perhaps outdated.
+    /// Returns the state as this member has it, at once and perhaps outdated; by a tick where this member does not lead.
     pub fn local(&self) -> M::View {
         self.seen.borrow().view.clone()
     }
@@ -90,6 +90,11 @@ impl<M: Machine> Handle<M> {
     /// Hands leadership over, if this member leads.
     pub fn transfer(&self, to: u64) {
         let _ = self.send(Event::Transfer(to));
+    }
+
+    /// Hands leadership over to whoever is best prepared, if this member leads and there is somebody.
+    pub fn step_down(&self) {
+        let _ = self.send(Event::StepDown);
     }
 
     /// Waits until the replica has stopped.

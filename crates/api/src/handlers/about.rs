@@ -1,0 +1,40 @@
+//! What the server tells of its own API: `/help`, OpenAPI, JSON schemas, and the way there from `/`.
+
+use crate::error::{json, json_text};
+use crate::openapi;
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header};
+
+/// `GET /help`
+pub(crate) fn help() -> Response {
+    let mut response = Response::new(Body::from(openapi::help()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    response
+}
+
+/// `GET /v3/openapi.json`
+pub(crate) fn openapi() -> Response {
+    json_text(StatusCode::OK, openapi::document().to_vec())
+}
+
+/// `GET /v2/schemas/app`
+pub(crate) fn app_schema() -> Response {
+    json(StatusCode::OK, &openapi::app_schema())
+}
+
+/// `GET /v2/schemas/group`
+pub(crate) fn group_schema() -> Response {
+    json(StatusCode::OK, &openapi::group_schema())
+}
+
+/// `GET /` and `GET /ui/`: elsewhere.
+pub(crate) fn moved(to: &'static str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::FOUND;
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(to));
+    response
+}

@@ -1,0 +1,103 @@
+//! Whole members in one process: logs on disk, real sockets, and leadership that goes from one to another.
+
+use super::*;
+use crate::start;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// No step of these tests takes longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Group {
+    controls: BTreeMap<u64, Control>,
+    shutdown: CancellationToken,
+    dirs: Vec<tempfile::TempDir>,
+}
+
+impl Group {
+    /// Starts so many members and waits until one of them leads.
+    async fn start(n: u64) -> Self {
+        let mut listeners = BTreeMap::new();
+        let mut members = BTreeMap::new();
+        for id in 1..=n {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let link = listener.local_addr().unwrap().to_string();
+            members.insert(id, Member { link, http: format!("member-{id}:8080") });
+            listeners.insert(id, listener);
+        }
+        let mut group = Self { controls: BTreeMap::new(), shutdown: CancellationToken::new(), dirs: Vec::new() };
+        for (id, listener) in listeners {
+            let dir = tempfile::tempdir().unwrap();
+            let config = start::Config {
+                cluster: "test".to_owned(),
+                id,
+                members: members.clone(),
+                data_dir: dir.path().to_owned(),
+                tick: Duration::from_millis(20),
+                snapshot_entries: 10_000,
+                node_loss_after: Duration::from_secs(10),
+                settings: cluster::Settings::default(),
+            };
+            let fatal = |error| panic!("{error}");
+            let control = start::start(config, listener, &Registry::new(), group.shutdown.clone(), fatal).unwrap();
+            group.controls.insert(id, control);
+            group.dirs.push(dir);
+        }
+        group
+    }
+
+    /// The member that leads, once every member knows it and its office is open.
+    async fn leader(&self, but: Option<u64>) -> u64 {
+        let known = async {
+            let mut watch = self.controls[&1].inner.replica.watch();
+            let leader = watch.wait_for(|it| it.status.leader.is_some_and(|it| Some(it) != but)).await;
+            let leader = leader.unwrap().status.leader.unwrap();
+            for (id, control) in &self.controls {
+                let mut watch = control.inner.replica.watch();
+                let all_know = |it: &replica::Seen<Arc<State>>| {
+                    it.status.leader == Some(leader) && it.status.leading == (*id == leader)
+                };
+                watch.wait_for(all_know).await.unwrap();
+            }
+            leader
+        };
+        tokio::time::timeout(PATIENCE, known).await.expect("a leader")
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_abdicates_is_followed_by_another() {
+    let group = Group::start(3).await;
+    let first = group.leader(None).await;
+    let follower = group.controls.iter().find(|(id, _)| **id != first).unwrap().1;
+    let refused = follower.abdicate().await.unwrap_err();
+    assert_eq!(refused, SubmitError::NotLeader { leader: Some(format!("member-{first}:8080")) });
+
+    let began = Instant::now();
+    group.controls[&first].abdicate().await.unwrap();
+    assert!(!group.controls[&first].is_leading(), "it is done when it is answered");
+    let second = group.leader(Some(first)).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+
+    let view = group.controls[&second].view(Freshness::Linearizable).await.expect("the new leader answers");
+    group.controls[&second].abdicate().await.unwrap();
+    let third = group.leader(Some(second)).await;
+    let later = group.controls[&third].view(Freshness::Linearizable).await.expect("and so does the next");
+    assert!(later.index() >= view.index(), "nothing is lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_alone_has_nobody_to_hand_over_to() {
+    let group = Group::start(1).await;
+    group.leader(None).await;
+    let refused = group.controls[&1].abdicate().await.unwrap_err();
+    assert!(refused.to_string().contains("only member"), "{refused}");
+    assert!(group.controls[&1].is_leading(), "it goes on");
+    group.controls[&1].view(Freshness::Linearizable).await.expect("and answers");
+}
