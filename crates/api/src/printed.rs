@@ -1,9 +1,9 @@
-//! Lists of apps, printed fast: definitions seldom change, so their JSON is kept from one list to the next.
+//! Lists of apps and instances, printed fast: definitions seldom change, so their JSON is kept from one list to the next.
 
 use crate::stream;
 use crate::to_wire::{self, Embed};
 use axum::response::Response;
-use cluster::{App, AppId, AppVersion, State, Timestamp};
+use cluster::{App, AppId, AppVersion, Instance, State, Timestamp};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,12 +30,21 @@ pub(crate) enum Piece {
     Pod(Arc<App>),
     /// An app as it was.
     Then(Arc<AppVersion>),
+    /// An instance.
+    Task(Arc<Instance>),
+}
+
+impl Piece {
+    /// What is always the same.
+    pub(crate) const fn fixed(text: &'static str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
 }
 
 /// Puts commas between pieces.
 pub(crate) fn separated(pieces: impl Iterator<Item = Piece>) -> impl Iterator<Item = Piece> {
     pieces.enumerate().flat_map(|(n, piece)| {
-        let comma = (n > 0).then_some(Piece::Text(Cow::Borrowed(",")));
+        let comma = (n > 0).then_some(Piece::fixed(","));
         comma.into_iter().chain([piece])
     })
 }
@@ -52,6 +61,7 @@ impl Definitions {
             Piece::App(app) => definitions.print(&app, &state, embed, now, text),
             Piece::Pod(pod) => serde_json::to_writer(text, &to_wire::pod_status(&state, &pod)),
             Piece::Then(version) => serde_json::to_writer(text, &to_wire::app(&version)),
+            Piece::Task(instance) => serde_json::to_writer(text, &to_wire::task(&state, &instance)),
         })
         .await
     }

@@ -57,7 +57,7 @@ pub(super) fn list_of<'a>(
     behind: &'static str,
 ) -> Vec<Piece> {
     let apps = separated(apps.map(|it| Piece::App(Arc::clone(it))));
-    [Piece::Text(before.into())].into_iter().chain(apps).chain([Piece::Text(behind.into())]).collect()
+    [Piece::fixed(before)].into_iter().chain(apps).chain([Piece::fixed(behind)]).collect()
 }
 
 /// The apps that users see, by id; pods are none.

@@ -4,15 +4,17 @@ use super::apps::{apps_below, live_apps};
 use super::{app_of, deployment_result, ok};
 use crate::control::{ControlPlane, SubmitError};
 use crate::error::Error;
+use crate::printed::{Piece, separated};
 use crate::request::Request;
 use crate::service::Api;
-use crate::to_wire::{is_listed, parse_task_id, task, task_state};
+use crate::to_wire::{Embed, is_listed, parse_task_id, task, task_state};
 use crate::v2;
 use axum::body::Body;
 use axum::response::Response;
 use cluster::{App, Command, Instance, InstanceId, Rejected, State};
 use http::{HeaderValue, StatusCode, header};
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// `GET /v2/tasks?status=`
 pub(crate) async fn list<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
@@ -27,38 +29,51 @@ pub(crate) async fn list<C: ControlPlane>(api: &Api<C>, request: &Request) -> Re
         });
     }
     let state = api.state().await?;
-    print(request, &state, live_apps(&state).map(AsRef::as_ref), |it| {
+    let chosen = choose(&state, live_apps(&state).map(AsRef::as_ref), |it| {
         states.is_empty() || states.contains(&task_state(&state, it))
-    })
+    });
+    print(api, request, &state, chosen).await
 }
 
 /// `GET /v2/apps/{id}/tasks`
 pub(crate) async fn list_of_app<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let id = request.app()?;
     let state = api.state().await?;
-    print(request, &state, [app_of(&state, &id)?].into_iter(), |_| true)
+    let chosen = choose(&state, [app_of(&state, &id)?].into_iter(), |_| true);
+    print(api, request, &state, chosen).await
 }
 
 /// `GET /v2/apps/{group}/*/tasks`
 pub(crate) async fn list_below<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let state = api.state().await?;
-    print(request, &state, apps_below(&state, &request.params.path).map(AsRef::as_ref), |_| true)
+    let apps = apps_below(&state, &request.params.path).map(AsRef::as_ref);
+    let chosen = choose(&state, apps, |_| true);
+    print(api, request, &state, chosen).await
 }
 
-/// As JSON, or as the lines of text that old load balancer scripts read.
-fn print<'a>(
-    request: &Request,
+/// An app, and those of its instances that are asked for.
+type Chosen<'a> = (&'a App, Vec<&'a Arc<Instance>>);
+
+fn choose<'a>(
     state: &'a State,
     apps: impl Iterator<Item = &'a App>,
     takes: impl Fn(&Instance) -> bool,
+) -> Vec<Chosen<'a>> {
+    let of = |app: &'a App| state.instances_of(app).filter(|it| is_listed(it) && takes(it)).collect();
+    apps.map(|it| (it, of(it))).collect()
+}
+
+/// As JSON, or as the lines of text that old load balancer scripts read.
+async fn print<C: ControlPlane>(
+    api: &Api<C>,
+    request: &Request,
+    state: &Arc<State>,
+    chosen: Vec<Chosen<'_>>,
 ) -> Result<Response, Error> {
-    let of = |app: &'a App| -> Vec<&'a Instance> {
-        state.instances_of(app).map(AsRef::as_ref).filter(|it| is_listed(it) && takes(it)).collect()
-    };
     if request.prefers_text() {
         let mut text = String::new();
-        for app in apps {
-            write_lines(&mut text, state, app, &of(app));
+        for (app, instances) in &chosen {
+            write_lines(&mut text, state, app, instances);
         }
         let mut response = Response::new(Body::from(text));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
@@ -67,11 +82,13 @@ fn print<'a>(
     if !request.accepts("application/json") {
         return Err(Error::NotAcceptable);
     }
-    ok(&v2::TaskList { tasks: apps.flat_map(of).map(|it| task(state, it)).collect() })
+    let tasks = chosen.into_iter().flat_map(|(_, instances)| instances).map(|it| Piece::Task(Arc::clone(it)));
+    let pieces = [Piece::fixed("{\"tasks\":[")].into_iter().chain(separated(tasks)).chain([Piece::fixed("]}")]);
+    Ok(api.definitions.answer(pieces.collect(), Arc::clone(state), Embed::default(), api.control.now()).await)
 }
 
 /// For each port `app_id<TAB>service port<TAB>host:port…`; an app without ports has one line with its hosts.
-fn write_lines(text: &mut String, state: &State, app: &App, instances: &[&Instance]) {
+fn write_lines(text: &mut String, state: &State, app: &App, instances: &[&Arc<Instance>]) {
     let name = app.id.joined("_");
     let hosts = |of: &Instance| state.node(&of.node).map_or(of.node.to_string(), |it| it.description.address.clone());
     let ports = &app.current.spec.run.ports;

@@ -154,7 +154,8 @@ fn define_all(state: &State, updates: &[(AppId, Map<String, Value>)], kind: Kind
         match define(state, id, update.clone(), kind) {
             Ok((spec, expect, more)) => {
                 apps.push((spec, expect));
-                warnings.extend(more);
+                let prefix = if updates.len() > 1 { format!("({n})") } else { String::new() };
+                warnings.extend(more.into_iter().map(|it| Warning { path: format!("{prefix}{}", it.path), ..it }));
             }
             Err(Error::Invalid(part)) if updates.len() > 1 => problems.absorb(&format!("({n})"), part),
             Err(error) => return Err(error),

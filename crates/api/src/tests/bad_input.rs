@@ -377,11 +377,22 @@ async fn no_odd_value_is_a_server_error() {
             "cmd": "x", "env": { "A": "1" }, "labels": { "A": "1" }, "constraints": [["hostname", "UNIQUE"]],
             "upgradeStrategy": { "minimumHealthCapacity": 1 }, "unreachableStrategy": { "inactiveAfterSeconds": 1, "expungeAfterSeconds": 2 },
             "portDefinitions": [{ "port": 1 }], "acceptedResourceRoles": ["*"], "backoffFactor": 2, "args": [],
+            "fetch": [{ "uri": "http://x", "destPath": "a" }], "uris": ["http://x"], "dependencies": ["../b"], "tty": true,
+            "readinessChecks": [{ "portName": "web", "httpStatusCodesForReady": [200] }], "secrets": { "a": { "source": "b" } },
+            "ipAddress": { "networkName": "n", "labels": { "a": "b" }, "groups": ["g"], "discovery": { "ports": [{ "number": 1 }] } },
+            "residency": { "relaunchEscalationTimeoutSeconds": 1, "taskLostBehavior": "WAIT_FOREVER" },
+            "resourceLimits": { "cpus": 1, "mem": 1 },
         })
         .as_object()
         .unwrap()
         .clone(),
     );
+    whole["container"]["volumes"] = json!([
+        { "containerPath": "/a", "mode": "RW", "hostPath": "/b" },
+        { "containerPath": "b", "mode": "RW", "persistent": { "size": 1, "type": "root" } },
+        { "containerPath": "/c", "mode": "RO", "external": { "name": "vv", "provider": "dvdi", "size": 1, "options": { "dvdi/driver": "d" } } },
+    ]);
+    whole["container"]["linuxInfo"] = json!({ "seccomp": { "unconfined": false }, "ipcInfo": { "mode": "PRIVATE" } });
     let mut pointers = Vec::new();
     collect(&whole, "", &mut pointers);
     assert!(pointers.len() > 30, "{pointers:?}");
@@ -398,6 +409,41 @@ async fn no_odd_value_is_a_server_error() {
     }
 }
 
+#[tokio::test]
+async fn no_odd_value_in_a_group_is_a_server_error() {
+    let odd = [
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1e300),
+        json!(""),
+        json!("/"),
+        json!("../.."),
+        json!([]),
+        json!({}),
+    ];
+    let inner = json!({ "id": "b", "apps": [app("c", 0)], "groups": [{ "id": "/g/b/d" }], "dependencies": ["../a"] });
+    let whole = json!({
+        "id": "/g", "apps": [app("/g/x", 0)], "groups": [inner], "dependencies": ["/h"], "enforceRole": false,
+        "pods": [], "scaleBy": null, "version": null,
+    });
+    let mut pointers = Vec::new();
+    collect(&whole, "", &mut pointers);
+    let world = World::new();
+    for pointer in pointers {
+        for value in &odd {
+            let mut body = whole.clone();
+            *body.pointer_mut(&pointer).unwrap() = value.clone();
+            for line in
+                ["PUT /v2/groups/g?force=true", "PUT /v2/groups?dryRun=true", "POST /v2/groups", "PATCH /v2/groups/g"]
+            {
+                let answer = world.ask(line, body.clone()).await;
+                assert!(answer.status < 500, "{line} {pointer} {value}: {}", answer.text);
+            }
+        }
+    }
+}
+
 fn collect(value: &Value, at: &str, pointers: &mut Vec<String>) {
     let children: Map<String, Value> = match value {
         Value::Object(fields) => fields.clone(),
@@ -405,7 +451,7 @@ fn collect(value: &Value, at: &str, pointers: &mut Vec<String>) {
         _ => Map::new(),
     };
     for (name, child) in children {
-        let path = format!("{at}/{name}");
+        let path = format!("{at}/{}", name.replace('/', "~1"));
         pointers.push(path.clone());
         collect(&child, &path, pointers);
     }

@@ -179,6 +179,29 @@ async fn a_dry_run_tells_the_steps_and_does_nothing() {
 }
 
 #[tokio::test]
+async fn failures_and_events_name_what_they_are_about() {
+    use cluster::agent::Seen;
+    use cluster::{End, EndKind};
+    let world = World::new();
+    world.ask("POST /v2/groups", shop()).await;
+    world.fake.plan();
+    let instance = world.fake.state().instances().next().unwrap().clone();
+    let end = End { kind: EndKind::Failed, exit_code: Some(3), message: "exited with code 3".to_owned() };
+    world.fake.report(&instance, Seen::Ended(end));
+    let read = get(&world, "/shop?embed=group.apps.lastTaskFailure").await;
+    let failure = &read["groups"][0]["apps"][0]["lastTaskFailure"];
+    assert_eq!((&failure["appId"], &failure["state"]), (&json!("/shop/db/mongo"), &json!("TASK_FAILED")));
+    assert!(get(&world, "/shop").await["groups"][0]["apps"][0].get("lastTaskFailure").is_none());
+
+    let state = world.fake.state();
+    let deployment = state.deployments().next().unwrap().clone();
+    let event = cluster::Event::DeploymentStarted { deployment };
+    let told = crate::to_wire::events(&state, &cluster::Principal::Leader, &event, true);
+    let v2::EventBody::GroupChangeSuccess { group_id, .. } = &told[0] else { panic!("{told:?}") };
+    assert_eq!(group_id, "/shop");
+}
+
+#[tokio::test]
 async fn a_group_is_scaled_and_restored() {
     let world = World::new();
     world.ask("POST /v2/groups", shop()).await;

@@ -251,12 +251,12 @@ fn the_checker_finds_what_it_is_for() {
     assert_eq!(network(r#"{"mode":"host"}"#), Ok(()));
     assert_eq!(network(r#"{"mode":"host","labels":{"a":"b"}}"#), Ok(()));
     for (text, error) in [
-        (r#"{}"#, "/mode is missing"),
+        ("{}", "/mode is missing"),
         (r#"{"mode":null}"#, "/mode is not of kind text"),
         (r#"{"mode":"host","name":null}"#, "/name is not of kind text"),
         (r#"{"mode":"host","labels":{}}"#, "/labels is empty"),
         (r#"{"mode":"host","nmae":"x"}"#, "/nmae is not known"),
-        (r#"[]"#, " is no Network"),
+        ("[]", " is no Network"),
     ] {
         assert_eq!(network(text), Err(error.to_owned()), "{text}");
     }

@@ -6,7 +6,7 @@ use crate::time;
 use crate::v2::EventBody;
 use cluster::{
     AppId, AppVersion, Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, NodeStatus, Outcome,
-    Principal, State, StopReason, Version,
+    PathId, Principal, State, StopReason, Version,
 };
 
 /// The events that Marathon would send. `state` is one in which the event has happened; things that are no longer
@@ -108,13 +108,16 @@ fn pod_uri(id: &AppId) -> String {
     format!("/v2/pods{id}")
 }
 
-/// The group that has the deployment's app, or the root where it changes several.
+/// The group that has all that the deployment changes.
 fn group_of(deployment: &Deployment) -> String {
-    let mut apps = deployment.changes.keys();
-    match (apps.next(), apps.next()) {
-        (Some(app), None) => app.group().to_string(),
-        _ => "/".to_owned(),
-    }
+    let groups = deployment.groups.iter().map(|(path, _)| path.clone());
+    let mut changed = groups.chain(deployment.changes.keys().map(AppId::group));
+    let first = changed.next().unwrap_or_else(PathId::root);
+    let common = changed.fold(first, |common, it| {
+        let has_it = |around: &PathId| *around == it || around.contains(it.as_str());
+        std::iter::once(common.clone()).chain(common.ancestors()).find(has_it).unwrap_or_else(PathId::root)
+    });
+    common.to_string()
 }
 
 fn stepped(deployment: &Deployment, light: bool) -> Vec<EventBody> {

@@ -144,24 +144,24 @@ impl Tree {
         let Branch { apps, pods, groups, dependencies, version } = self.branches.remove(path).unwrap_or_default();
         pieces.push(owned(format!("{{\"id\":\"{path}\"")));
         if embed.apps {
-            pieces.push(fixed(",\"apps\":["));
+            pieces.push(Piece::fixed(",\"apps\":["));
             pieces.extend(separated(apps.into_iter()));
-            pieces.push(fixed("]"));
+            pieces.push(Piece::fixed("]"));
         }
         if embed.pods {
-            pieces.push(fixed(",\"pods\":["));
+            pieces.push(Piece::fixed(",\"pods\":["));
             pieces.extend(separated(pods.into_iter()));
-            pieces.push(fixed("]"));
+            pieces.push(Piece::fixed("]"));
         }
         if embed.groups {
-            pieces.push(fixed(",\"groups\":["));
+            pieces.push(Piece::fixed(",\"groups\":["));
             for (n, group) in groups.iter().enumerate() {
                 if n > 0 {
-                    pieces.push(fixed(","));
+                    pieces.push(Piece::fixed(","));
                 }
                 self.print(group, embed, pieces);
             }
-            pieces.push(fixed("]"));
+            pieces.push(Piece::fixed("]"));
         }
         let dependencies: Vec<String> = dependencies.iter().map(|it| format!("\"{it}\"")).collect();
         let version = time::print(version);
