@@ -1,11 +1,12 @@
 //! The harness: the API over a control plane in memory, whose time and agents are moved by hand.
 
 use api::metrics::HttpMetrics;
+use api::server::{Limits, serve};
 use api::testing::Fake;
 use api::{Api, Config};
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
-use cluster::agent::{Observation, Seen};
+use cluster::agent::Seen;
 use cluster::{
     AppId, AppSpec, Applied, CheckResult, Command, Condition, DeploymentId, End, EndKind, Expect, Goal, Health,
     Instance, InstanceId, NodeDescription, NodeId, Outcome, PortRange, Principal, Readiness, Rejected, Resources, State,
@@ -16,8 +17,10 @@ use http_body_util::BodyExt;
 use prometheus::Registry;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -338,6 +341,17 @@ impl World {
         let answer = self.ask("POST /v2/apps", app);
         assert_eq!(answer.status, 201, "{}", answer.text);
         answer.json
+    }
+
+    /// Serves another member's API on a socket of this machine.
+    pub(crate) fn serve(&self, router: Router) -> SocketAddr {
+        let metrics = HttpMetrics::register(&Registry::new()).unwrap();
+        self.runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            tokio::spawn(serve(listener, router, Limits::default(), metrics, CancellationToken::new()));
+            address
+        })
     }
 
     /// Listens to the events from now on.
