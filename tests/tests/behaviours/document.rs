@@ -66,7 +66,11 @@ fn read(source: &str, suites: &mut Vec<Suite>) {
     for line in source.lines() {
         if let Some(module) = line.strip_prefix("mod ").and_then(|it| it.strip_suffix(" {")) {
             let words = module.split('_').map(|it| format!("{}{}", it[..1].to_uppercase(), &it[1..]));
-            suites.push(Suite { name: words.collect(), behaviours: Vec::new() });
+            let name = words.collect();
+            // The last one is the one that is being read; a suite may be told in several files.
+            let there = suites.iter().position(|it: &Suite| it.name == name);
+            let suite = there.map_or_else(|| Suite { name, behaviours: Vec::new() }, |n| suites.remove(n));
+            suites.push(suite);
         } else if let Some(text) = line.strip_prefix("    /// Better: ") {
             better = Some(text.to_owned());
         } else if let Some(text) = line.strip_prefix("    /// ") {

@@ -119,7 +119,7 @@ mod launch_queue_integration_test {
 }
 
 mod readiness_check_integration_test {
-    use crate::scheduling::asking_readiness;
+    use crate::world::asking_readiness;
     use crate::world::{World, app, plain, spec};
     use cluster::{Health, Outcome};
 
@@ -171,7 +171,7 @@ mod readiness_check_integration_test {
 }
 
 mod resident_task_integration_test {
-    use crate::scheduling::resident;
+    use crate::world::resident;
     use crate::world::{World, id, plain, spec};
     use cluster::{Command, Constraint, Health, InstanceId, Operator, Rejected};
 
@@ -292,7 +292,7 @@ mod resident_task_integration_test {
 }
 
 mod restart_integration_test {
-    use crate::scheduling::asking_readiness;
+    use crate::world::asking_readiness;
     use crate::world::{World, app, plain, spec, with};
     use cluster::{Health, Outcome};
     use serde_json::json;
@@ -386,7 +386,7 @@ mod task_killing_integration_test {
 }
 
 mod task_unreachable_integration_test {
-    use crate::scheduling::resident;
+    use crate::world::resident;
     use crate::world::{World, plain, spec, with};
     use cluster::{Command, NodeId};
     use serde_json::json;
@@ -468,7 +468,7 @@ mod task_unreachable_integration_test {
 }
 
 mod agent_gone_by_operator_integration_test {
-    use crate::scheduling::resident;
+    use crate::world::resident;
     use crate::world::{World, plain, spec};
     use serde_json::Value;
 

@@ -9,7 +9,8 @@ use axum::body::{Body, BodyDataStream};
 use cluster::agent::Seen;
 use cluster::{
     AppId, AppSpec, Applied, CheckResult, Command, Condition, DeploymentId, End, EndKind, Expect, Goal, Health,
-    Instance, InstanceId, NodeDescription, NodeId, Outcome, PortRange, Principal, Readiness, Rejected, Resources, State,
+    Instance, InstanceId, NodeDescription, NodeId, Outcome, PersistentVolume, PortRange, Principal, Readiness,
+    ReadinessCheck, Rejected, Resources, State, Unreachable, UpgradeStrategy, Volume, VolumeMode,
 };
 use futures::StreamExt;
 use http::{HeaderMap, Request};
@@ -433,6 +434,32 @@ pub(crate) fn with(mut app: Value, fields: impl Into<Value>) -> Value {
 pub(crate) fn spec(app: &Value) -> AppSpec {
     let fields = app.as_object().unwrap();
     api::from_wire::app(&id(app["id"].as_str().unwrap()), fields).unwrap().0
+}
+
+/// The same app, whose new instances are asked whether they are ready.
+pub(crate) fn asking_readiness(mut spec: AppSpec) -> AppSpec {
+    let port_name = spec.run.ports[0].name.clone().unwrap();
+    spec.policy.readiness_checks = vec![ReadinessCheck {
+        name: "ready".to_owned(),
+        tls: false,
+        path: "/ready".to_owned(),
+        port_name,
+        interval_ms: 1_000,
+        timeout_ms: 500,
+        codes: vec![200],
+        keep_response: true,
+    }];
+    spec
+}
+
+/// The same app, whose instances keep 10 MiB of data each.
+pub(crate) fn resident(mut spec: AppSpec) -> AppSpec {
+    let container_path = "data".to_owned();
+    let volume = PersistentVolume { container_path, size_mib: 10, mode: VolumeMode::Rw };
+    spec.run.volumes = vec![Volume::Persistent(volume)];
+    spec.policy.unreachable = Unreachable::Disabled;
+    spec.policy.upgrade = UpgradeStrategy { min_health_ppm: 500_000, max_over_ppm: 0 };
+    spec
 }
 
 /// A condition of the whole answer: this status and message.
