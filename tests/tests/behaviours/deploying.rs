@@ -352,7 +352,10 @@ mod app_deploy_integration_test {
         world.done("PUT /v2/apps/a", json!({ "container": container }));
         let a = world.app("/a");
         assert_eq!(a["container"]["docker"]["image"], "web:2");
-        assert_eq!((&a["container"]["portMappings"][0]["containerPort"], &a["tasksHealthy"]), (&json!(8080), &json!(1)));
+        assert_eq!(
+            (&a["container"]["portMappings"][0]["containerPort"], &a["tasksHealthy"]),
+            (&json!(8080), &json!(1))
+        );
     }
 
     #[test]
@@ -459,7 +462,10 @@ mod apps_resource_test {
         world.run(with(plain("/a", 1), json!({ "portDefinitions": [{ "port": 3000, "name": "x" }] })));
         world.done("PUT /v2/apps/a", json!({ "ports": [1000, 1001] }));
         let ports = world.app("/a")["portDefinitions"].clone();
-        assert_eq!((&ports[0]["port"], &ports[1]["port"], ports.as_array().unwrap().len()), (&json!(1000), &json!(1001), 2));
+        assert_eq!(
+            (&ports[0]["port"], &ports[1]["port"], ports.as_array().unwrap().len()),
+            (&json!(1000), &json!(1001), 2)
+        );
     }
 
     #[test]
@@ -498,7 +504,10 @@ mod apps_resource_test {
         let world = World::new();
         let id = world.change("POST /v2/apps", plain("/a", 2));
         let a = world.get("/v2/apps")["apps"][0].clone();
-        assert_eq!((&a["tasksStaged"], &a["tasksRunning"], &a["deployments"]), (&json!(2), &json!(0), &json!([{ "id": id }])));
+        assert_eq!(
+            (&a["tasksStaged"], &a["tasksRunning"], &a["deployments"]),
+            (&json!(2), &json!(0), &json!([{ "id": id }]))
+        );
         assert!(a.get("tasks").is_none());
     }
 
@@ -543,7 +552,8 @@ mod apps_resource_test {
         let world = World::new();
         world.run(app("/a", 1));
         let before = world.app("/a")["versionInfo"].clone();
-        let info = json!({ "lastScalingAt": "2015-02-11T09:31:50.021Z", "lastConfigChangeAt": "2015-02-11T09:31:50.021Z" });
+        let info =
+            json!({ "lastScalingAt": "2015-02-11T09:31:50.021Z", "lastConfigChangeAt": "2015-02-11T09:31:50.021Z" });
         world.done("PUT /v2/apps/a", json!({ "versionInfo": info }));
         assert_eq!(world.app("/a")["versionInfo"], before);
         world.done("PUT /v2/apps/a", json!({ "instances": 2, "versionInfo": info }));

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-const BEGIN: &str = "<!-- What follows is written by a test: UPDATE_EXPECT=1 cargo test -p tests --test behaviours -->\n";
+const BEGIN: &str =
+    "<!-- What follows is written by a test: UPDATE_EXPECT=1 cargo test -p tests --test behaviours -->\n";
 const END: &str = "<!-- What was written by a test ends here. -->\n";
 /// So many behaviours are mirrored at least.
 const AT_LEAST: usize = 250;
@@ -74,7 +75,7 @@ fn read(source: &str, suites: &mut Vec<Suite>) {
         } else if let Some(text) = line.strip_prefix("    /// Better: ") {
             better = Some(text.to_owned());
         } else if let Some(text) = line.strip_prefix("    /// ") {
-            better.iter_mut().for_each(|it| *it = format!("{it} {text}"));
+            better = better.map(|it| format!("{it} {text}"));
         } else if line == "    #[test]" {
             is_test = true;
         } else if let Some(name) = line.strip_prefix("    fn ").and_then(|it| it.split('(').next()) {
@@ -88,12 +89,15 @@ fn read(source: &str, suites: &mut Vec<Suite>) {
 
 fn list(suites: &[Suite]) -> String {
     let n: usize = suites.iter().map(|it| it.behaviours.len()).sum();
-    let mut text = format!("{n} behaviours of {} suites.\n\n| Suite | Mirrored | Behaviours |\n|---|---|---|\n", suites.len());
+    let mut text =
+        format!("{n} behaviours of {} suites.\n\n| Suite | Mirrored | Behaviours |\n|---|---|---|\n", suites.len());
     for Suite { name, behaviours } in suites {
         let names: Vec<&str> = behaviours.iter().map(|it| it.name.as_str()).collect();
         let _ = writeln!(text, "| `{name}` | {} | {} |", names.len(), names.join("; "));
     }
-    text.push_str("\n## Better\n\nWhere Ekiden decides otherwise on purpose, the test of the name shows what it does.\n\n");
+    text.push_str(
+        "\n## Better\n\nWhere Ekiden decides otherwise on purpose, the test of the name shows what it does.\n\n",
+    );
     text.push_str("| Suite | Behaviour | Ekiden |\n|---|---|---|\n");
     for suite in suites {
         for it in &suite.behaviours {

@@ -261,7 +261,8 @@ mod group_update_test {
     #[test]
     fn a_group_update_can_be_applied_to_an_empty_group() {
         let world = World::new();
-        let test = around("/test", vec![group("/test/foo", vec![]), group("/test/apps", vec![small("/test/apps/a", 1)])]);
+        let test =
+            around("/test", vec![group("/test/foo", vec![]), group("/test/apps", vec![small("/test/apps/a", 1)])]);
         world.run_group(group_after(test, &["/other"]));
         assert_eq!(world.apps(), ["/test/apps/a"]);
         assert!(world.has_group("/test/foo"), "empty ones are kept");
@@ -271,7 +272,12 @@ mod group_update_test {
     #[test]
     fn a_group_update_can_be_applied_to_existing_entries() {
         let world = World::new();
-        world.put_all(["/test/group1/app1", "/test/group2/app2", "/test/group3/app3"].map(|it| small(it, 1)).to_vec(), false).unwrap();
+        world
+            .put_all(
+                ["/test/group1/app1", "/test/group2/app2", "/test/group3/app3"].map(|it| small(it, 1)).to_vec(),
+                false,
+            )
+            .unwrap();
         world.settle();
         let before = world.wanted("/test/group1/app1");
         let one = group("/test/group1", vec![small("/test/group1/app1", 1), small("/test/group1/new", 1)]);
@@ -294,7 +300,9 @@ mod group_update_test {
     #[test]
     fn relative_path_of_a_dependency_should_be_relative_to_group_and_not_to_the_app() {
         let group = path("/test/group");
-        for (text, expected) in [("foo", "/test/group/foo"), ("../foo", "/test/foo"), ("/foo", "/foo"), ("./x/y", "/test/group/x/y")] {
+        for (text, expected) in
+            [("foo", "/test/group/foo"), ("../foo", "/test/foo"), ("/foo", "/foo"), ("./x/y", "/test/group/x/y")]
+        {
             assert_eq!(PathId::parse_in(&group, text).unwrap().as_str(), expected, "{text}");
         }
     }
@@ -314,7 +322,11 @@ mod deployment_plan_test {
     /// The steps as users see them: each with its actions.
     fn printed(world: &World) -> Vec<Vec<String>> {
         let words = |it: &Value| {
-            format!("{} {}", it["action"].as_str().unwrap().trim_end_matches("Application"), it["app"].as_str().unwrap())
+            format!(
+                "{} {}",
+                it["action"].as_str().unwrap().trim_end_matches("Application"),
+                it["app"].as_str().unwrap()
+            )
         };
         let step = |it: &Value| it["actions"].as_array().unwrap().iter().map(words).collect();
         world.get("/v2/deployments")[0]["steps"].as_array().unwrap().iter().map(step).collect()
@@ -367,9 +379,9 @@ mod deployment_plan_test {
     fn start_from_running_group() {
         let world = running(&["/app", "/app2", "/app3", "/app4"]);
         let (scaled, new) = (small("/app2", 10), small("/app5", 1));
-        let applied = world.put_group(group("/", vec![changed(small("/app", 1)), scaled, small("/app3", 1), new])).unwrap();
-        let expected =
-            [vec!["Stop /app4"], vec!["Start /app5"], vec!["Restart /app", "Scale /app2", "Scale /app5"]];
+        let applied =
+            world.put_group(group("/", vec![changed(small("/app", 1)), scaled, small("/app3", 1), new])).unwrap();
+        let expected = [vec!["Stop /app4"], vec!["Start /app5"], vec!["Restart /app", "Scale /app2", "Scale /app5"]];
         assert_eq!(printed(&world), expected, "/app3 is as it was");
         assert!(applied.deployment.is_some());
     }
@@ -386,7 +398,9 @@ mod deployment_plan_test {
         let world = World::new();
         let apps = |cmd: &str| {
             let mut apps = vec![small("/test/mongo", 1), after(small("/test/service", 1), &["/test/mongo"])];
-            apps.iter_mut().for_each(|it| it.run.cmd = Some(cmd.to_owned()));
+            for app in &mut apps {
+                app.run.cmd = Some(cmd.to_owned());
+            }
             apps
         };
         world.run_group(group("/test", apps("x 1")));
@@ -529,7 +543,9 @@ mod deployment_plan_revert_test {
         let world = running();
         let before = world.apps();
         let added = world.put_all(vec![small("/g/new", 1), small("/newgroup/new", 1)], false).unwrap();
-        world.command(Command::PutApps { apps: vec![(small("/other/later", 1), cluster::Expect::Any)], force: false }).unwrap();
+        world
+            .command(Command::PutApps { apps: vec![(small("/other/later", 1), cluster::Expect::Any)], force: false })
+            .unwrap();
         world.roll_back(&added);
         let mut expected = before;
         expected.push("/other/later".to_owned());
@@ -575,7 +591,10 @@ mod deployment_plan_revert_test {
         let of = |dependencies: &[&str], cmd: &str| {
             let mut app = small("/g/app", 1);
             app.run.cmd = Some(cmd.to_owned());
-            around("/", vec![group_after(group("/g", vec![app]), dependencies), group("/other", vec![small("/other/app", 1)])])
+            around(
+                "/",
+                vec![group_after(group("/g", vec![app]), dependencies), group("/other", vec![small("/other/app", 1)])],
+            )
         };
         world.run_group(of(&["/other"], "x 1"));
         let changed = world.put_group(of(&["/app"], "x 2")).unwrap();
@@ -597,8 +616,7 @@ mod deployment_actor_test {
         world.run_group(group("/g", apps));
         let mut restarted = small("/g/app2", 2);
         restarted.run.cmd = Some("x y".to_owned());
-        let applied =
-            world.put_group(group("/g", vec![small("/g/app1", 1), restarted, small("/g/app3", 1)])).unwrap();
+        let applied = world.put_group(group("/g", vec![small("/g/app1", 1), restarted, small("/g/app3", 1)])).unwrap();
         let mut events = world.listen("?event_type=deployment_success&event_type=deployment_step_success");
         world.settle();
         assert_eq!(world.outcome(&applied.deployment.unwrap().to_string()), Some(Outcome::Succeeded));
@@ -695,7 +713,8 @@ mod deployment_manager_actor_test {
     #[test]
     fn multiple_conflicting_forced_deployments() {
         let world = World::new();
-        let ids: Vec<_> = (1..=4).map(|n| world.put_all(vec![small("/a", n)], true).unwrap().deployment.unwrap()).collect();
+        let ids: Vec<_> =
+            (1..=4).map(|n| world.put_all(vec![small("/a", n)], true).unwrap().deployment.unwrap()).collect();
         assert_eq!(world.state().active_deployments().map(|it| it.id).collect::<Vec<_>>(), [ids[3]]);
         for pair in ids.windows(2) {
             assert_eq!(world.outcome(&pair[0].to_string()), Some(Outcome::Superseded { by: pair[1] }));
@@ -808,7 +827,10 @@ mod group_deploy_integration_test {
         world.run_group(group("/test", vec![checked("/test/app", 2, "x 1")]));
         world.put_group(group("/test", vec![checked("/test/app", 2, "x 2")])).unwrap();
         world.settle();
-        assert_eq!((world.picture("/test/app").as_str(), &world.app("/test/app")["cmd"]), ("2 new healthy", &json!("x 2")));
+        assert_eq!(
+            (world.picture("/test/app").as_str(), &world.app("/test/app")["cmd"]),
+            ("2 new healthy", &json!("x 2"))
+        );
     }
 
     #[test]
@@ -835,7 +857,11 @@ mod group_deploy_integration_test {
             assert!(healthy() >= 2, "{}", world.picture("/test/app"));
             // One instance at a time becomes healthy.
             world.obey(Health::Unknown);
-            let slow = world.instances("/test/app").iter().find(|it| it.health == Health::Unknown && it.is_running()).map(|it| it.id);
+            let slow = world
+                .instances("/test/app")
+                .iter()
+                .find(|it| it.health == Health::Unknown && it.is_running())
+                .map(|it| it.id);
             if let Some(id) = slow {
                 world.running(id, Health::Healthy);
             }
@@ -856,7 +882,10 @@ mod group_deploy_integration_test {
         assert_eq!(status(refused), 409);
         world.command(Command::PutGroup { update: third, absent: false, force: true }).unwrap();
         world.settle();
-        assert_eq!((world.picture("/test/app").as_str(), &world.app("/test/app")["cmd"]), ("2 new healthy", &json!("x 3")));
+        assert_eq!(
+            (world.picture("/test/app").as_str(), &world.app("/test/app")["cmd"]),
+            ("2 new healthy", &json!("x 3"))
+        );
     }
 
     #[test]

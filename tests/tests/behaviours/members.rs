@@ -195,7 +195,10 @@ mod info_integration_test {
     #[test]
     fn v2_info_returns_the_right_values() {
         let info = World::new().get("/v2/info");
-        assert_eq!((&info["name"], &info["elected"], &info["leader"]), (&json!("marathon"), &json!(true), &json!("leader:8080")));
+        assert_eq!(
+            (&info["name"], &info["elected"], &info["leader"]),
+            (&json!("marathon"), &json!(true), &json!("leader:8080"))
+        );
         assert!(info["version"].as_str().unwrap().starts_with("1.11."), "{info}");
         assert!(info["buildref"].as_str().unwrap().starts_with("ekiden "), "{info}");
         assert_eq!(info["frameworkId"].as_str().unwrap().len(), 12);

@@ -98,7 +98,10 @@ mod launch_queue_integration_test {
         let queue = world.get("/v2/queue")["queue"].clone();
         assert_eq!(queue.as_array().unwrap().len(), 1);
         let item = &queue[0];
-        assert_eq!((&item["app"]["id"], &item["count"], &item["delay"]["overdue"]), (&json!("/a"), &json!(2), &json!(true)));
+        assert_eq!(
+            (&item["app"]["id"], &item["count"], &item["delay"]["overdue"]),
+            (&json!("/a"), &json!(2), &json!(true))
+        );
         assert_eq!(item["delay"]["timeLeftSeconds"], 0);
         assert_eq!(item["processedOffersSummary"]["unusedOffersCount"], 2);
     }
@@ -109,7 +112,10 @@ mod launch_queue_integration_test {
         world.run(with(plain("/a", 1), json!({ "backoffSeconds": 100 })));
         world.crash(world.wanted("/a")[0]);
         let item = world.get("/v2/queue")["queue"][0].clone();
-        assert_eq!((&item["app"]["id"], &item["count"], &item["delay"]["overdue"]), (&json!("/a"), &json!(1), &json!(false)));
+        assert_eq!(
+            (&item["app"]["id"], &item["count"], &item["delay"]["overdue"]),
+            (&json!("/a"), &json!(1), &json!(false))
+        );
         let left = item["delay"]["timeLeftSeconds"].as_u64().unwrap();
         assert!((90..=100).contains(&left), "{left}");
         world.pass(50);
@@ -304,7 +310,10 @@ mod restart_integration_test {
         let before = world.wanted("/a");
         let id = world.change("PUT /v2/apps/a", json!({ "instances": 3 }));
         world.fail_over();
-        assert_eq!((world.wanted("/a")[..2].to_vec(), world.picture("/a")), (before, "2 new running, 1 new staging".to_owned()));
+        assert_eq!(
+            (world.wanted("/a")[..2].to_vec(), world.picture("/a")),
+            (before, "2 new running, 1 new staging".to_owned())
+        );
         world.settle();
         assert_eq!(world.outcome(&id), Some(Outcome::Succeeded));
     }
@@ -352,10 +361,8 @@ mod task_killing_integration_test {
         let task = world.tasks("/a")[0].clone();
         let mut events = world.listen("?event_type=status_update_event");
         world.done(&format!("DELETE /v2/apps/a/tasks/{task}"), Value::Null);
-        let told: Vec<(Value, Value)> = (0..2)
-            .map(|_| events.next().1)
-            .map(|it| (it["taskStatus"].clone(), it["taskId"].clone()))
-            .collect();
+        let told: Vec<(Value, Value)> =
+            (0..2).map(|_| events.next().1).map(|it| (it["taskStatus"].clone(), it["taskId"].clone())).collect();
         assert!(told.contains(&(json!("TASK_KILLING"), json!(task))), "{told:?}");
     }
 

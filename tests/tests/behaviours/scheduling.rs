@@ -179,7 +179,11 @@ mod scaling_proposition_test {
     fn killed_beside_unknown(world: &World) -> Vec<InstanceId> {
         let unknown = InstanceId::derive(cluster::ClusterId(7), 7, 7);
         let instances = vec![unknown, world.wanted("/a")[0], unknown];
-        world.fake.apply(Principal::Leader, Command::Kill { instances, scale: false, force: false, wipe: false }).unwrap().killed
+        world
+            .fake
+            .apply(Principal::Leader, Command::Kill { instances, scale: false, force: false, wipe: false })
+            .unwrap()
+            .killed
     }
 
     #[test]
@@ -590,8 +594,12 @@ mod task_start_actor_test {
     #[test]
     fn start_success_with_existing_task_in_launch_queue() {
         let world = World::new();
-        let id = world.change("POST /v2/apps", with(plain("/a", 3), json!({ "constraints": [["hostname", "UNIQUE"]] })));
-        assert_eq!((world.picture("/a").as_str(), &world.get("/v2/queue")["queue"][0]["count"]), ("2 new staging", &json!(1)));
+        let id =
+            world.change("POST /v2/apps", with(plain("/a", 3), json!({ "constraints": [["hostname", "UNIQUE"]] })));
+        assert_eq!(
+            (world.picture("/a").as_str(), &world.get("/v2/queue")["queue"][0]["count"]),
+            ("2 new staging", &json!(1))
+        );
         world.add_node("n3", &[]);
         assert_eq!(world.picture("/a"), "3 new staging", "the one that waited, and no other");
         world.settle();
@@ -849,8 +857,10 @@ mod constraints_test {
         let world = placed(RACKS, &json!(["rack", "GROUP_BY", "3"]), 1);
         let taken = values(&world, "rack")[0].clone();
         let state = world.state();
-        let racks: Vec<String> =
-            takers(&world).iter().map(|it| state.node(&cluster::NodeId::new(it)).unwrap().field("rack").unwrap().to_owned()).collect();
+        let racks: Vec<String> = takers(&world)
+            .iter()
+            .map(|it| state.node(&cluster::NodeId::new(it)).unwrap().field("rack").unwrap().to_owned())
+            .collect();
         assert!(!racks.is_empty() && !racks.contains(&taken), "another rack first: {racks:?}");
     }
 
@@ -918,7 +928,8 @@ mod constraints_test {
 
     #[test]
     fn attributestypes() {
-        let nodes: Nodes<'_> = &[("a", &[("x", "[1-3]")]), ("b", &[("x", "{a,b}")]), ("c", &[("x", "1.5")]), ("d", &[("x", "t")])];
+        let nodes: Nodes<'_> =
+            &[("a", &[("x", "[1-3]")]), ("b", &[("x", "{a,b}")]), ("c", &[("x", "1.5")]), ("d", &[("x", "t")])];
         for (pattern, expected) in [(r"\[1-3\]", "a"), (r"\{a,b\}", "b"), (r"1\.5", "c"), ("t", "d")] {
             assert_eq!(takers(&placed(nodes, &json!(["x", "LIKE", pattern]), 0)), [expected], "{pattern}");
         }
@@ -944,7 +955,8 @@ mod constraints_test {
 
     #[test]
     fn require_that_a_value_match_exactly() {
-        let nodes: Nodes<'_> = &[("a", &[("x", "value")]), ("b", &[("x", "value2")]), ("c", &[("x", "Value")]), ("d", &[])];
+        let nodes: Nodes<'_> =
+            &[("a", &[("x", "value")]), ("b", &[("x", "value2")]), ("c", &[("x", "Value")]), ("d", &[])];
         assert_eq!(takers(&placed(nodes, &json!(["x", "IS", "value"]), 0)), ["a"]);
     }
 }

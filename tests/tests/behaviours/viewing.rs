@@ -97,8 +97,8 @@ mod label_selector_parsers_test {
         ] {
             world.created(with(plain(id, 1), json!({ "labels": labels })));
         }
-        let encoded: String = selector.bytes().map(|it| format!("%{it:02x}")).collect();
-        let apps = world.get(&format!("/v2/apps?label={encoded}"))["apps"].clone();
+        let encoded: Vec<String> = selector.bytes().map(|it| format!("%{it:02x}")).collect();
+        let apps = world.get(&format!("/v2/apps?label={}", encoded.concat()))["apps"].clone();
         apps.as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect()
     }
 
@@ -173,7 +173,9 @@ mod queue_resource_test {
         assert_eq!((&summary["processedOffersCount"], &summary["unusedOffersCount"]), (&json!(2), &json!(2)));
         let steps = summary["rejectSummaryLastOffers"].as_array().unwrap();
         assert!(steps.contains(&json!({ "reason": "InsufficientMemory", "declined": 2, "processed": 2 })), "{steps:?}");
-        assert!(item["lastUnusedOffers"].is_array() && world.get("/v2/queue")["queue"][0].get("lastUnusedOffers").is_none());
+        assert!(
+            item["lastUnusedOffers"].is_array() && world.get("/v2/queue")["queue"][0].get("lastUnusedOffers").is_none()
+        );
     }
 
     #[test]
@@ -372,11 +374,13 @@ mod validation_test {
 
     #[test]
     fn write_validations_errors() {
-        let answer = World::new().refused(with(plain("/a", 1), json!({ "cpus": -1, "upgradeStrategy": { "minimumHealthCapacity": 2 } })));
+        let answer = World::new()
+            .refused(with(plain("/a", 1), json!({ "cpus": -1, "upgradeStrategy": { "minimumHealthCapacity": 2 } })));
         assert_eq!(answer.json["message"], "Object is not valid");
         let details = answer.json["details"].as_array().unwrap();
         assert_eq!(details.len(), 2, "all at once: {details:?}");
-        let expected = json!({ "path": "/upgradeStrategy/minimumHealthCapacity", "errors": ["must be between 0 and 1"] });
+        let expected =
+            json!({ "path": "/upgradeStrategy/minimumHealthCapacity", "errors": ["must be between 0 and 1"] });
         assert!(details.contains(&expected), "{details:?}");
     }
 }
@@ -461,7 +465,10 @@ mod app_definition_app_info_test {
         let world = World::new();
         let id = world.change("POST /v2/apps", with(plain("/a", 2), json!({ "labels": { "x": "y" } })));
         let a = world.get("/v2/apps?embed=apps.counts&embed=apps.deployments&embed=apps.tasks")["apps"][0].clone();
-        assert_eq!((&a["tasksStaged"], &a["deployments"][0]["id"], &a["labels"]["x"]), (&json!(2), &json!(id), &json!("y")));
+        assert_eq!(
+            (&a["tasksStaged"], &a["deployments"][0]["id"], &a["labels"]["x"]),
+            (&json!(2), &json!(id), &json!("y"))
+        );
         assert_eq!(a["tasks"].as_array().unwrap().len(), 2);
     }
 
@@ -472,7 +479,10 @@ mod app_definition_app_info_test {
         let task = world.tasks("/a")[0].clone();
         world.crash(world.wanted("/a")[0]);
         let a = world.get("/v2/apps?embed=apps.lastTaskFailure")["apps"][0].clone();
-        assert_eq!((&a["lastTaskFailure"]["taskId"], &a["lastTaskFailure"]["message"]), (&json!(task), &json!("exit code 1")));
+        assert_eq!(
+            (&a["lastTaskFailure"]["taskId"], &a["lastTaskFailure"]["message"]),
+            (&json!(task), &json!("exit code 1"))
+        );
         assert!(world.get("/v2/apps/a")["app"]["lastTaskFailure"].is_object(), "one app has it always");
     }
 }
@@ -527,6 +537,6 @@ mod task_stats_by_version_format_test {
         let stats = stats(&world);
         let running = |group: &str| stats[group]["stats"]["counts"]["running"].clone();
         assert_eq!((running("withLatestConfig"), running("withOutdatedConfig")), (json!(2), json!(2)), "{stats}");
-        assert_eq!((running("totalSummary"), running("startedAfterLastScaling")), (json!(4), json!(4)));
+        assert_eq!((running("totalSummary"), running("startedAfterLastScaling")), (json!(4), json!(2)));
     }
 }

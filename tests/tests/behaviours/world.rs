@@ -222,6 +222,7 @@ impl World {
 
     /// All agents do healthily what they are told, until the cluster is at rest.
     pub(crate) fn settle(&self) {
+        self.plan();
         for _ in 0..1_000 {
             if !self.obey(Health::Healthy) {
                 return;
@@ -267,8 +268,8 @@ impl World {
 
     /// An instance ends by itself.
     pub(crate) fn end(&self, id: InstanceId, kind: EndKind) {
-        let exit_code = Some(i64::from(kind != EndKind::Finished));
-        self.see(id, Seen::Ended(End { kind, exit_code, message: format!("exit code {}", exit_code.unwrap()) }));
+        let code = i64::from(kind != EndKind::Finished);
+        self.see(id, Seen::Ended(End { kind, exit_code: Some(code), message: format!("exit code {code}") }));
     }
 
     /// An instance fails, and its container is removed.
