@@ -2,6 +2,7 @@
 
 mod path_id_test {
     use crate::world::{World, plain, with};
+    use cluster::catalog::{Subject, services};
     use cluster::{AppId, IdError, PathId};
 
     fn path(text: &str) -> PathId {
@@ -61,10 +62,29 @@ mod path_id_test {
         assert_eq!((inside("/a/b", "c"), inside("/", "c")), ("/a/b/c".to_owned(), "/c".to_owned()));
     }
 
+    /// Better: an app has one name that is resolved, in Consul, and it is never longer than a name may be.
     #[test]
     fn convert_to_a_hostname() {
-        assert_eq!(AppId::parse("/test/foo").unwrap().segments().rev().collect::<Vec<_>>().join("."), "foo.test");
-        assert_eq!(AppId::parse("/test/foo").unwrap().joined("-"), "test-foo");
+        let world = World::new();
+        let long = format!("/{}/x", "a".repeat(63));
+        for (app, expected) in [("/test/foo", "test-foo"), ("/a.b/c", "a-b-c"), (&long, "")] {
+            world.run(plain(app, 1));
+            let instance = world.instances(app)[0].clone();
+            let state = world.state();
+            let services = services(&Subject {
+                cluster: state.cluster(),
+                node: &instance.node,
+                address: "n1.example",
+                instance: instance.id,
+                app: &instance.app,
+                version: instance.version,
+                ports: &instance.ports,
+                spec: &state.spec_of(&instance).unwrap(),
+                rev: 1,
+            });
+            let name = services[0].name.clone();
+            assert!(name.len() <= 63 && (name == expected || expected.is_empty()), "{app}: {name}");
+        }
     }
 
     #[test]
