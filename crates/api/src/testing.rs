@@ -70,6 +70,11 @@ impl Fake {
         self.inner().state.clone()
     }
 
+    /// Goes on from another state, as a member does that was given a snapshot.
+    pub fn restore(&self, state: State) {
+        self.inner().state = state;
+    }
+
     /// Sets who leads.
     pub fn set_leadership(&self, leadership: Leadership) {
         self.inner().leadership = leadership;

@@ -190,15 +190,15 @@ fn serves(state: &State, app: &App, instance: &Instance) -> bool {
     app.is_served_by(instance) && !state.is_unreachable(instance)
 }
 
-/// The instances in the order in which they can be spared: those that do not serve first, then those whose group by
-/// the app's GROUP_BY constraints is the fullest, then by the app's choice.
+/// The instances in the order in which they can be spared: those that do not serve first, among them those of lost
+/// nodes, then those whose group by the app's GROUP_BY constraints is the fullest, then by the app's choice.
 fn by_dispensability<'a>(state: &State, app: &App, instances: &[&'a Arc<Instance>]) -> Vec<&'a Arc<Instance>> {
     let policy = &app.aim().unwrap_or(&app.current).spec.policy;
     let mut ordered = instances.to_vec();
     if policy.kill_selection == KillSelection::YoungestFirst {
         ordered.reverse();
     }
-    ordered.sort_by_key(|it| (serves(state, app, it), it.is_running()));
+    ordered.sort_by_key(|it| (serves(state, app, it), !state.is_unreachable(it), it.is_running()));
     let spread: Vec<&str> =
         policy.constraints.iter().filter(|it| it.operator == Operator::GroupBy).map(|it| it.field.as_str()).collect();
     if spread.is_empty() { ordered } else { evenly(state, app, ordered, &spread) }

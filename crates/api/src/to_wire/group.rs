@@ -169,10 +169,6 @@ impl Tree {
     }
 }
 
-fn fixed(text: &'static str) -> Piece {
-    Piece::Text(Cow::Borrowed(text))
-}
-
 fn owned(text: String) -> Piece {
     Piece::Text(Cow::Owned(text))
 }

@@ -552,8 +552,10 @@ impl Changing<'_> {
             return Some(AppVersion { version, run, configured: version, scaled: version, spec });
         };
         let old = &app.current;
-        let scaled = spec.instances != old.spec.instances;
-        let configured = run != old.run || spec.run != old.spec.run || spec.policy != old.spec.policy;
+        let redefined = spec.run != old.spec.run || spec.policy != old.spec.policy;
+        // As in Marathon, a new definition counts as a new number too; a restart does not.
+        let scaled = redefined || spec.instances != old.spec.instances;
+        let configured = redefined || run != old.run;
         if !scaled && !configured && !app.removing {
             return None;
         }

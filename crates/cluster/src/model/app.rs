@@ -48,7 +48,7 @@ pub struct AppVersion {
     pub run: Version,
     /// The version at which anything but the number of instances last changed.
     pub configured: Version,
-    /// The version at which the number of instances last changed.
+    /// The version at which the number of instances last changed, or was given anew with another definition.
     pub scaled: Version,
     /// What was asked for.
     pub spec: AppSpec,
