@@ -30,6 +30,8 @@ pub struct Args {
     pub attributes: BTreeMap<String, String>,
     /// Directories below which apps may mount host volumes.
     pub volumes_allowed: Vec<PathBuf>,
+    /// Docker volume drivers that apps may use.
+    pub volume_drivers: Vec<String>,
     /// What the machine offers.
     pub resources: ResourceArgs,
     /// The host ports it offers.
@@ -103,6 +105,8 @@ pub struct Config {
     pub attributes: BTreeMap<String, String>,
     /// Directories below which apps may mount host volumes.
     pub volumes_allowed: Vec<PathBuf>,
+    /// Docker volume drivers that apps may use.
+    pub volume_drivers: Vec<String>,
     /// What the machine offers.
     pub capacity: Resources,
     /// The host ports it offers.
@@ -194,6 +198,7 @@ impl Args {
             data_dir,
             attributes: self.attributes,
             volumes_allowed: self.volumes_allowed,
+            volume_drivers: self.volume_drivers,
             ports,
         })
     }
@@ -313,6 +318,7 @@ mod tests {
                 && all.log_format.is_some()
                 && !all.attributes.is_empty()
                 && !all.volumes_allowed.is_empty()
+                && !all.volume_drivers.is_empty()
         );
         assert!(all.ports.first.is_some() && all.ports.last.is_some() && all.docker.host.is_some());
         assert!(all.docker.config.is_some() && all.consul.address.is_some() && all.consul.token.is_some());

@@ -4,30 +4,35 @@
 mod auth;
 mod error;
 mod images;
+mod networks;
+mod parts;
+mod pause;
 mod seen;
 mod spec;
 mod volumes;
 
-pub use spec::{LABEL_APP, LABEL_CLUSTER, LABEL_INSTANCE, LABEL_NODE, LABEL_VERSION};
+pub use networks::LABEL_NETWORK;
+pub use spec::{
+    LABEL_APP, LABEL_CLUSTER, LABEL_CONTAINER, LABEL_GRACE, LABEL_INSTANCE, LABEL_NODE, LABEL_POD, LABEL_RESERVATION,
+    LABEL_VERSION,
+};
 pub use volumes::VolumeError;
 
-pub(crate) use error::Error;
+pub(crate) use error::{Error, with_causes};
 
+use crate::dirs::Dirs;
 use crate::metrics::Metrics;
 use bollard::errors::Error as Bollard;
 use bollard::exec::{CreateExecOptions, StartExecResults};
-use bollard::query_parameters::{
-    CreateContainerOptions, EventsOptions, InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
-    StartContainerOptions, StopContainerOptions,
-};
-use cluster::agent::{Assignment, Container, Done, Listed, Outcome};
-use cluster::{ClusterId, InstanceId, NodeId};
+use bollard::query_parameters::{CreateContainerOptions, EventsOptions, ListContainersOptions, StartContainerOptions};
+use cluster::agent::{Assignment, Container, Done, Listed, Outcome, fold_list};
+use cluster::{ClusterId, InstanceId, Network, NodeId};
 use error::{explained, is_missing_image};
 use futures::{Stream, StreamExt};
 use images::Images;
 use seen::{inspected, listed};
-use spec::Place;
-use std::collections::HashMap;
+use spec::{Piece, Place, member_name};
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -67,6 +72,8 @@ struct Inner {
     place: PlaceOfNode,
     images: Images,
     starts: Semaphore,
+    /// Whoever makes a network holds it.
+    networks: tokio::sync::Mutex<()>,
 }
 
 /// What [`Place`] needs besides the cluster.
@@ -78,6 +85,10 @@ pub(crate) struct PlaceOfNode {
     pub(crate) address: String,
     /// Directories below which apps may mount host volumes.
     pub(crate) volumes_allowed: Vec<PathBuf>,
+    /// Docker volume drivers that apps may use.
+    pub(crate) volume_drivers: Vec<String>,
+    /// The instances' directories.
+    pub(crate) dirs: Dirs,
     /// The file with the registries' credentials.
     pub(crate) credentials: Option<PathBuf>,
 }
@@ -104,7 +115,8 @@ impl Docker {
     pub(crate) fn new(host: &str, place: PlaceOfNode, metrics: Metrics) -> Self {
         let images = Images::new(place.credentials.clone());
         let (host, client) = (host.to_owned(), OnceLock::new());
-        Self { inner: Arc::new(Inner { host, client, metrics, place, images, starts: Semaphore::new(MAX_STARTS) }) }
+        let (starts, networks) = (Semaphore::new(MAX_STARTS), tokio::sync::Mutex::new(()));
+        Self { inner: Arc::new(Inner { host, client, metrics, place, images, starts, networks }) }
     }
 
     /// The client; made at its first use that finds the socket.
@@ -160,7 +172,7 @@ impl Docker {
     pub(crate) async fn list(&self, cluster: ClusterId) -> Result<Vec<Listed>, Error> {
         let options = ListContainersOptions { all: true, filters: Some(self.filters(cluster)), ..Default::default() };
         let containers = self.call("list", LIST_DEADLINE, |it| it.list_containers(Some(options))).await?;
-        Ok(containers.into_iter().filter_map(listed).collect())
+        Ok(fold_list(containers.into_iter().filter_map(listed).collect()))
     }
 
     fn filters(&self, cluster: ClusterId) -> HashMap<String, Vec<String>> {
@@ -171,19 +183,8 @@ impl Docker {
         )])
     }
 
-    /// What is there of an instance.
-    pub(crate) async fn inspect(&self, instance: InstanceId) -> Result<Container, Error> {
-        let name = instance.to_string();
-        let options = None::<InspectContainerOptions>;
-        match self.call("inspect", READ_DEADLINE, |it| it.inspect_container(&name, options)).await {
-            Ok(found) => Ok(inspected(&found)),
-            Err(Error::Refused { status: 404, .. }) => Ok(Container::Absent),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Makes an instance's container and starts it; pulls its image where that is wanted or needed. Can be called off
-    /// while it waits for the image or its turn, not once the engine was asked to do something.
+    /// Makes an instance's containers and starts them; pulls images where that is wanted or needed. Can be called off
+    /// while it waits for an image or its turn, not once the engine was asked to do something.
     ///
     /// The common case is two calls, create and start, and one look at the result: whether the image is there, the
     /// create says.
@@ -194,27 +195,31 @@ impl Docker {
         listener: Listener,
         abandoned: CancellationToken,
     ) -> Done {
-        let PlaceOfNode { node, address, volumes_allowed, .. } = self.inner.place.clone();
-        let body = match spec::container(assignment, &Place { cluster, node, address, volumes_allowed }) {
-            Ok(body) => body,
-            Err(error) => return Done::Refused { message: error.to_string(), container: Container::Absent },
-        };
         let instance = assignment.instance;
-        let image = body.image.clone().unwrap_or_default();
-        let mut pull = assignment.spec.as_ref().is_some_and(|it| it.run.force_pull);
-        let mut pulled = false;
+        let PlaceOfNode { node, address, volumes_allowed, volume_drivers, dirs, .. } = self.inner.place.clone();
+        let place = Place { cluster, node, address, volumes_allowed, volume_drivers, dirs };
+        let pieces = match spec::containers(assignment, &place) {
+            Ok(pieces) => pieces,
+            Err(error) => return self.failed(instance, refusal(error.to_string()), "").await,
+        };
+        let image_of = |it: &Piece| it.body.image.clone().unwrap_or_default();
+        let mut pull: BTreeSet<String> = pieces.iter().filter(|it| it.force_pull).map(image_of).collect();
+        let mut pulled = BTreeSet::new();
+        if let Err(error) = self.make_ready(assignment, &place.dirs).await {
+            return self.failed(instance, error, "").await;
+        }
         loop {
-            if std::mem::take(&mut pull) {
-                pulled = true;
+            while let Some(image) = pull.pop_first() {
                 match abandoned.run_until_cancelled(self.pull(&image, &listener)).await {
                     Some(Ok(())) => {}
                     Some(Err(error)) => return self.failed(instance, error, &image).await,
                     None => return Done::Abandoned,
                 }
+                pulled.insert(image);
             }
             let turn = abandoned.run_until_cancelled(self.inner.starts.acquire()).await;
             let Some(Ok(turn)) = turn else { return Done::Abandoned };
-            let mut start = std::pin::pin!(self.create_and_start(instance, body.clone()));
+            let mut start = std::pin::pin!(self.create_and_start(instance, &pieces));
             let started = if let Ok(started) = timeout(SLOW, &mut start).await {
                 started
             } else {
@@ -225,13 +230,47 @@ impl Docker {
             drop(turn);
             match started {
                 Ok(()) => return self.look(instance).await,
-                Err(Error::Refused { status: 404, message }) if !pulled && is_missing_image(&message) => pull = true,
-                Err(error) => return self.failed(instance, error, &image).await,
+                Err((Error::Refused { status: 404, message }, at))
+                    if is_missing_image(&message) && !pulled.contains(&image_of(&pieces[at])) =>
+                {
+                    pull.insert(image_of(&pieces[at]));
+                }
+                Err((error, at)) => return self.failed(instance, error, &image_of(&pieces[at])).await,
             }
         }
     }
 
+    /// Sees to it that what the engine must find is there: directories and networks.
+    async fn make_ready(&self, assignment: &Assignment, dirs: &Dirs) -> Result<(), Error> {
+        let Some(run) = assignment.spec.as_ref().map(|it| &it.run) else { return Ok(()) };
+        let paths: Vec<String> = spec::persistent(run).map(str::to_owned).collect();
+        let sandboxes: Vec<PathBuf> = spec::sandboxes(assignment, dirs).into_iter().map(|it| it.0).collect();
+        let (instance, reservation) = (assignment.instance, assignment.reservation);
+        if !paths.is_empty() || !sandboxes.is_empty() {
+            let dirs = dirs.clone();
+            let made = tokio::task::spawn_blocking(move || {
+                if let Some(reservation) = reservation.filter(|_| !paths.is_empty()) {
+                    dirs.make_volumes(reservation, &paths.iter().map(String::as_str).collect::<Vec<_>>())?;
+                }
+                if sandboxes.is_empty() || dirs.is_prepared(instance) {
+                    return Ok(());
+                }
+                dirs.make_sandboxes(instance, &sandboxes)?;
+                dirs.prepared(instance)
+            });
+            let made = made.await.unwrap_or(Ok(()));
+            made.map_err(|it: crate::dirs::Error| refusal(it.to_string()))?;
+        }
+        if let Network::Container { name, .. } = &run.network {
+            self.make_network(name).await?;
+        }
+        Ok(())
+    }
+
     async fn pull(&self, image: &str, listener: &Listener) -> Result<(), Error> {
+        if image == pause::IMAGE {
+            return self.make_pause_image().await;
+        }
         (listener.progress)(format!("pulling image {image}"));
         let client = self.client()?.clone();
         let begun = Instant::now();
@@ -240,25 +279,34 @@ impl Docker {
         result
     }
 
-    async fn create_and_start(
-        &self,
-        instance: InstanceId,
-        body: bollard::models::ContainerCreateBody,
-    ) -> Result<(), Error> {
-        let name = instance.to_string();
-        let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
+    /// Makes what is not there, then starts what was not started; tells which one it failed at.
+    async fn create_and_start(&self, instance: InstanceId, pieces: &[Piece]) -> Result<(), (Error, usize)> {
+        let mut to_start = Vec::with_capacity(pieces.len());
+        for (n, piece) in pieces.iter().enumerate() {
+            if self.create(piece).await.map_err(|it| (it, n))? {
+                to_start.push((n, piece));
+            }
+        }
+        for (n, piece) in to_start {
+            let options = None::<StartContainerOptions>;
+            let started = self.call("start", WRITE_DEADLINE, |it| it.start_container(&piece.name, options)).await;
+            started.map_err(|it| (of_piece(it, instance, piece), n))?;
+        }
+        Ok(())
+    }
+
+    /// Makes a container, if there is none of its name; `false` if it was started before.
+    async fn create(&self, piece: &Piece) -> Result<bool, Error> {
+        let options = CreateContainerOptions { name: Some(piece.name.clone()), ..Default::default() };
+        let body = piece.body.clone();
         match self.call("create", WRITE_DEADLINE, |it| it.create_container(Some(options), body)).await {
-            Ok(_) => {}
+            Ok(_) => Ok(true),
             // The name is the instance's: it was created before, by a start whose answer was lost (INV-F3).
             Err(Error::Refused { status: 409, .. }) => {
-                if self.inspect(instance).await? != Container::Created {
-                    return Ok(());
-                }
+                Ok(self.part(&piece.name).await?.is_some_and(|it| it.container == Container::Created))
             }
-            Err(error) => return Err(error),
+            Err(error) => Err(error),
         }
-        let options = None::<StartContainerOptions>;
-        self.call("start", WRITE_DEADLINE, |it| it.start_container(&name, options)).await
     }
 
     /// What a failed start means; clears away what it left.
@@ -267,7 +315,7 @@ impl Docker {
             Error::Away(message) => Done::Unavailable { message },
             Error::Refused { status, message } => {
                 let container = match self.inspect(instance).await {
-                    Ok(Container::Created) => match self.remove(instance).await {
+                    Ok(Container::Created | Container::Absent) => match self.remove(instance).await {
                         Done::Now(container) => container,
                         _ => Container::Created,
                     },
@@ -280,28 +328,6 @@ impl Docker {
                 }
                 Done::Refused { message: explained(status, message, image), container }
             }
-        }
-    }
-
-    /// Ends a container: the polite signal, and after the grace period the hard one.
-    pub(crate) async fn stop(&self, instance: InstanceId, grace_ms: u64) -> Done {
-        let grace = Duration::from_millis(grace_ms);
-        let seconds = grace_ms.div_ceil(1000).min(i32::MAX as u64) as i32;
-        let name = instance.to_string();
-        let options = StopContainerOptions { t: Some(seconds), ..Default::default() };
-        match self.call("stop", grace + STOP_MARGIN, |it| it.stop_container(&name, Some(options))).await {
-            Ok(()) | Err(Error::Refused { status: 304 | 404, .. }) => self.look(instance).await,
-            Err(error) => self.refused(instance, error).await,
-        }
-    }
-
-    /// Removes a container and its anonymous volumes.
-    pub(crate) async fn remove(&self, instance: InstanceId) -> Done {
-        let name = instance.to_string();
-        let options = RemoveContainerOptions { v: true, force: false, ..Default::default() };
-        match self.call("remove", WRITE_DEADLINE, |it| it.remove_container(&name, Some(options))).await {
-            Ok(()) | Err(Error::Refused { status: 404, .. }) => Done::Now(Container::Absent),
-            Err(error) => self.refused(instance, error).await,
         }
     }
 
@@ -336,8 +362,14 @@ impl Docker {
 
     /// Runs a command line in a container; its exit code is the outcome. What the engine itself fails at says
     /// nothing about the instance.
-    pub(crate) async fn run_inside(&self, instance: InstanceId, command: &str, deadline: Duration) -> Outcome {
-        let name = instance.to_string();
+    pub(crate) async fn run_inside(
+        &self,
+        instance: InstanceId,
+        container: &str,
+        command: &str,
+        deadline: Duration,
+    ) -> Outcome {
+        let name = if container.is_empty() { instance.to_string() } else { member_name(instance, container) };
         let shell = ["/bin/sh", "-c", command];
         let config = CreateExecOptions {
             cmd: Some(shell.iter().map(|it| (*it).to_owned()).collect()),
@@ -366,5 +398,20 @@ impl Docker {
             Ok(Some(code)) => Outcome::Failure(format!("the command exited with code {code}")),
             _ => Outcome::Ignored,
         }
+    }
+}
+
+/// A refusal by the agent itself.
+fn refusal(message: String) -> Error {
+    Error::Refused { status: 400, message }
+}
+
+/// What the engine says of one container of a pod.
+fn of_piece(error: Error, instance: InstanceId, piece: &Piece) -> Error {
+    match (error, piece.name.strip_prefix(&format!("{instance}."))) {
+        (Error::Refused { status, message }, Some(name)) => {
+            Error::Refused { status, message: format!("container {name}: {message}") }
+        }
+        (error, _) => error,
     }
 }

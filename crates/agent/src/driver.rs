@@ -2,14 +2,15 @@
 
 use crate::clock::Clock;
 use crate::consul::Order;
+use crate::dirs::Dirs;
 use crate::docker::{Docker, Error as DockerError, Listener};
 use crate::metrics::Metrics;
-use crate::probe;
+use crate::probe::Asker;
 use crate::state::Keeper;
-use cluster::agent::{Agent, Container, Done, FromAgent, Input, Note, Outcome, Output};
+use cluster::agent::{Agent, Container, Done, FromAgent, Input, Listed, Note, Outcome, Output};
 use cluster::{ClusterId, InstanceId, NodeId};
 use futures::StreamExt;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -48,6 +49,8 @@ pub(crate) struct Driver {
     pub(crate) node: NodeId,
     pub(crate) clock: Clock,
     pub(crate) docker: Docker,
+    pub(crate) dirs: Dirs,
+    pub(crate) asker: Asker,
     pub(crate) metrics: Metrics,
     pub(crate) keeper: Keeper,
     pub(crate) events: mpsc::UnboundedSender<Event>,
@@ -102,6 +105,7 @@ impl Driver {
         };
         match &input {
             Input::Disconnected => self.outbox = None,
+            Input::Listed { containers, .. } => self.sweep(containers),
             Input::Done { instance, result } => {
                 let started = self.starts.remove(instance).is_some();
                 if started && matches!(result, Done::Now(Container::Running { .. })) {
@@ -111,6 +115,23 @@ impl Driver {
             _ => {}
         }
         self.agent.handle(input, self.clock.now());
+    }
+
+    /// Removes the directories of instances that are gone without having been removed here.
+    fn sweep(&self, containers: &[Listed]) {
+        let listed: BTreeSet<InstanceId> = containers.iter().map(|it| it.instance).collect();
+        let known: BTreeSet<InstanceId> = self.agent.instances().collect();
+        let dirs = self.dirs.clone();
+        tokio::task::spawn_blocking(move || {
+            for instance in dirs.with_sandboxes() {
+                if !listed.contains(&instance)
+                    && !known.contains(&instance)
+                    && let Err(error) = dirs.remove_sandboxes(instance)
+                {
+                    tracing::warn!(%instance, %error, "cannot remove the directories of an instance that is gone");
+                }
+            }
+        });
     }
 
     async fn keep(&self) {
@@ -190,19 +211,38 @@ impl Driver {
                 Input::Done { instance, result }
             }),
             Output::Probe { instance, check, probe, timeout_ms } => {
-                let (turns, metrics) = (Arc::clone(&self.probes), self.metrics.clone());
+                let (turns, metrics, asker) = (Arc::clone(&self.probes), self.metrics.clone(), self.asker.clone());
+                let deadline = Duration::from_millis(timeout_ms);
                 self.spawn(async move {
                     let outcome = match turns.acquire().await {
-                        Ok(_turn) => probe::ask(&docker, instance, &probe, Duration::from_millis(timeout_ms)).await,
+                        Ok(_turn) => asker.probe(&docker, instance, &probe, deadline).await,
                         Err(_) => Outcome::Ignored,
                     };
                     metrics.probe(&outcome);
                     Input::Probed { instance, check, outcome }
                 });
             }
-            Output::Report { sequence, observations } => {
+            Output::Ask { instance, get, timeout_ms } => {
+                let (turns, asker) = (Arc::clone(&self.probes), self.asker.clone());
+                self.spawn(async move {
+                    let answer = match turns.acquire().await {
+                        Ok(_turn) => asker.ready(&get, Duration::from_millis(timeout_ms)).await,
+                        Err(error) => Err(error.to_string()),
+                    };
+                    Input::Answered { instance, answer }
+                });
+            }
+            Output::Destroy { reservation } => {
+                tracing::info!(%reservation, "destroying its volumes, as ordered");
+                let dirs = self.dirs.clone();
+                self.spawn(async move {
+                    let result = destroy(&docker, dirs, reservation).await;
+                    Input::Destroyed { reservation, result }
+                });
+            }
+            Output::Report { sequence, observations, destroyed } => {
                 self.metrics.report();
-                self.send(FromAgent::Report { sequence, observations, destroyed: Vec::new() });
+                self.send(FromAgent::Report { sequence, observations, destroyed });
             }
             Output::Degraded { reason } => {
                 if let Some(reason) = &reason {
@@ -238,6 +278,16 @@ impl Driver {
     }
 }
 
+/// Destroys a reservation's volumes, unless a container has them, also one that nobody speaks of.
+async fn destroy(docker: &Docker, dirs: Dirs, reservation: InstanceId) -> Result<(), String> {
+    let users = docker.with_reservation(reservation).await.map_err(|it| format!("Docker does not say: {it}"))?;
+    if !users.is_empty() {
+        return Err(format!("the containers of {} still have them", users.join(", ")));
+    }
+    let done = tokio::task::spawn_blocking(move || dirs.destroy_volumes(reservation)).await;
+    done.map_err(|it| it.to_string())?.map_err(|it| it.to_string())
+}
+
 async fn sleep_until_some(when: Option<Instant>) {
     match when {
         Some(when) => sleep_until(when).await,
@@ -259,6 +309,9 @@ fn say(note: &Note) {
         }
         Note::Stuck { instance, message } => {
             tracing::warn!(%instance, reason = message, "the container cannot be ended or removed; trying again");
+        }
+        Note::NotDestroyed { reservation, message } => {
+            tracing::warn!(%reservation, reason = message, "its volumes cannot be destroyed; trying again");
         }
         Note::Ended { instance, end } => tracing::info!(%instance, kind = ?end.kind, reason = end.message, "ended"),
     }

@@ -9,7 +9,8 @@
 //! | `driver` | the loop: events in, [`cluster::agent::Output`]s performed |
 //! | `link` | the line to the control plane |
 //! | `docker`, `docker/spec` | what the engine is asked; what a container is made of |
-//! | `probe` | health checks |
+//! | `dirs` | the instances' directories: sandboxes, persistent volumes |
+//! | `probe` | health checks and readiness checks |
 //! | [`consul`] | the node's Consul agent |
 //! | `state` | what outlives a restart |
 //!
@@ -18,6 +19,7 @@
 mod clock;
 pub mod config;
 pub mod consul;
+mod dirs;
 mod docker;
 mod driver;
 mod link;
@@ -26,16 +28,21 @@ mod probe;
 mod state;
 
 pub use config::{Args, Config, ConfigError, ConsulConfig};
-pub use docker::{LABEL_APP, LABEL_CLUSTER, LABEL_INSTANCE, LABEL_NODE, LABEL_VERSION, VolumeError};
+pub use docker::{
+    LABEL_APP, LABEL_CLUSTER, LABEL_CONTAINER, LABEL_GRACE, LABEL_INSTANCE, LABEL_NETWORK, LABEL_NODE, LABEL_POD,
+    LABEL_RESERVATION, LABEL_VERSION, VolumeError,
+};
 pub use state::Error as StateError;
 
 use clock::Clock;
 use cluster::NodeDescription;
 use cluster::agent::{Agent, Settings};
 use consul::Consul;
+use dirs::Dirs;
 use docker::{Docker, PlaceOfNode};
 use driver::{Driver, Event};
 use metrics::Metrics;
+use probe::Asker;
 use std::collections::{BTreeMap, HashMap};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +56,9 @@ pub enum Error {
     /// The Consul agent's address or certificates cannot be used.
     #[error("consul: {0}")]
     Consul(consul::Error),
+    /// It could not ask instances by TLS.
+    #[error("cannot make a TLS client: {0}")]
+    Tls(reqwest::Error),
     /// Its metrics are registered already.
     #[error("cannot register metrics")]
     Metrics(#[from] prometheus::Error),
@@ -70,10 +80,13 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
         drain_ms: config.drain.as_millis() as u64,
     };
     let agent = Agent::new(settings, saved);
+    let dirs = Dirs::new(&config.data_dir);
     let place = PlaceOfNode {
         node: config.name.clone(),
         address: config.address.clone(),
         volumes_allowed: config.volumes_allowed.clone(),
+        volume_drivers: config.volume_drivers.clone(),
+        dirs: dirs.clone(),
         credentials: config.docker_config.clone(),
     };
     let docker = Docker::new(&config.docker_host, place, metrics.clone());
@@ -114,6 +127,8 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
         node: config.name,
         clock: Clock::new(),
         docker,
+        dirs,
+        asker: Asker::new().map_err(Error::Tls)?,
         metrics,
         keeper: dir.keeper(),
         events,

@@ -175,8 +175,9 @@ async fn read(mut receiver: Receiver<Stream>, events: &mpsc::UnboundedSender<Eve
             Err(_) => return Ended::Silent,
         };
         let input = match message {
-            ToAgent::Assign { generation, assignments, forget, .. } => {
-                Input::Assigned { generation, assignments, forget, complete: std::mem::take(&mut complete) }
+            ToAgent::Assign { generation, assignments, forget, destroy, .. } => {
+                let complete = std::mem::take(&mut complete);
+                Input::Assigned { generation, assignments, forget, destroy, complete }
             }
             ToAgent::Reported { sequence } => Input::Reported { sequence },
             ToAgent::Elsewhere { leader } => return Ended::Elsewhere(leader),

@@ -1,57 +1,215 @@
-//! Health check probes: what an instance answers, within its time.
+//! What instances are asked: health checks and readiness checks, within their time.
 
-use crate::docker::Docker;
-use cluster::InstanceId;
-use cluster::agent::{Outcome, Probe};
-use http_body_util::Empty;
-use hyper::header::{CONNECTION, HOST, USER_AGENT};
-use hyper::{Request, StatusCode};
+use crate::docker::{Docker, with_causes};
+use cluster::agent::{Get, Outcome, Probe};
+use cluster::{InstanceId, ReadinessResponse};
+use http_body_util::{BodyExt, Empty};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Asks an instance; ends within `deadline`, and a little later where Docker is asked.
-pub(crate) async fn ask(docker: &Docker, instance: InstanceId, probe: &Probe, deadline: Duration) -> Outcome {
-    let late = || Outcome::Failure(format!("no answer within {} ms", deadline.as_millis()));
-    match probe {
-        Probe::Http { host, port, path, ignore_1xx } => {
-            timeout(deadline, http(host, *port, path, *ignore_1xx)).await.unwrap_or_else(|_| late())
+/// So much of an answer to a readiness check is kept, bytes.
+const MAX_BODY: usize = 1_000;
+
+/// No longer content type is kept, bytes.
+const MAX_CONTENT_TYPE: usize = 200;
+
+/// Asks instances. Clones share everything.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker {
+    /// For TLS, and for nothing else.
+    tls: reqwest::Client,
+}
+
+/// An HTTP answer, as far as it is of interest.
+struct Answer {
+    status: StatusCode,
+    content_type: String,
+    body: Vec<u8>,
+}
+
+impl Asker {
+    /// One that can be used for all instances.
+    pub(crate) fn new() -> Result<Self, reqwest::Error> {
+        // An instance's certificate names a service, not the address that is asked; Marathon does not verify either.
+        let tls = reqwest::Client::builder()
+            .use_rustls_tls()
+            .danger_accept_invalid_certs(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .http1_only()
+            .pool_max_idle_per_host(0)
+            .user_agent("ekiden");
+        Ok(Self { tls: tls.build()? })
+    }
+
+    /// Asks whether an instance is healthy; ends within `deadline`, and a little later where Docker is asked.
+    pub(crate) async fn probe(
+        &self,
+        docker: &Docker,
+        instance: InstanceId,
+        probe: &Probe,
+        deadline: Duration,
+    ) -> Outcome {
+        match probe {
+            Probe::Http { get, ignore_1xx } => match self.get(get, 0, deadline).await.map(|it| it.status) {
+                Ok(status) if status.is_success() || status.is_redirection() => Outcome::Success,
+                Ok(status) if status.is_informational() && *ignore_1xx => Outcome::Ignored,
+                Ok(status) => Outcome::Failure(format!("answered {status}")),
+                Err(error) => Outcome::Failure(error),
+            },
+            Probe::Tcp { host, port } => match timeout(deadline, TcpStream::connect((host.as_str(), *port))).await {
+                Ok(Ok(_)) => Outcome::Success,
+                Ok(Err(error)) => Outcome::Failure(format!("cannot connect to {host}:{port}: {error}")),
+                Err(_) => Outcome::Failure(late(deadline)),
+            },
+            Probe::Command { container, command } => docker.run_inside(instance, container, command, deadline).await,
         }
-        Probe::Tcp { host, port } => match timeout(deadline, TcpStream::connect((host.as_str(), *port))).await {
-            Ok(Ok(_)) => Outcome::Success,
-            Ok(Err(error)) => Outcome::Failure(format!("cannot connect to {host}:{port}: {error}")),
-            Err(_) => late(),
-        },
-        Probe::Command { command } => docker.run_inside(instance, command, deadline).await,
+    }
+
+    /// Asks whether an instance is ready.
+    pub(crate) async fn ready(&self, get: &Get, deadline: Duration) -> Result<ReadinessResponse, String> {
+        let Answer { status, content_type, body } = self.get(get, MAX_BODY, deadline).await?;
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Ok(ReadinessResponse { status: status.as_u16(), content_type, body })
+    }
+
+    /// `GET path`, and at most so much of the body; none of it is waited for where none is wanted. Redirects are not
+    /// followed: a check asks the instance and nobody else (SEC-10).
+    async fn get(&self, get: &Get, max_body: usize, deadline: Duration) -> Result<Answer, String> {
+        let answer = async { if get.tls { self.get_tls(get, max_body).await } else { get_plain(get, max_body).await } };
+        timeout(deadline, answer).await.unwrap_or_else(|_| Err(late(deadline)))
+    }
+
+    async fn get_tls(&self, get: &Get, max_body: usize) -> Result<Answer, String> {
+        let url = format!("https://{}{}", authority(get), get.path);
+        let answer = self.tls.get(&url).header("connection", "close").send().await;
+        let mut answer = answer.map_err(|it| format!("GET {url}: {}", with_causes(&it.without_url())))?;
+        let status = StatusCode::from_u16(answer.status().as_u16()).map_err(|it| it.to_string())?;
+        let content_type = answer.headers().get("content-type").map(|it| text(it.as_bytes())).unwrap_or_default();
+        let mut body = Vec::new();
+        while body.len() < max_body
+            && let Ok(Some(chunk)) = answer.chunk().await
+        {
+            body.extend_from_slice(&chunk);
+        }
+        body.truncate(max_body);
+        Ok(Answer { status, content_type, body })
     }
 }
 
-async fn http(host: &str, port: u16, path: &str, ignore_1xx: bool) -> Outcome {
-    match get(host, port, path).await {
-        Ok(status) if status.is_success() || status.is_redirection() => Outcome::Success,
-        Ok(status) if status.is_informational() && ignore_1xx => Outcome::Ignored,
-        Ok(status) => Outcome::Failure(format!("answered {status}")),
-        Err(error) => Outcome::Failure(error),
-    }
-}
-
-/// The status of `GET path`; the body is not waited for. Redirects are not followed: a check asks the instance and
-/// nobody else (SEC-10).
-async fn get(host: &str, port: u16, path: &str) -> Result<StatusCode, String> {
-    let stream = TcpStream::connect((host, port)).await;
-    let stream = stream.map_err(|it| format!("cannot connect to {host}:{port}: {it}"))?;
-    let broken = |it: hyper::Error| format!("GET http://{host}:{port}{path}: {it}");
+async fn get_plain(get: &Get, max_body: usize) -> Result<Answer, String> {
+    let Get { host, port, path, .. } = get;
+    let stream = TcpStream::connect((host.as_str(), *port)).await;
+    let stream = stream.map_err(|it| format!("cannot connect to {}: {it}", authority(get)))?;
+    let broken = |it: hyper::Error| format!("GET http://{}{path}: {it}", authority(get));
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let connection = tokio::spawn(connection);
+    let connection = Aborted(tokio::spawn(connection));
     let request = Request::get(path)
-        .header(HOST, format!("{host}:{port}"))
+        .header(HOST, authority(get))
         .header(USER_AGENT, "ekiden")
         .header(CONNECTION, "close")
         .body(Empty::<hyper::body::Bytes>::new());
     let request = request.map_err(|it| format!("cannot ask for {path}: {it}"))?;
-    let answer = sender.send_request(request).await.map_err(broken);
-    let status = answer.map(|it| it.status());
-    connection.abort();
-    status
+    let answer = sender.send_request(request).await.map_err(broken)?;
+    let status = answer.status();
+    let content_type = content_type(answer.headers());
+    let (mut content, mut body) = (answer.into_body(), Vec::new());
+    while body.len() < max_body
+        && let Some(Ok(frame)) = content.frame().await
+    {
+        body.extend_from_slice(frame.data_ref().map_or(&[][..], |it| it));
+    }
+    body.truncate(max_body);
+    drop(connection);
+    Ok(Answer { status, content_type, body })
+}
+
+/// A connection that ends with the question, however that ends.
+struct Aborted(tokio::task::JoinHandle<Result<(), hyper::Error>>);
+
+impl Drop for Aborted {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn content_type(headers: &HeaderMap) -> String {
+    headers.get(CONTENT_TYPE).map(|it| text(it.as_bytes())).unwrap_or_default()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_CONTENT_TYPE)]).into_owned()
+}
+
+/// `host:port`, an IPv6 address in brackets.
+fn authority(get: &Get) -> String {
+    if get.host.contains(':') { format!("[{}]:{}", get.host, get.port) } else { format!("{}:{}", get.host, get.port) }
+}
+
+fn late(deadline: Duration) -> String {
+    format!("no answer within {} ms", deadline.as_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// A server that gives every connection this answer; tells how often it was asked.
+    async fn server(answer: &'static str) -> (Get, tokio::sync::watch::Receiver<u32>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (asked, count) = tokio::sync::watch::channel(0);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                asked.send_modify(|it| *it += 1);
+                let mut request = [0; 1024];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (Get { host: "127.0.0.1".into(), port, path: "/ready".into(), tls: false }, count)
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test]
+    async fn an_answer_has_status_type_and_the_first_of_its_body() {
+        let long: &'static str =
+            format!("HTTP/1.1 503 Busy\r\ncontent-type: text/x\r\ncontent-length: 5000\r\n\r\n{}", "x".repeat(5000))
+                .leak();
+        let (get, _) = server(long).await;
+        let answer = Asker::new().unwrap().ready(&get, SECOND).await.unwrap();
+        assert_eq!((answer.status, answer.content_type.as_str(), answer.body.len()), (503, "text/x", 1_000));
+    }
+
+    #[tokio::test]
+    async fn redirects_are_an_answer_and_are_not_followed() {
+        let (target, asked) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        let redirect: &'static str =
+            format!("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{}/\r\ncontent-length: 0\r\n\r\n", target.port)
+                .leak();
+        let (get, _) = server(redirect).await;
+        assert_eq!(Asker::new().unwrap().ready(&get, SECOND).await.unwrap().status, 302);
+        assert_eq!(*asked.borrow(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_server_without_tls_is_no_answer_to_a_question_by_tls() {
+        let (get, _) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        let answer = Asker::new().unwrap().ready(&Get { tls: true, ..get.clone() }, SECOND).await;
+        let message = answer.unwrap_err();
+        assert!(message.starts_with(&format!("GET https://127.0.0.1:{}/ready: ", get.port)), "{message}");
+    }
+
+    #[test]
+    fn an_ipv6_address_stands_in_brackets() {
+        let get = Get { host: "fd00::2".into(), port: 80, path: "/".into(), tls: false };
+        assert_eq!(authority(&get), "[fd00::2]:80");
+    }
 }

@@ -7,8 +7,8 @@ use super::docker::{Container, Daemon, Luck, Phase, Request, Trouble};
 use super::world::{Event, World};
 use crate::check::{Did, Fact};
 use crate::mutants::{self, Mutant};
-use cluster::InstanceId;
 use cluster::agent::{Assignment, Container as Known, Done, Exit, Input, Listed, Listing, Outcome, Output};
+use cluster::{InstanceId, ReadinessResponse};
 
 /// Something on its way to an engine or an instance.
 #[derive(Debug)]
@@ -49,6 +49,15 @@ pub(super) enum Errand {
         check: u32,
         ends_at: u64,
     },
+    /// Whether an instance is ready.
+    Ask {
+        instance: InstanceId,
+        ends_at: u64,
+    },
+    /// The node's own disk: no engine is asked.
+    Destroy {
+        reservation: InstanceId,
+    },
 }
 
 /// A request to an engine that takes longer has failed.
@@ -65,6 +74,8 @@ impl World {
             Output::Probe { instance, check, timeout_ms, .. } => {
                 Errand::Probe { instance, check, ends_at: self.now + timeout_ms }
             }
+            Output::Ask { instance, timeout_ms, .. } => Errand::Ask { instance, ends_at: self.now + timeout_ms },
+            Output::Destroy { reservation } => Errand::Destroy { reservation },
             Output::Abandon { instance } => {
                 self.nodes[n].abandoned.insert(instance);
                 return;
@@ -77,7 +88,7 @@ impl World {
     fn run_errand(&mut self, n: usize, errand: Errand) {
         let node = &self.nodes[n];
         let (ms, timeout) = match (node.engine.daemon, &errand) {
-            (_, Errand::Probe { .. }) => (self.rng.range(1, 60), false),
+            (_, Errand::Probe { .. } | Errand::Ask { .. } | Errand::Destroy { .. }) => (self.rng.range(1, 60), false),
             (Daemon::Hung, _) => (DEADLINE_MS, true),
             (Daemon::Down, _) => (1, false),
             (Daemon::Up, _) => (node.engine.latency(&request_of(&errand), &mut self.rng), false),
@@ -90,6 +101,9 @@ impl World {
     pub(super) fn errand_done(&mut self, n: usize, incarnation: u64, errand: Errand, timeout: bool) {
         if let Errand::Probe { instance, check, ends_at } = errand {
             return self.probed(n, incarnation, instance, check, ends_at);
+        }
+        if let Errand::Ask { .. } | Errand::Destroy { .. } = errand {
+            return self.outside_answers(n, incarnation, &errand);
         }
         let request = request_of(&errand);
         let answer = match self.daemon(n) {
@@ -182,7 +196,26 @@ impl World {
                     Err(_) => Input::Done { instance, result: Done::Refused { message, container } },
                 }
             }
-            Errand::Probe { .. } => return,
+            Errand::Probe { .. } | Errand::Ask { .. } | Errand::Destroy { .. } => return,
+        };
+        self.agent_takes(n, input);
+    }
+
+    /// An instance said whether it is ready, or a node's volumes are destroyed.
+    fn outside_answers(&mut self, n: usize, incarnation: u64, errand: &Errand) {
+        if self.nodes[n].incarnation != incarnation {
+            return;
+        }
+        let input = match *errand {
+            Errand::Ask { instance, ends_at } => {
+                let mut containers = self.nodes[n].engine.containers.values();
+                let serves = containers.any(|it| it.instance == instance && it.serves(self.now));
+                let response = ReadinessResponse { status: 200, content_type: String::new(), body: String::new() };
+                let answer = if serves && self.now <= ends_at { Ok(response) } else { Err("refused".to_owned()) };
+                Input::Answered { instance, answer }
+            }
+            Errand::Destroy { reservation } => Input::Destroyed { reservation, result: Ok(()) },
+            _ => return,
         };
         self.agent_takes(n, input);
     }
@@ -315,7 +348,11 @@ impl World {
 
 fn request_of(errand: &Errand) -> Request {
     match errand {
-        Errand::List { .. } | Errand::Inspect { .. } | Errand::Probe { .. } => Request::List,
+        Errand::List { .. }
+        | Errand::Inspect { .. }
+        | Errand::Probe { .. }
+        | Errand::Ask { .. }
+        | Errand::Destroy { .. } => Request::List,
         Errand::Pull { order } => Request::Pull(image_of(order)),
         Errand::Create { order, name } => Request::Create(name.clone(), Box::new(container_of(order))),
         Errand::Start { name, .. } => Request::Start(name.clone()),
@@ -352,7 +389,7 @@ fn subject(request: &Request) -> Option<&String> {
 fn listed(container: &Container) -> Listed {
     let listing = match container.phase {
         Phase::Created => Listing::Created,
-        Phase::Running => Listing::Running { ip: Some("172.17.0.2".to_owned()) },
+        Phase::Running => Listing::Running { ip: Some("172.17.0.2".to_owned()), ipv6: None },
         Phase::Exited { .. } => Listing::Ended,
     };
     Listed { instance: container.instance, listing }
@@ -361,9 +398,7 @@ fn listed(container: &Container) -> Listed {
 fn known(container: &Container) -> Known {
     match container.phase {
         Phase::Created => Known::Created,
-        Phase::Running => Known::Running { ip: Some("172.17.0.2".to_owned()) },
-        Phase::Exited { code, oom } => {
-            Known::Exited(Exit { code: Some(code), out_of_memory: oom, error: String::new() })
-        }
+        Phase::Running => Known::Running { ip: Some("172.17.0.2".to_owned()), ipv6: None },
+        Phase::Exited { code, oom } => Known::Exited(Exit { code: Some(code), out_of_memory: oom, ..Exit::default() }),
     }
 }

@@ -234,7 +234,7 @@ impl World {
             }
             ToAgent::Reported { sequence } => self.agent_takes(n, Input::Reported { sequence }),
             ToAgent::Alive => {}
-            ToAgent::Assign { generation, assignments, forget, .. } => {
+            ToAgent::Assign { generation, assignments, forget, destroy, .. } => {
                 let stops = assignments.iter().filter(|it| it.stop).map(|it| it.instance);
                 node.stopping.extend(stops);
                 let complete = !std::mem::replace(&mut node.assigned, true);
@@ -257,7 +257,7 @@ impl World {
                     "n{n} hears generation {generation} over {link}: {} assignments, complete: {complete}",
                     assignments.len()
                 ));
-                self.agent_takes(n, Input::Assigned { generation, assignments, forget, complete });
+                self.agent_takes(n, Input::Assigned { generation, assignments, forget, destroy, complete });
                 let id = self.nodes[n].id();
                 let obeyed = self.nodes[n].agent.as_ref().is_some_and(|it| it.saved().generation == generation);
                 if obeyed && (generation >= known || mutants::planted(Mutant::ObeysOldGenerations)) {
@@ -279,8 +279,8 @@ impl World {
 
     fn carry_out(&mut self, n: usize, output: Output) {
         match output {
-            Output::Report { sequence, observations } => {
-                self.agent_sends(n, FromAgent::Report { sequence, observations, destroyed: Vec::new() });
+            Output::Report { sequence, observations, destroyed } => {
+                self.agent_sends(n, FromAgent::Report { sequence, observations, destroyed });
             }
             Output::Degraded { reason } => self.agent_sends(n, FromAgent::Degraded { reason }),
             Output::Reconnect { reason } => {

@@ -37,7 +37,8 @@ fn is_stumble(status: u16, message: &str) -> bool {
     status == 503 || (status >= 500 && signs.iter().any(|it| message.contains(it)))
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
+/// An error, and all that led to it.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,14 +1,20 @@
-//! What an instance's container is made of: a value first, `docker.rs` sends it.
+//! What an instance's containers are made of: a value first, `docker.rs` sends it.
 //!
-//! The environment is Marathon's (`marathon.md` §3.11). Limits: memory is a hard limit; cpus are shares, so that
+//! The environment is Marathon's (`docs/marathon.md`). Limits: memory is a hard limit; cpus are shares, so that
 //! idle cores are of use to whoever needs them, and only contention is divided as asked for.
 
-use super::volumes::{self, VolumeError};
+use super::pause;
+use super::volumes::{self, Mounted, VolumeError};
+use crate::dirs::Dirs;
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, PortBinding, ResourcesUlimits,
 };
-use cluster::agent::{Assignment, ParameterError, bytes, check_parameter, iso8601, task_id, ulimit};
-use cluster::{AppSpec, ClusterId, HostVolume, Network, NodeId, Protocol, RunSpec, Volume};
+use cluster::agent::{
+    Assignment, ParameterError, SANDBOX, bytes, check_parameter, iso8601, mount_point, task_id, ulimit,
+};
+use cluster::{
+    AppSpec, ClusterId, Fetch, Network, NodeId, Pod, PodCommand, PodContainer, Protocol, Resources, RunSpec, Volume,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
@@ -22,6 +28,14 @@ pub const LABEL_APP: &str = "ekiden.app";
 pub const LABEL_INSTANCE: &str = "ekiden.instance";
 /// Label: the app's version the instance was launched for.
 pub const LABEL_VERSION: &str = "ekiden.version";
+/// Label of the container that holds a pod's network: the names of the pod's others.
+pub const LABEL_POD: &str = "ekiden.pod";
+/// Label: the reservation whose volumes the container has.
+pub const LABEL_RESERVATION: &str = "ekiden.reservation";
+/// Label of a pod's container: its name.
+pub const LABEL_CONTAINER: &str = "ekiden.container";
+/// Label of a pod's container: from its polite to its hard stop signal, milliseconds.
+pub const LABEL_GRACE: &str = "ekiden.grace-ms";
 
 /// Docker refuses smaller limits, bytes.
 const MIN_MEMORY_BYTES: u64 = 6 << 20;
@@ -51,6 +65,9 @@ pub(super) struct Place {
     /// Host name or address of the node.
     pub(super) address: String,
     pub(super) volumes_allowed: Vec<PathBuf>,
+    /// Docker volume drivers that apps may use.
+    pub(super) volume_drivers: Vec<String>,
+    pub(super) dirs: Dirs,
 }
 
 /// Why no container can be made of an assignment.
@@ -58,29 +75,66 @@ pub(super) struct Place {
 pub(super) enum SpecError {
     #[error("the assignment does not say what to run")]
     NoSpec,
+    #[error("{what} names no image, and the cluster has no command_image; set it, or name an image")]
+    NoImage { what: String },
+    #[error("'{name}' cannot be the name of a Docker network that an app joins")]
+    Network { name: String },
+    #[error("container '{container}' of the pod mounts volume '{volume}', which the pod has not")]
+    NoVolume { container: String, volume: String },
+    #[error("the instance has persistent volumes, and no reservation for them")]
+    NoReservation,
     #[error(transparent)]
     Volume(#[from] VolumeError),
     #[error(transparent)]
     Parameter(#[from] ParameterError),
 }
 
-/// The container of an instance, as the engine's API wants it.
-pub(super) fn container(assignment: &Assignment, place: &Place) -> Result<ContainerCreateBody, SpecError> {
+/// One container, as the engine's API wants it.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    /// Its name.
+    pub(super) name: String,
+    /// Its image is pulled, also when the node has it.
+    pub(super) force_pull: bool,
+    /// What it is made of.
+    pub(super) body: ContainerCreateBody,
+}
+
+/// The containers of an instance, in the order in which they are made and started.
+pub(super) fn containers(assignment: &Assignment, place: &Place) -> Result<Vec<Piece>, SpecError> {
     let spec = assignment.spec.as_deref().ok_or(SpecError::NoSpec)?;
+    if let Some(pod) = &spec.run.pod {
+        return pod_containers(assignment, spec, pod, place);
+    }
+    let (name, force_pull) = (assignment.instance.to_string(), spec.run.force_pull);
+    Ok(vec![Piece { name, force_pull, body: container(assignment, spec, place)? }])
+}
+
+/// The name of a pod's container.
+pub(super) fn member_name(instance: cluster::InstanceId, container: &str) -> String {
+    format!("{instance}.{container}")
+}
+
+/// An app's container.
+fn container(assignment: &Assignment, spec: &AppSpec, place: &Place) -> Result<ContainerCreateBody, SpecError> {
     let run = &spec.run;
     let (entrypoint, cmd) = match &run.cmd {
-        Some(cmd) => (Some(vec!["/bin/sh".to_owned(), "-c".to_owned()]), Some(vec![cmd.clone()])),
+        Some(cmd) => (Some(shell()), Some(vec![cmd.clone()])),
         None => (None, (!run.args.is_empty()).then(|| run.args.clone())),
     };
     let env = environment(assignment, spec, &place.address);
+    let mut host_config = host_config(run.resources);
+    host_config.network_mode = Some(network_mode(&run.network)?);
+    mounts(assignment, run, place)?.put(&mut host_config);
     let mut body = ContainerCreateBody {
-        image: Some(run.image.clone()),
+        image: Some(image(&run.image, || format!("app {}", assignment.app))?),
         entrypoint,
         cmd,
+        tty: run.tty.then_some(true),
         user: run.user.clone(),
-        env: Some(env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        env: Some(printed(&env)),
         labels: Some(labels(assignment, place)),
-        host_config: Some(host_config(spec, place)?),
+        host_config: Some(host_config),
         ..ContainerCreateBody::default()
     };
     if run.network != Network::Host {
@@ -93,45 +147,199 @@ pub(super) fn container(assignment: &Assignment, place: &Place) -> Result<Contai
     Ok(body)
 }
 
-fn host_volumes(run: &RunSpec) -> impl Iterator<Item = &HostVolume> {
-    run.volumes.iter().filter_map(|it| if let Volume::Host(it) = it { Some(it) } else { None })
+/// The container that holds a pod's network, and behind it those that the user named.
+fn pod_containers(assignment: &Assignment, spec: &AppSpec, pod: &Pod, place: &Place) -> Result<Vec<Piece>, SpecError> {
+    let names: Vec<&str> = pod.containers.iter().map(|it| it.name.as_str()).collect();
+    let mut labels = labels(assignment, place);
+    let mut host_config = host_config(Resources { memory_bytes: MIN_MEMORY_BYTES, ..Resources::default() });
+    host_config.network_mode = Some(network_mode(&spec.run.network)?);
+    host_config.cap_drop = Some(vec!["ALL".to_owned()]);
+    host_config.readonly_rootfs = Some(true);
+    labels.insert(LABEL_POD.to_owned(), names.join(","));
+    let mut body = ContainerCreateBody {
+        image: Some(pause::IMAGE.to_owned()),
+        entrypoint: Some(vec![pause::PROGRAM.to_owned()]),
+        user: Some("65534:65534".to_owned()),
+        // It has nothing to finish.
+        stop_signal: Some("SIGKILL".to_owned()),
+        labels: Some(labels),
+        host_config: Some(host_config),
+        ..ContainerCreateBody::default()
+    };
+    if spec.run.network != Network::Host {
+        map_ports(&mut body, assignment, spec);
+    }
+    let mut pieces = vec![Piece { name: assignment.instance.to_string(), force_pull: false, body }];
+    for container in &pod.containers {
+        let name = member_name(assignment.instance, &container.name);
+        let body = member(assignment, spec, pod, container, place)?;
+        pieces.push(Piece { name, force_pull: container.force_pull, body });
+    }
+    Ok(pieces)
 }
 
-fn host_config(spec: &AppSpec, place: &Place) -> Result<HostConfig, SpecError> {
-    let run = &spec.run;
-    let binds = host_volumes(run).map(|it| volumes::bind(it, &place.volumes_allowed)).collect::<Result<Vec<_>, _>>()?;
-    let memory = Some(run.resources.memory_bytes).filter(|it| *it > 0);
+/// A container that the user of a pod named.
+fn member(
+    assignment: &Assignment,
+    spec: &AppSpec,
+    pod: &Pod,
+    container: &PodContainer,
+    place: &Place,
+) -> Result<ContainerCreateBody, SpecError> {
+    let (entrypoint, cmd) = match &container.command {
+        None => (None, None),
+        Some(PodCommand::Shell(line)) => (Some(shell()), Some(vec![line.clone()])),
+        Some(PodCommand::Argv { argv, override_entrypoint: false }) => (None, Some(argv.clone())),
+        Some(PodCommand::Argv { argv, override_entrypoint: true }) => {
+            (Some(argv.iter().take(1).cloned().collect()), Some(argv.iter().skip(1).cloned().collect()))
+        }
+    };
+    let mut host_config = host_config(container.resources);
+    host_config.network_mode = Some(match spec.run.network {
+        Network::Host => "host".to_owned(),
+        Network::Bridge | Network::Container { .. } => format!("container:{}", assignment.instance),
+    });
+    let mut mounted = Mounted::default();
+    if !container.fetch.is_empty() {
+        mounted.bind(&place.dirs.sandbox(assignment.instance, &container.name), SANDBOX, false);
+    }
+    for mount in &container.mounts {
+        let (name, volume) = (&container.name, &mount.volume);
+        let missing = || SpecError::NoVolume { container: name.clone(), volume: volume.clone() };
+        let inside = mount_point(&mount.path).ok_or_else(|| VolumeError::inside(&mount.path))?;
+        match &pod.volumes.iter().find(|it| it.name == *volume).ok_or_else(missing)?.host_path {
+            Some(path) => {
+                let host = volumes::allowed_path(path, &place.volumes_allowed)?;
+                mounted.binds.push(format!("{}:{inside}:{}", host.display(), volumes::mode(mount.read_only)));
+            }
+            None => mounted.bind(&place.dirs.shared(assignment.instance, volume), &inside, mount.read_only),
+        }
+    }
+    mounted.put(&mut host_config);
+    let mut labels: HashMap<String, String> =
+        container.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    labels.retain(|key, _| !key.starts_with("ekiden."));
+    labels.extend(self::labels(assignment, place));
+    labels.insert("MESOS_TASK_ID".to_owned(), member_task_id(assignment, container));
+    labels.insert(LABEL_CONTAINER.to_owned(), container.name.clone());
+    let grace_ms = container.kill_grace_ms.unwrap_or(assignment.kill_grace_ms);
+    labels.insert(LABEL_GRACE.to_owned(), grace_ms.to_string());
+    Ok(ContainerCreateBody {
+        image: Some(image(&container.image, || format!("container {} of pod {}", container.name, assignment.app))?),
+        entrypoint,
+        cmd,
+        tty: container.tty.then_some(true),
+        user: container.user.clone().or_else(|| spec.run.user.clone()),
+        env: Some(printed(&member_environment(assignment, spec, container, &place.address))),
+        labels: Some(labels),
+        host_config: Some(host_config),
+        ..ContainerCreateBody::default()
+    })
+}
+
+fn shell() -> Vec<String> {
+    vec!["/bin/sh".to_owned(), "-c".to_owned()]
+}
+
+fn printed(env: &BTreeMap<String, String>) -> Vec<String> {
+    env.iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+fn image(name: &str, what: impl FnOnce() -> String) -> Result<String, SpecError> {
+    if name.is_empty() { Err(SpecError::NoImage { what: what() }) } else { Ok(name.to_owned()) }
+}
+
+/// Docker's word for a network. The names that mean something else to Docker are nobody's network (SEC-8).
+fn network_mode(network: &Network) -> Result<String, SpecError> {
+    let Network::Container { name, .. } = network else {
+        return Ok(if *network == Network::Host { "host" } else { "bridge" }.to_owned());
+    };
+    let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.');
+    let taken = ["host", "none", "bridge", "default"].contains(&name.as_str());
+    if taken || name.is_empty() || name.starts_with(['-', '_', '.']) || !name.chars().all(plain) {
+        Err(SpecError::Network { name: name.clone() })
+    } else {
+        Ok(name.clone())
+    }
+}
+
+/// What an app's container sees besides its image.
+fn mounts(assignment: &Assignment, run: &RunSpec, place: &Place) -> Result<Mounted, SpecError> {
+    let mut mounted = Mounted::default();
+    if needs_sandbox(run) {
+        mounted.bind(&place.dirs.sandbox(assignment.instance, ""), SANDBOX, false);
+    }
+    for volume in &run.volumes {
+        match volume {
+            Volume::Host(it) => mounted.binds.push(volumes::bind(it, &place.volumes_allowed)?),
+            Volume::Persistent(it) => {
+                let reservation = assignment.reservation.ok_or(SpecError::NoReservation)?;
+                let inside = mount_point(&it.container_path).ok_or_else(|| VolumeError::inside(&it.container_path))?;
+                let dir = place.dirs.volume(reservation, &it.container_path);
+                mounted.bind(&dir, &inside, it.mode == cluster::VolumeMode::Ro);
+            }
+            Volume::External(it) => mounted.mounts.push(volumes::external(it, &place.volume_drivers)?),
+        }
+    }
+    Ok(mounted)
+}
+
+/// Whether an app's container gets its sandbox from the node.
+pub(super) fn needs_sandbox(run: &RunSpec) -> bool {
+    !run.fetch.is_empty() || persistent(run).any(|it| !it.starts_with('/'))
+}
+
+/// The paths of an app's persistent volumes.
+pub(super) fn persistent(run: &RunSpec) -> impl Iterator<Item = &str> {
+    run.volumes.iter().filter_map(|it| match it {
+        Volume::Persistent(it) => Some(it.container_path.as_str()),
+        Volume::Host(_) | Volume::External(_) => None,
+    })
+}
+
+/// The instance's own directories, and what is fetched into them.
+pub(super) fn sandboxes<'a>(assignment: &'a Assignment, dirs: &Dirs) -> Vec<(PathBuf, &'a [Fetch])> {
+    let Some(run) = assignment.spec.as_ref().map(|it| &it.run) else { return Vec::new() };
+    let Some(pod) = &run.pod else {
+        let own = needs_sandbox(run).then(|| (dirs.sandbox(assignment.instance, ""), run.fetch.as_slice()));
+        return own.into_iter().collect();
+    };
+    let own = pod.containers.iter().filter(|it| !it.fetch.is_empty());
+    let own = own.map(|it| (dirs.sandbox(assignment.instance, &it.name), it.fetch.as_slice()));
+    let shared = pod.volumes.iter().filter(|it| it.host_path.is_none());
+    own.chain(shared.map(|it| (dirs.shared(assignment.instance, &it.name), &[][..]))).collect()
+}
+
+/// What holds for every container.
+fn host_config(resources: Resources) -> HostConfig {
+    let memory = Some(resources.memory_bytes).filter(|it| *it > 0);
     let log = [("max-size", LOG_MAX_SIZE), ("max-file", LOG_MAX_FILES)];
-    Ok(HostConfig {
-        network_mode: Some(match &run.network {
-            Network::Host => "host".to_owned(),
-            Network::Bridge => "bridge".to_owned(),
-            Network::Container { name, .. } => name.clone(),
-        }),
-        cpu_shares: Some((run.resources.cpu_milli * SHARES_PER_CPU / 1000).max(MIN_SHARES) as i64),
+    HostConfig {
+        cpu_shares: Some((resources.cpu_milli * SHARES_PER_CPU / 1000).max(MIN_SHARES) as i64),
         memory: memory.map(|it| it.max(MIN_MEMORY_BYTES) as i64),
         pids_limit: Some(PIDS_LIMIT),
         cap_drop: Some(vec!["NET_RAW".to_owned()]),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
-        binds: (!binds.is_empty()).then_some(binds),
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".to_owned()),
             config: Some(log.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()),
         }),
         ..HostConfig::default()
-    })
+    }
 }
 
 fn labels(assignment: &Assignment, place: &Place) -> HashMap<String, String> {
     let instance = assignment.instance;
-    HashMap::from([
+    let mut labels = HashMap::from([
         (LABEL_CLUSTER.to_owned(), place.cluster.to_string()),
         (LABEL_NODE.to_owned(), place.node.to_string()),
         (LABEL_APP.to_owned(), assignment.app.to_string()),
         (LABEL_INSTANCE.to_owned(), instance.to_string()),
         (LABEL_VERSION.to_owned(), iso8601(assignment.version)),
         ("MESOS_TASK_ID".to_owned(), task_id(&assignment.app, instance)),
-    ])
+    ]);
+    labels.extend(assignment.reservation.map(|it| (LABEL_RESERVATION.to_owned(), it.to_string())));
+    labels
 }
 
 fn map_ports(body: &mut ContainerCreateBody, assignment: &Assignment, spec: &AppSpec) {
@@ -170,33 +378,89 @@ const fn protocols(protocol: Protocol) -> &'static [&'static str] {
 
 /// What Marathon injects, and over it what the user asked for.
 fn environment(assignment: &Assignment, spec: &AppSpec, address: &str) -> BTreeMap<String, String> {
-    let mut env = BTreeMap::new();
-    let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
-    let resources = &spec.run.resources;
-    // As Scala prints a Double: `1.0`, `0.1`.
-    let double = |amount: u64, unit: u64| format!("{:?}", amount as f64 / unit as f64);
-    set("HOST", address.to_owned());
-    set("MESOS_TASK_ID", task_id(&assignment.app, assignment.instance));
-    set("MARATHON_APP_ID", assignment.app.to_string());
-    set("MARATHON_APP_VERSION", iso8601(assignment.version));
-    set("MARATHON_APP_DOCKER_IMAGE", spec.run.image.clone());
-    set("MARATHON_APP_RESOURCE_CPUS", double(resources.cpu_milli, 1000));
-    set("MARATHON_APP_RESOURCE_MEM", double(resources.memory_bytes, 1 << 20));
-    set("MARATHON_APP_RESOURCE_DISK", double(resources.disk_bytes, 1 << 20));
-    set("MARATHON_APP_RESOURCE_GPUS", "0".to_owned());
-    set("MARATHON_APP_ENFORCE_GROUP_ROLE", "FALSE".to_owned());
-    let mut names = Vec::new();
-    for (label, value) in &spec.policy.labels {
-        if label.len() < MAX_LABEL_NAME_BYTES && value.len() < MAX_LABEL_BYTES {
-            let name = variable_name(label);
-            set(&format!("MARATHON_APP_LABEL_{name}"), value.clone());
-            names.push(name);
-        }
-    }
-    set("MARATHON_APP_LABELS", names.join(" "));
+    let mut env = context(assignment, address, task_id(&assignment.app, assignment.instance));
+    env.extend(resource_variables("MARATHON_APP_RESOURCE", spec.run.resources));
+    env.insert("MARATHON_APP_DOCKER_IMAGE".to_owned(), spec.run.image.clone());
+    env.insert("MARATHON_APP_ENFORCE_GROUP_ROLE".to_owned(), "FALSE".to_owned());
+    env.extend(label_variables(spec.policy.labels.iter()));
     env.extend(port_variables(assignment, spec));
     env.extend(spec.run.env.clone());
     env
+}
+
+/// What Marathon injects into a pod's container, and over it what the user asked for: the pod, then the container.
+fn member_environment(
+    assignment: &Assignment,
+    spec: &AppSpec,
+    container: &PodContainer,
+    address: &str,
+) -> BTreeMap<String, String> {
+    let mut env = context(assignment, address, member_task_id(assignment, container));
+    env.extend(resource_variables("MARATHON_CONTAINER_RESOURCE", container.resources));
+    env.insert("MARATHON_CONTAINER_ID".to_owned(), container.name.clone());
+    let mut labels = spec.policy.labels.clone();
+    labels.extend(container.labels.clone());
+    env.extend(label_variables(labels.iter()));
+    env.extend(endpoint_variables(assignment, spec));
+    env.extend(spec.run.env.clone());
+    env.extend(container.env.clone());
+    env
+}
+
+fn member_task_id(assignment: &Assignment, container: &PodContainer) -> String {
+    format!("{}.{}", task_id(&assignment.app, assignment.instance), container.name)
+}
+
+fn context(assignment: &Assignment, address: &str, task_id: String) -> BTreeMap<String, String> {
+    let variables = [
+        ("HOST", address.to_owned()),
+        ("MESOS_SANDBOX", SANDBOX.to_owned()),
+        ("MESOS_TASK_ID", task_id),
+        ("MARATHON_APP_ID", assignment.app.to_string()),
+        ("MARATHON_APP_VERSION", iso8601(assignment.version)),
+    ];
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn resource_variables(prefix: &str, resources: Resources) -> [(String, String); 4] {
+    // As Scala prints a Double: `1.0`, `0.1`.
+    let double = |amount: u64, unit: u64| format!("{:?}", amount as f64 / unit as f64);
+    [
+        (format!("{prefix}_CPUS"), double(resources.cpu_milli, 1000)),
+        (format!("{prefix}_MEM"), double(resources.memory_bytes, 1 << 20)),
+        (format!("{prefix}_DISK"), double(resources.disk_bytes, 1 << 20)),
+        (format!("{prefix}_GPUS"), "0".to_owned()),
+    ]
+}
+
+fn label_variables<'a>(labels: impl Iterator<Item = (&'a String, &'a String)>) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::new();
+    let mut names = Vec::new();
+    for (label, value) in labels {
+        if label.len() < MAX_LABEL_NAME_BYTES && value.len() < MAX_LABEL_BYTES {
+            let name = variable_name(label);
+            env.insert(format!("MARATHON_APP_LABEL_{name}"), value.clone());
+            names.push(name);
+        }
+    }
+    env.insert("MARATHON_APP_LABELS".to_owned(), names.join(" "));
+    env
+}
+
+/// Where the pod's endpoints are: inside, on the node, and whichever of the two is used inside the pod.
+fn endpoint_variables(assignment: &Assignment, spec: &AppSpec) -> Vec<(String, String)> {
+    let mut variables = Vec::new();
+    for (n, port) in spec.run.ports.iter().enumerate() {
+        let Some(name) = port.name.as_deref().map(variable_name) else { continue };
+        let host = spec.host_port(n, &assignment.ports);
+        let inside = match spec.run.network {
+            Network::Host => None,
+            Network::Bridge | Network::Container { .. } => Some(port.container_port).filter(|it| *it != 0).or(host),
+        };
+        let ports = [("ENDPOINT", inside.or(host)), ("EP_HOST", host), ("EP_CONTAINER", inside)];
+        variables.extend(ports.into_iter().filter_map(|(kind, it)| Some((format!("{kind}_{name}"), it?.to_string()))));
+    }
+    variables
 }
 
 fn port_variables(assignment: &Assignment, spec: &AppSpec) -> Vec<(String, String)> {

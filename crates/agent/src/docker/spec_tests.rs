@@ -3,10 +3,11 @@
 use super::*;
 use cluster::agent::PARAMETERS;
 use cluster::{
-    AppId, HostVolume, InstanceId, KillSelection, Policy, PortSpec, Resources, RunSpec, Timestamp, Unreachable,
-    UpgradeStrategy, VolumeMode, WantedHostPort,
+    AppId, ExternalVolume, HostVolume, InstanceId, KillSelection, Mount, PersistentVolume, PodVolume, Policy, PortSpec,
+    Resources, RunSpec, Timestamp, Unreachable, UpgradeStrategy, VolumeMode, WantedHostPort,
 };
 use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::Arc;
 
 const CLUSTER: ClusterId = ClusterId(0xc1);
@@ -68,11 +69,20 @@ fn spec() -> AppSpec {
 }
 
 fn made(spec: AppSpec, ports: &[u16]) -> Result<Value, SpecError> {
+    let bodies = all_made(spec, ports)?;
+    assert_eq!(bodies.len(), 1);
+    Ok(bodies[0].1.clone())
+}
+
+/// The containers by name.
+fn all_made(spec: AppSpec, ports: &[u16]) -> Result<Vec<(String, Value)>, SpecError> {
     let place = Place {
         cluster: CLUSTER,
         node: NodeId::new("n1"),
         address: "10.0.0.1".into(),
         volumes_allowed: vec![std::env::temp_dir()],
+        volume_drivers: vec!["rexray".into()],
+        dirs: Dirs::new(Path::new("/agent")),
     };
     let assignment = Assignment {
         instance: instance(),
@@ -82,10 +92,11 @@ fn made(spec: AppSpec, ports: &[u16]) -> Result<Value, SpecError> {
         stop: false,
         started: false,
         kill_grace_ms: 3_000,
-        reservation: None,
+        reservation: spec.is_resident().then(instance),
         spec: Some(Arc::new(spec)),
     };
-    Ok(serde_json::to_value(container(&assignment, &place)?).unwrap())
+    let pieces = containers(&assignment, &place)?;
+    Ok(pieces.into_iter().map(|it| (it.name, serde_json::to_value(it.body).unwrap())).collect())
 }
 
 /// The configuration of [`spec`] without any port.
@@ -104,6 +115,7 @@ fn plain() -> Value {
             "MARATHON_APP_RESOURCE_GPUS=0",
             "MARATHON_APP_RESOURCE_MEM=64.0",
             "MARATHON_APP_VERSION=1970-01-01T00:00:01.000Z",
+            "MESOS_SANDBOX=/mnt/mesos/sandbox",
             format!("MESOS_TASK_ID={task}"),
         ],
         "Labels": {
@@ -319,4 +331,172 @@ fn every_allowed_parameter_arrives() {
     let mut labels = plain()["Labels"].clone();
     labels["team"] = json!("pay");
     check("label", |it| it.run.parameters = vec![("label".into(), "team=pay".into())], &[], &[("/Labels", labels)]);
+}
+
+#[test]
+fn volumes_of_every_kind_are_mounted() {
+    let persistent =
+        |path: &str, mode| Volume::Persistent(PersistentVolume { container_path: path.into(), size_mib: 10, mode });
+    let dir = format!("/agent/volumes/{}", instance());
+    let sandbox = format!("/agent/sandboxes/{}/sandbox", instance());
+    let mut labels = plain()["Labels"].clone();
+    labels["ekiden.reservation"] = json!(instance().to_string());
+    check(
+        "persistent, one of them in the sandbox",
+        |it| it.run.volumes = vec![persistent("data", VolumeMode::Rw), persistent("/var/lib/db", VolumeMode::Ro)],
+        &[],
+        &[
+            ("/Labels", labels),
+            (
+                "/HostConfig/Mounts",
+                json!([
+                    {"Type": "bind", "Source": sandbox, "Target": "/mnt/mesos/sandbox"},
+                    {"Type": "bind", "Source": format!("{dir}/data"), "Target": "/mnt/mesos/sandbox/data"},
+                    {"Type": "bind", "Source": format!("{dir}/%2fvar%2flib%2fdb"), "Target": "/var/lib/db",
+                     "ReadOnly": true},
+                ]),
+            ),
+        ],
+    );
+    let external: fn(&mut AppSpec) = |it| {
+        it.run.volumes = vec![Volume::External(ExternalVolume {
+            container_path: "/data".into(),
+            mode: VolumeMode::Rw,
+            name: "db".into(),
+            driver: "rexray".into(),
+            options: BTreeMap::from([("size".into(), "10".into())]),
+            shared: false,
+        })];
+    };
+    let driver = json!({"DriverConfig": {"Name": "rexray", "Options": {"size": "10"}}});
+    let mount = json!([{"Type": "volume", "Source": "db", "Target": "/data", "VolumeOptions": driver}]);
+    check("external", external, &[], &[("/HostConfig/Mounts", mount)]);
+    check("terminal", |it| it.run.tty = true, &[], &[("/Tty", json!(true))]);
+    let mut outside = spec();
+    outside.run.volumes = vec![persistent("../../etc", VolumeMode::Rw)];
+    assert!(matches!(made(outside, &[]), Err(SpecError::Volume(VolumeError::Inside { .. }))));
+}
+
+#[test]
+fn what_cannot_be_run_says_why() {
+    let refused = |edit: fn(&mut AppSpec)| {
+        let mut spec = spec();
+        edit(&mut spec);
+        made(spec, &[]).unwrap_err().to_string()
+    };
+    let no_image = "app /pay/api names no image, and the cluster has no command_image; set it, or name an image";
+    assert_eq!(refused(|it| it.run.image.clear()), no_image);
+    for name in ["host", "none", "bridge", "container:x", "", "../x", "-a"] {
+        let mut spec = spec();
+        spec.run.network = Network::Container { name: name.into(), labels: BTreeMap::new() };
+        assert!(matches!(made(spec, &[]), Err(SpecError::Network { .. })), "{name}");
+    }
+    let mut spec = spec();
+    spec.run.network = Network::Container { name: "backend".into(), labels: BTreeMap::new() };
+    assert_eq!(made(spec, &[]).unwrap()["HostConfig"]["NetworkMode"], "backend");
+}
+
+fn pod_container(name: &str) -> PodContainer {
+    PodContainer {
+        name: name.into(),
+        image: "web:1".into(),
+        force_pull: false,
+        command: None,
+        resources: Resources { cpu_milli: 250, memory_bytes: 32 << 20, disk_bytes: 0 },
+        env: BTreeMap::new(),
+        user: None,
+        n_endpoints: 0,
+        mounts: vec![],
+        fetch: vec![],
+        labels: BTreeMap::new(),
+        kill_grace_ms: None,
+        tty: false,
+    }
+}
+
+#[test]
+fn a_pod_is_a_network_and_its_containers() {
+    let tmp = std::env::temp_dir().canonicalize().unwrap().display().to_string();
+    let mut spec = spec();
+    spec.run.image.clear();
+    spec.run.user = Some("nobody".into());
+    spec.run.env = BTreeMap::from([("A".into(), "pod".into()), ("B".into(), "pod".into())]);
+    spec.run.ports = vec![port(0, Protocol::Tcp, Some("http-api")), port(53, Protocol::Both, Some("dns"))];
+    let argv =
+        |override_entrypoint| Some(PodCommand::Argv { argv: vec!["/serve".into(), "-v".into()], override_entrypoint });
+    let mount = |volume: &str, path: &str, read_only| Mount { volume: volume.into(), path: path.into(), read_only };
+    let web = PodContainer {
+        command: argv(true),
+        env: BTreeMap::from([("B".into(), "web".into())]),
+        mounts: vec![mount("shared", "/shared", false), mount("host", "/host", true)],
+        labels: BTreeMap::from([("tier".into(), "front".into()), ("ekiden.instance".into(), "forged".into())]),
+        kill_grace_ms: Some(9_000),
+        tty: true,
+        ..pod_container("web")
+    };
+    let log = PodContainer { command: argv(false), user: Some("root".into()), ..pod_container("log") };
+    let volumes = vec![
+        PodVolume { name: "shared".into(), host_path: None },
+        PodVolume { name: "host".into(), host_path: Some(tmp.clone()) },
+    ];
+    spec.run.pod = Some(Pod { containers: vec![web, log], volumes });
+    let bodies = all_made(spec.clone(), &[31_001, 31_002]).unwrap();
+    let names: Vec<&str> = bodies.iter().map(|it| it.0.as_str()).collect();
+    let id = instance();
+    assert_eq!(names, [id.to_string(), format!("{id}.web"), format!("{id}.log")]);
+    let at = |n: usize, path: &str| bodies[n].1.pointer(path).cloned().unwrap_or_default();
+    let to = |port: &str| json!([{"HostPort": port}]);
+
+    assert_eq!(at(0, "/Image"), "ekiden-pause:1");
+    assert_eq!(at(0, "/Labels/ekiden.pod"), "web,log");
+    assert_eq!(
+        at(0, "/HostConfig/PortBindings"),
+        json!({"31001/tcp": to("31001"), "53/tcp": to("31002"), "53/udp": to("31002")})
+    );
+    assert_eq!(at(0, "/HostConfig/NetworkMode"), "bridge");
+
+    assert_eq!(at(1, "/HostConfig/NetworkMode"), format!("container:{id}"));
+    assert_eq!((at(1, "/Entrypoint"), at(1, "/Cmd")), (json!(["/serve"]), json!(["-v"])));
+    assert_eq!((at(2, "/Entrypoint"), at(2, "/Cmd")), (Value::Null, json!(["/serve", "-v"])));
+    assert_eq!((at(1, "/User"), at(2, "/User")), (json!("nobody"), json!("root")));
+    assert_eq!((at(1, "/Tty"), at(2, "/Tty")), (json!(true), Value::Null));
+    assert_eq!((at(1, "/Labels/ekiden.grace-ms"), at(2, "/Labels/ekiden.grace-ms")), (json!("9000"), json!("3000")));
+    assert_eq!((at(1, "/Labels/tier"), at(1, "/Labels/ekiden.container")), (json!("front"), json!("web")));
+    assert_eq!(at(1, "/Labels/ekiden.instance"), id.to_string(), "nobody can forge it");
+    assert_eq!((at(1, "/HostConfig/PortBindings"), at(1, "/ExposedPorts")), (Value::Null, Value::Null));
+    assert_eq!(at(1, "/HostConfig/Memory"), 32 << 20);
+    assert_eq!(at(1, "/HostConfig/Binds"), json!([format!("{tmp}:/host:ro")]));
+    let shared = format!("/agent/sandboxes/{id}/volume-shared");
+    assert_eq!(at(1, "/HostConfig/Mounts"), json!([{"Type": "bind", "Source": shared, "Target": "/shared"}]));
+    let env = at(1, "/Env");
+    for expect in [
+        "A=pod",
+        "B=web",
+        "HOST=10.0.0.1",
+        "MARATHON_APP_ID=/pay/api",
+        "MARATHON_APP_LABEL_TIER=front",
+        "MARATHON_CONTAINER_ID=web",
+        "MARATHON_CONTAINER_RESOURCE_CPUS=0.25",
+        "MESOS_SANDBOX=/mnt/mesos/sandbox",
+        &format!("MESOS_TASK_ID=pay_api.{id}.web"),
+        "ENDPOINT_HTTP_API=31001",
+        "EP_HOST_HTTP_API=31001",
+        "EP_CONTAINER_HTTP_API=31001",
+        "ENDPOINT_DNS=53",
+        "EP_HOST_DNS=31002",
+        "EP_CONTAINER_DNS=53",
+    ] {
+        assert!(env.as_array().unwrap().contains(&json!(expect)), "{expect} in {env}");
+    }
+
+    let hostile = |edit: fn(&mut Pod)| {
+        let mut spec = spec.clone();
+        edit(spec.run.pod.as_mut().unwrap());
+        all_made(spec, &[31_001, 31_002]).unwrap_err()
+    };
+    let forbidden = hostile(|it| it.volumes[1].host_path = Some("/etc".into()));
+    assert!(matches!(forbidden, SpecError::Volume(VolumeError::NotAllowed { .. })));
+    let inside = hostile(|it| it.containers[0].mounts[0].path = "/".into());
+    assert!(matches!(inside, SpecError::Volume(VolumeError::Inside { .. })));
+    assert!(matches!(hostile(|it| it.containers[1].image.clear()), SpecError::NoImage { .. }));
 }

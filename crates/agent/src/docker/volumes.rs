@@ -2,7 +2,11 @@
 //!
 //! What is checked is where a path leads, not how it is written: symbolic links are followed first.
 
-use cluster::HostVolume;
+use bollard::models::{
+    HostConfig, Mount, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig as DriverConfig,
+};
+use cluster::agent::mount_point;
+use cluster::{ExternalVolume, HostVolume, VolumeMode};
 use std::path::{Component, Path, PathBuf};
 
 /// Never mounted, whatever is allowed: who writes there owns the node.
@@ -28,12 +32,111 @@ pub enum VolumeError {
         /// What is allowed.
         allowed: String,
     },
+    /// It would be mounted where nothing may be.
+    #[error("'{path}' is no path inside a container: it must name a file or directory, without '..' and ':'")]
+    Inside {
+        /// The path.
+        path: String,
+    },
+    /// The operator did not allow its driver.
+    #[error("volume driver '{driver}' is not allowed on this node; its agent's volume_drivers names {allowed}")]
+    Driver {
+        /// The driver.
+        driver: String,
+        /// What is allowed.
+        allowed: String,
+    },
+    /// Docker's own driver would mount whatever its options say.
+    #[error("volume '{name}': options are not allowed for Docker's driver 'local', as they could mount any directory")]
+    Options {
+        /// The volume's name.
+        name: String,
+    },
+    /// Its name is none.
+    #[error("'{name}' is no name of a Docker volume: 1 to 255 letters, digits, '-', '_', '.'")]
+    Name {
+        /// The name.
+        name: String,
+    },
+}
+
+impl VolumeError {
+    pub(super) fn inside(path: &str) -> Self {
+        Self::Inside { path: path.to_owned() }
+    }
+}
+
+/// What a container sees besides its image.
+#[derive(Debug, Default)]
+pub(super) struct Mounted {
+    /// Directories of the node, as `host:container:mode`; Docker makes what is missing.
+    pub(super) binds: Vec<String>,
+    /// What must be there already.
+    pub(super) mounts: Vec<Mount>,
+}
+
+impl Mounted {
+    /// One more directory, which must be there.
+    pub(super) fn bind(&mut self, host: &Path, inside: &str, read_only: bool) {
+        self.mounts.push(Mount {
+            typ: Some(MountType::BIND),
+            source: Some(host.display().to_string()),
+            target: Some(inside.to_owned()),
+            read_only: read_only.then_some(true),
+            ..Mount::default()
+        });
+    }
+
+    pub(super) fn put(self, host_config: &mut HostConfig) {
+        host_config.binds = (!self.binds.is_empty()).then_some(self.binds);
+        host_config.mounts = (!self.mounts.is_empty()).then_some(self.mounts);
+    }
+}
+
+/// A volume that a Docker volume driver knows by name, where the operator allows the driver.
+pub(super) fn external(volume: &ExternalVolume, drivers: &[String]) -> Result<Mount, VolumeError> {
+    let ExternalVolume { name, driver, options, .. } = volume;
+    let inside = mount_point(&volume.container_path).ok_or_else(|| VolumeError::inside(&volume.container_path))?;
+    if !drivers.contains(driver) {
+        let allowed = if drivers.is_empty() { "none".to_owned() } else { drivers.join(", ") };
+        return Err(VolumeError::Driver { driver: driver.clone(), allowed });
+    }
+    if driver == "local" && !options.is_empty() {
+        return Err(VolumeError::Options { name: name.clone() });
+    }
+    let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 255 || !name.chars().all(plain) {
+        return Err(VolumeError::Name { name: name.clone() });
+    }
+    let options = options.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let driver_config = DriverConfig { name: Some(driver.clone()), options: Some(options) };
+    Ok(Mount {
+        typ: Some(MountType::VOLUME),
+        source: Some(name.clone()),
+        target: Some(inside),
+        read_only: (volume.mode == VolumeMode::Ro).then_some(true),
+        volume_options: Some(MountVolumeOptions {
+            driver_config: Some(driver_config),
+            ..MountVolumeOptions::default()
+        }),
+        ..Mount::default()
+    })
+}
+
+pub(super) const fn mode(read_only: bool) -> &'static str {
+    if read_only { "ro" } else { "rw" }
 }
 
 /// The volume as Docker's bind, `host:container:mode`, where its host path is below one of `allowed`.
 pub(super) fn bind(volume: &HostVolume, allowed: &[PathBuf]) -> Result<String, VolumeError> {
-    let host = check_form(&volume.host_path)?;
+    let real = allowed_path(&volume.host_path, allowed)?;
     let container = check_form(&volume.container_path)?;
+    Ok(format!("{}:{}:{}", real.display(), container.display(), mode(volume.mode == VolumeMode::Ro)))
+}
+
+/// Where a path of the node leads, if that is below one of `allowed`.
+pub(super) fn allowed_path(path: &str, allowed: &[PathBuf]) -> Result<PathBuf, VolumeError> {
+    let host = check_form(path)?;
     let real = real_path(host);
     let is_below = |prefix: &Path| real.starts_with(real_path(prefix));
     let harmless = real != Path::new("/")
@@ -43,11 +146,7 @@ pub(super) fn bind(volume: &HostVolume, allowed: &[PathBuf]) -> Result<String, V
         let allowed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         return Err(VolumeError::NotAllowed { path: real.display().to_string(), allowed });
     }
-    let mode = match volume.mode {
-        cluster::VolumeMode::Rw => "rw",
-        cluster::VolumeMode::Ro => "ro",
-    };
-    Ok(format!("{}:{}:{mode}", real.display(), container.display()))
+    Ok(real)
 }
 
 fn check_form(path: &str) -> Result<&Path, VolumeError> {
@@ -75,7 +174,7 @@ fn real_path(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cluster::VolumeMode;
+    use std::collections::BTreeMap;
 
     fn volume(host: &str) -> HostVolume {
         HostVolume { container_path: "/data".into(), host_path: host.into(), mode: VolumeMode::Ro }
@@ -105,5 +204,31 @@ mod tests {
         for host in ["data", "/a/../etc", "/a:/b", ""] {
             assert!(matches!(bind(&volume(host), &allowed), Err(VolumeError::Malformed { .. })), "{host}");
         }
+    }
+
+    #[test]
+    fn an_external_volume_needs_its_driver_allowed_and_docker_s_own_takes_no_options() {
+        let volume = |name: &str, driver: &str, options: &[(&str, &str)]| ExternalVolume {
+            container_path: "/data".into(),
+            mode: VolumeMode::Ro,
+            name: name.into(),
+            driver: driver.into(),
+            options: options.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect::<BTreeMap<_, _>>(),
+            shared: false,
+        };
+        let allowed = ["local".to_owned(), "rexray".to_owned()];
+        let mount = external(&volume("db", "rexray", &[("size", "10")]), &allowed).unwrap();
+        assert_eq!((mount.source.as_deref(), mount.target.as_deref()), (Some("db"), Some("/data")));
+        assert_eq!(mount.read_only, Some(true));
+        let config = mount.volume_options.unwrap().driver_config.unwrap();
+        assert_eq!((config.name.as_deref(), &config.options.unwrap()["size"][..]), (Some("rexray"), "10"));
+        assert!(external(&volume("db", "local", &[]), &allowed).is_ok());
+        let of = |volume: &ExternalVolume, allowed: &[String]| external(volume, allowed).unwrap_err();
+        let bind = volume("db", "local", &[("type", "none"), ("o", "bind"), ("device", "/etc")]);
+        assert!(matches!(of(&bind, &allowed), VolumeError::Options { .. }));
+        assert!(matches!(of(&volume("db", "rexray", &[]), &[]), VolumeError::Driver { .. }));
+        assert!(matches!(of(&volume("/etc", "local", &[]), &allowed), VolumeError::Name { .. }));
+        let outside = ExternalVolume { container_path: "../x".into(), ..volume("db", "local", &[]) };
+        assert!(matches!(of(&outside, &allowed), VolumeError::Inside { .. }));
     }
 }

@@ -9,7 +9,7 @@ use cluster::{
     AppId, AppSpec, ClusterId, Health, HealthCheck, HealthKind, InstanceId, KillSelection, Network, NodeId, Policy,
     PortSpec, Protocol, Resources, RunSpec, Timestamp, Unreachable, UpgradeStrategy, WantedHostPort,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -93,8 +93,12 @@ pub struct Book {
     pub seen: BTreeMap<InstanceId, Seen>,
     pub history: Vec<(Instant, Observation)>,
     pub degraded: Option<String>,
+    pub destroyed: BTreeSet<InstanceId>,
     pub connections: u32,
 }
+
+/// What is told next: assignments, and reservations to destroy.
+type Change = (Vec<Assignment>, Vec<InstanceId>);
 
 /// A control plane of one, as an agent sees it.
 pub struct Scheduler {
@@ -102,7 +106,7 @@ pub struct Scheduler {
     pub address: String,
     pub book: Arc<Mutex<Book>>,
     orders: Arc<Mutex<BTreeMap<InstanceId, Assignment>>>,
-    changed: mpsc::UnboundedSender<Vec<Assignment>>,
+    changed: mpsc::UnboundedSender<Change>,
     served: JoinHandle<()>,
     n: Mutex<u32>,
 }
@@ -145,7 +149,16 @@ impl Scheduler {
     pub fn assign(&self, assignments: &[Assignment]) {
         let mut orders = self.orders.lock().unwrap();
         orders.extend(assignments.iter().map(|it| (it.instance, it.clone())));
-        self.changed.send(assignments.to_vec()).unwrap();
+        self.changed.send((assignments.to_vec(), vec![])).unwrap();
+    }
+
+    /// The control plane has never heard of it.
+    pub fn forget(&self, instance: InstanceId) -> Assignment {
+        self.orders.lock().unwrap().remove(&instance).unwrap()
+    }
+
+    pub fn destroy(&self, reservation: InstanceId) {
+        self.changed.send((vec![], vec![reservation])).unwrap();
     }
 
     pub fn stop(&self, instance: InstanceId) {
@@ -215,15 +228,15 @@ async fn serve(
     cluster: ClusterId,
     book: Arc<Mutex<Book>>,
     orders: Arc<Mutex<BTreeMap<InstanceId, Assignment>>>,
-    mut changes: mpsc::UnboundedReceiver<Vec<Assignment>>,
+    mut changes: mpsc::UnboundedReceiver<Change>,
 ) {
     let mut generation = 1;
-    let assign = |generation: u64, assignments: Vec<Assignment>| ToAgent::Assign {
+    let assign = |generation: u64, (assignments, destroy): Change| ToAgent::Assign {
         generation,
         time: Timestamp(0),
         assignments,
         forget: vec![],
-        destroy: vec![],
+        destroy,
     };
     loop {
         let (stream, _) = listener.accept().await.unwrap();
@@ -236,7 +249,7 @@ async fn serve(
         link.send(&welcome).await.unwrap();
         while changes.try_recv().is_ok() {}
         let all = orders.lock().unwrap().values().cloned().collect();
-        link.send(&assign(generation, all)).await.unwrap();
+        link.send(&assign(generation, (all, vec![]))).await.unwrap();
         loop {
             let message = tokio::select! {
                 some = changes.recv() => {
@@ -245,11 +258,14 @@ async fn serve(
                     assign(generation, some)
                 }
                 received = link.receive::<FromAgent>() => match received {
-                    Ok(FromAgent::Report { sequence, observations, .. }) => {
+                    Ok(FromAgent::Report { sequence, observations, destroyed }) => {
                         let mut book = book.lock().unwrap();
+                        book.destroyed.extend(destroyed);
                         for it in observations {
-                            if matches!(it.seen, Seen::Running { .. }) {
-                                orders.lock().unwrap().get_mut(&it.instance).unwrap().started = true;
+                            if matches!(it.seen, Seen::Running { .. })
+                                && let Some(order) = orders.lock().unwrap().get_mut(&it.instance)
+                            {
+                                order.started = true;
                             }
                             book.seen.insert(it.instance, it.seen.clone());
                             book.history.push((Instant::now(), it));

@@ -1,15 +1,18 @@
 //! The agent as a machine: inputs and the time go in, outputs come out.
 
+mod doomed;
 mod orders;
 mod settle;
 mod sights;
 
 use super::engine::Engine;
 use super::known::Known;
+use super::readiness::Asking;
 use super::reporter::Reporter;
 use super::{Assignment, Checks, Input, Next, Output, Saved, SavedInstance};
 use crate::catalog::Wish;
 use crate::model::{ClusterId, InstanceId, NodeId, Timestamp};
+use doomed::Doomed;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So long a container is at most kept from its stop signal until Consul has let go of it, milliseconds.
@@ -62,6 +65,8 @@ pub struct Agent {
     instances: BTreeMap<InstanceId, Known>,
     gone: BTreeMap<InstanceId, Assignment>,
     quarantined: BTreeSet<InstanceId>,
+    /// Reservations whose volumes are to be destroyed.
+    doomed: BTreeMap<InstanceId, Doomed>,
     engine: Engine,
     reporter: Reporter,
     degraded: Option<String>,
@@ -87,6 +92,7 @@ impl Agent {
             instances: saved.instances.into_iter().map(known).collect(),
             gone: saved.gone.into_iter().map(|it| (it.instance, it)).collect(),
             quarantined: BTreeSet::new(),
+            doomed: BTreeMap::new(),
             engine: Engine::default(),
             reporter: Reporter::default(),
             degraded: None,
@@ -122,8 +128,10 @@ impl Agent {
                 self.connected = false;
                 self.reporter.disconnected();
             }
-            Input::Assigned { generation, assignments, forget, complete } => {
-                self.assign(generation, assignments, &forget, complete, now);
+            Input::Assigned { generation, assignments, forget, destroy, complete } => {
+                if self.assign(generation, assignments, &forget, complete, now) {
+                    self.doom(&destroy);
+                }
             }
             Input::Reported { sequence } => self.reporter.acknowledged(sequence),
             Input::Listed { epoch, containers } => self.take_list(epoch, containers, now),
@@ -134,6 +142,8 @@ impl Agent {
             Input::Slow => self.engine.doubted(now),
             Input::Done { instance, result } => self.take_result(instance, result, now),
             Input::Probed { instance, check, outcome } => self.take_probe(instance, check, outcome, now),
+            Input::Answered { instance, answer } => self.take_answer(instance, answer, now),
+            Input::Destroyed { reservation, result } => self.take_destruction(reservation, result, now),
             Input::Published { revision } => self.published(Some(revision), now),
             Input::PublishFailed => self.published(None, now),
             Input::Tick => self.dirty.extend(self.instances.keys()),
@@ -156,9 +166,16 @@ impl Agent {
                 Some(leaving) => it.retry_at.max(leaving.until),
                 None => it.retry_at,
             });
-            probe.into_iter().chain(step).min()
+            let question = it.asking.as_ref().map(Asking::wake_at);
+            probe.into_iter().chain(question).chain(step).min()
         });
-        instances.chain(self.engine.wake_at()).chain(self.reporter.wake_at()).min()
+        let doomed = self.doomed.values().filter(|it| self.engine.listed && !it.busy).map(|it| it.retry_at);
+        instances.chain(doomed).chain(self.engine.wake_at()).chain(self.reporter.wake_at()).min()
+    }
+
+    /// Every instance that it was told of and has not forgotten.
+    pub fn instances(&self) -> impl Iterator<Item = InstanceId> {
+        self.instances.keys().copied()
     }
 
     /// How many instances there are in which condition.

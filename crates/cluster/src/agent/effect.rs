@@ -2,7 +2,7 @@
 
 use super::{Assignment, Container, Observation, Outcome};
 use crate::catalog::Wish;
-use crate::model::{CheckResult, ClusterId, End, InstanceId};
+use crate::model::{CheckResult, ClusterId, End, InstanceId, Readiness, ReadinessResponse};
 use serde::{Deserialize, Serialize};
 
 /// What reaches an agent.
@@ -23,6 +23,8 @@ pub enum Input {
         assignments: Vec<Assignment>,
         /// Instances whose removal is known to the cluster.
         forget: Vec<InstanceId>,
+        /// Reservations whose volumes are to be destroyed.
+        destroy: Vec<InstanceId>,
         /// The first of a connection: it has them all.
         complete: bool,
     },
@@ -82,6 +84,20 @@ pub enum Input {
         /// What it said.
         outcome: Outcome,
     },
+    /// Answers [`Output::Destroy`].
+    Destroyed {
+        /// Whose volumes.
+        reservation: InstanceId,
+        /// That they are gone; or why they are not.
+        result: Result<(), String>,
+    },
+    /// Answers [`Output::Ask`].
+    Answered {
+        /// Which instance.
+        instance: InstanceId,
+        /// What it said; or why it said nothing.
+        answer: Result<ReadinessResponse, String>,
+    },
     /// What [`Output::Publish`] asked for is so.
     Published {
         /// The last revision that is.
@@ -139,6 +155,8 @@ pub enum Listing {
     Running {
         /// Its own address, where it has one.
         ip: Option<String>,
+        /// Its own IPv6 address, where it has one.
+        ipv6: Option<String>,
     },
     /// It has ended; how, an inspection tells.
     Ended,
@@ -182,6 +200,11 @@ pub enum Output {
         /// Which one.
         instance: InstanceId,
     },
+    /// Destroy the volumes of a reservation, unless a container still has them.
+    Destroy {
+        /// Whose.
+        reservation: InstanceId,
+    },
     /// Ask an instance whether it is healthy.
     Probe {
         /// Which one.
@@ -193,12 +216,23 @@ pub enum Output {
         /// A probe that takes longer has failed, milliseconds.
         timeout_ms: u64,
     },
+    /// Ask an instance whether it is ready to take an old one's place.
+    Ask {
+        /// Which one.
+        instance: InstanceId,
+        /// How.
+        get: Get,
+        /// What takes longer is no answer, milliseconds.
+        timeout_ms: u64,
+    },
     /// Send [`super::FromAgent::Report`].
     Report {
         /// Counts the reports of this connection.
         sequence: u64,
         /// What was seen.
         observations: Vec<Observation>,
+        /// Reservations whose volumes were destroyed, as told.
+        destroyed: Vec<InstanceId>,
     },
     /// Send [`super::FromAgent::Degraded`].
     Degraded {
@@ -225,17 +259,26 @@ pub enum Output {
     Note(Note),
 }
 
+/// A question by HTTP. Redirects are not followed: the instance is asked, and nobody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Get {
+    /// Where to connect.
+    pub host: String,
+    /// Where to connect.
+    pub port: u16,
+    /// Path and query.
+    pub path: String,
+    /// By TLS; certificates are not verified.
+    pub tls: bool,
+}
+
 /// How to ask an instance whether it is healthy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// `GET path`, without following redirects; 200–399 is a success.
+    /// 200–399 is a success.
     Http {
-        /// Where to connect.
-        host: String,
-        /// Where to connect.
-        port: u16,
-        /// Path and query.
-        path: String,
+        /// What is asked.
+        get: Get,
         /// Answers 100–199 give no result.
         ignore_1xx: bool,
     },
@@ -248,6 +291,8 @@ pub enum Probe {
     },
     /// `/bin/sh -c command` inside the container; exit code 0 is a success.
     Command {
+        /// The container of a pod; empty for an app.
+        container: String,
         /// The command line.
         command: String,
     },
@@ -270,6 +315,13 @@ pub enum Note {
         /// Which one.
         instance: InstanceId,
         /// What Docker says.
+        message: String,
+    },
+    /// A reservation's volumes could not be destroyed; it is tried again.
+    NotDestroyed {
+        /// Whose.
+        reservation: InstanceId,
+        /// Why.
         message: String,
     },
     /// An instance ended, and nobody wanted it to.
@@ -306,4 +358,7 @@ pub struct SavedInstance {
     pub ended: Option<End>,
     /// The agent saw it running.
     pub ran: bool,
+    /// What its readiness check has said.
+    #[serde(default)]
+    pub readiness: Readiness,
 }

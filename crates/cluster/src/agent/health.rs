@@ -1,4 +1,4 @@
-//! Health checks of one instance: when to probe, and what the answers mean (`marathon.md` §2.3, §3.4).
+//! Health checks of one instance: when to probe, and what the answers mean (RAML `AppHealthCheck`).
 //!
 //! The rules are Marathon's: a probe each interval; failures within the grace period count only after the first
 //! success; so many failures in a row are too many. One thing differs, so that deploys are fast: until a check

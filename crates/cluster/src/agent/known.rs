@@ -1,7 +1,8 @@
 //! What an agent knows of one instance.
 
+use super::readiness::Asking;
 use super::{Assignment, Checks, Container, Next, SavedInstance, Seen, Wanted, end_of, next};
-use crate::model::{CheckResult, End, EndKind, Health, HealthCheck, InstanceId, Readiness, Timestamp};
+use crate::model::{CheckResult, End, EndKind, Health, HealthCheck, InstanceId, Readiness, ReadinessCheck, Timestamp};
 
 /// The pause before a failed operation is tried again, milliseconds; doubles up to [`AGAIN_MAX_MS`].
 const AGAIN_MS: u64 = 500;
@@ -39,6 +40,10 @@ pub(super) struct Known {
     pub(super) message: String,
     /// Its health checks, while it runs.
     pub(super) checks: Option<Checks>,
+    /// What its readiness check has said.
+    pub(super) readiness: Readiness,
+    /// That check, while the instance runs and is not ready.
+    pub(super) asking: Option<Asking>,
     /// Results from before a restart of the agent.
     pub(super) remembered: Vec<CheckResult>,
     /// It was running when this process first looked.
@@ -83,6 +88,8 @@ impl Known {
             retry_at: Timestamp(0),
             message: String::new(),
             checks: None,
+            readiness: Readiness::default(),
+            asking: None,
             remembered: Vec::new(),
             adopted: false,
             ran: false,
@@ -100,6 +107,7 @@ impl Known {
         known.remembered = saved.checks;
         known.ran = saved.ran;
         known.ended = saved.ended;
+        known.readiness = saved.readiness;
         known
     }
 
@@ -110,6 +118,7 @@ impl Known {
             checks: self.checks.as_ref().map_or_else(|| self.remembered.clone(), Checks::results),
             ended: self.ended.clone(),
             ran: self.ran,
+            readiness: self.readiness.clone(),
         }
     }
 
@@ -169,11 +178,11 @@ impl Known {
             return Some(Seen::Ended(end.clone()));
         }
         match container {
-            Some(Container::Running { ip }) => Some(Seen::Running {
+            Some(Container::Running { ip, .. }) => Some(Seen::Running {
                 ip: ip.clone(),
                 health: self.health(),
                 checks: self.checks.as_ref().map(Checks::results).unwrap_or_default(),
-                readiness: Readiness::default(),
+                readiness: self.readiness.clone(),
             }),
             Some(Container::Exited(_)) => None,
             _ if self.ran || self.assignment.started || self.assignment.stop || self.message.is_empty() => None,
@@ -181,8 +190,23 @@ impl Known {
         }
     }
 
-    /// Takes in new definitions of its health checks.
+    /// Its readiness check's definition, as long as it is to be asked.
+    fn readiness_spec(&self) -> Option<&ReadinessCheck> {
+        let spec = self.assignment.spec.as_ref().filter(|_| self.is_running() && !self.readiness.ready)?;
+        spec.policy.readiness_checks.first()
+    }
+
+    /// Asks as it is to be asked now: from now on, as before, or not at all.
+    pub(super) fn redefine_asking(&mut self, now: Timestamp) {
+        let same = |it: &Asking| self.readiness_spec() == Some(it.spec());
+        if !self.asking.as_ref().is_some_and(same) {
+            self.asking = self.readiness_spec().map(|it| Asking::new(it, now));
+        }
+    }
+
+    /// Takes in new definitions of its checks.
     pub(super) fn redefine_checks(&mut self, now: Timestamp) {
+        self.redefine_asking(now);
         let specs = self.check_specs().to_vec();
         if let Some(checks) = self.checks.as_mut().filter(|it| !it.are(&specs)) {
             *checks = checks.redefined(&specs, now);
@@ -216,6 +240,7 @@ impl Known {
             self.checks = None;
         }
         self.container = Some(container);
+        self.redefine_asking(now);
         if let Some(end) = &end {
             self.ended = Some(end.clone());
         }

@@ -12,9 +12,12 @@ mod health;
 mod known;
 mod parameters;
 mod plan;
+mod pod;
 mod print;
 mod protocol;
+mod readiness;
 mod reporter;
+mod volumes;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -22,9 +25,11 @@ pub(crate) mod fixture;
 mod tests;
 
 pub use core::{Agent, Counts, Settings};
-pub use effect::{Done, Input, Listed, Listing, Note, Output, Probe, Saved, SavedInstance};
+pub use effect::{Done, Get, Input, Listed, Listing, Note, Output, Probe, Saved, SavedInstance};
 pub use health::{Checks, Outcome};
 pub use parameters::{PARAMETERS, ParameterError, bytes, check_parameter, parameter_allowed, ulimit};
 pub use plan::{Container, Exit, Next, Wanted, end_of, next};
+pub use pod::{Part, Role, fold, fold_list};
 pub use print::{iso8601, task_id};
 pub use protocol::{Assignment, FromAgent, Observation, PROTOCOL, Seen, ToAgent};
+pub use volumes::{Fate, SANDBOX, dir_name, fate, mount_point};

@@ -7,7 +7,9 @@
 //! | stop | – | remove | stop | remove |
 //!
 //! Nothing is done where nothing is known of the container. Only an explicit stop ends a running one; one that ended
-//! by itself stays, with its logs, until the cluster orders its removal.
+//! by itself stays, with its logs, until the cluster orders its removal. A pod lives and dies as one: where one of its
+//! containers has ended the others are stopped, whatever is wanted, and where one was never made the others are removed
+//! with it.
 
 use crate::model::{End, EndKind};
 
@@ -34,6 +36,8 @@ pub enum Container {
     Running {
         /// Its own address, where it has one.
         ip: Option<String>,
+        /// Its own IPv6 address, where it has one.
+        ipv6: Option<String>,
     },
     /// It has ended.
     Exited(Exit),
@@ -48,6 +52,10 @@ pub struct Exit {
     pub out_of_memory: bool,
     /// Docker's own remark; mostly empty.
     pub error: String,
+    /// Which container of a pod it was, the first to end; empty for an app.
+    pub container: String,
+    /// Other containers of the pod still run: they are to end.
+    pub rest: bool,
 }
 
 /// What to do about a container.
@@ -69,8 +77,8 @@ pub const fn next(wanted: Wanted, container: Option<&Container>) -> Next {
     match (wanted, container) {
         (Wanted::Run { over: false }, Container::Absent | Container::Created) => Next::Start,
         // A failed start leaves a container behind that never ran (INV-D4).
-        (_, Container::Created) | (Wanted::Stop, Container::Exited(_)) => Next::Remove,
-        (Wanted::Stop, Container::Running { .. }) => Next::Stop,
+        (_, Container::Created) | (Wanted::Stop, Container::Exited(Exit { rest: false, .. })) => Next::Remove,
+        (Wanted::Stop, Container::Running { .. }) | (_, Container::Exited(Exit { rest: true, .. })) => Next::Stop,
         (Wanted::Run { .. }, Container::Running { .. } | Container::Exited(_)) | (_, Container::Absent) => {
             Next::Nothing
         }
@@ -88,6 +96,9 @@ pub fn end_of(exit: &Exit, stopped: bool) -> End {
         Some(code) => (EndKind::Failed, format!("exited with code {code}{}", signal(code))),
         None => (EndKind::Failed, "ended, and Docker does not know how".to_owned()),
     };
+    if !stopped && !exit.container.is_empty() {
+        message = format!("container {}: {message}", exit.container);
+    }
     if !exit.error.is_empty() {
         message = format!("{message}: {}", exit.error);
     }
@@ -115,7 +126,7 @@ mod tests {
     #[test]
     fn every_case_has_its_decision() {
         use Next::{Nothing, Remove, Start, Stop};
-        let running = Container::Running { ip: None };
+        let running = Container::Running { ip: None, ipv6: None };
         let exited = Container::Exited(Exit::default());
         let containers = [None, Some(&Container::Absent), Some(&Container::Created), Some(&running), Some(&exited)];
         for (wanted, expect) in [
@@ -128,8 +139,19 @@ mod tests {
     }
 
     #[test]
+    fn where_one_container_of_a_pod_has_ended_the_others_are_stopped() {
+        let exit = Exit { code: Some(3), container: "log".into(), rest: true, ..Exit::default() };
+        let pod = Container::Exited(exit.clone());
+        for wanted in [Wanted::Run { over: false }, Wanted::Run { over: true }, Wanted::Stop] {
+            assert_eq!(next(wanted, Some(&pod)), Next::Stop, "{wanted:?}");
+        }
+        assert_eq!(end_of(&exit, false).message, "container log: exited with code 3");
+        assert_eq!(end_of(&exit, true).message, "stopped by Ekiden");
+    }
+
+    #[test]
     fn ends_say_what_happened() {
-        let exit = |code, out_of_memory| Exit { code, out_of_memory, error: String::new() };
+        let exit = |code, out_of_memory| Exit { code, out_of_memory, ..Exit::default() };
         for (exit, stopped, kind, message) in [
             (exit(Some(0), false), false, EndKind::Finished, "exited with code 0"),
             (exit(Some(3), false), false, EndKind::Failed, "exited with code 3"),

@@ -19,17 +19,38 @@ pub(super) struct Reporter {
     awaited: Option<(u64, Timestamp)>,
     told: BTreeMap<InstanceId, Seen>,
     pending: BTreeSet<InstanceId>,
+    /// Reservations whose volumes were destroyed; told until a scheduler has it in the log.
+    destroyed: BTreeSet<InstanceId>,
+    /// Those of the report under way.
+    told_destroyed: Vec<InstanceId>,
+}
+
+/// What a report says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Report {
+    /// Counts the reports of this connection.
+    pub(super) sequence: u64,
+    /// What was seen.
+    pub(super) observations: Vec<Observation>,
+    /// Reservations whose volumes were destroyed.
+    pub(super) destroyed: Vec<InstanceId>,
 }
 
 impl Reporter {
     /// A connection begins: everything is told again.
     pub(super) fn connected(&mut self, instances: impl Iterator<Item = InstanceId>) {
-        *self = Self { connected: true, pending: instances.collect(), ..Self::default() };
+        let destroyed = std::mem::take(&mut self.destroyed);
+        *self = Self { connected: true, pending: instances.collect(), destroyed, ..Self::default() };
     }
 
     /// The connection ended.
     pub(super) fn disconnected(&mut self) {
-        *self = Self::default();
+        *self = Self { destroyed: std::mem::take(&mut self.destroyed), ..Self::default() };
+    }
+
+    /// The volumes of a reservation were destroyed.
+    pub(super) fn destroyed(&mut self, reservation: InstanceId) {
+        self.destroyed.insert(reservation);
     }
 
     /// Something about the instance may be news.
@@ -49,6 +70,9 @@ impl Reporter {
     pub(super) fn acknowledged(&mut self, sequence: u64) {
         if self.awaited.is_some_and(|(awaited, _)| awaited <= sequence) {
             self.awaited = None;
+            for reservation in std::mem::take(&mut self.told_destroyed) {
+                self.destroyed.remove(&reservation);
+            }
         }
     }
 
@@ -63,11 +87,7 @@ impl Reporter {
     }
 
     /// The next report, if there is news and none is under way.
-    pub(super) fn take(
-        &mut self,
-        seen: impl Fn(InstanceId) -> Option<Seen>,
-        now: Timestamp,
-    ) -> Option<(u64, Vec<Observation>)> {
+    pub(super) fn take(&mut self, seen: impl Fn(InstanceId) -> Option<Seen>, now: Timestamp) -> Option<Report> {
         if !self.connected || self.awaited.is_some() {
             return None;
         }
@@ -81,11 +101,12 @@ impl Reporter {
                 observations.push(Observation { instance, seen });
             }
         }
-        if observations.is_empty() {
+        if observations.is_empty() && self.destroyed.is_empty() {
             return None;
         }
         self.sequence += 1;
         self.awaited = Some((self.sequence, now.plus_ms(ACKNOWLEDGED_WITHIN_MS)));
-        Some((self.sequence, observations))
+        self.told_destroyed = self.destroyed.iter().copied().collect();
+        Some(Report { sequence: self.sequence, observations, destroyed: self.told_destroyed.clone() })
     }
 }

@@ -1,6 +1,9 @@
 //! The agent's machine, in stories; `days` puts it through random days.
 
+mod checks;
 mod days;
+mod pods;
+mod volumes;
 
 use super::*;
 use crate::catalog::Wish;
@@ -28,7 +31,7 @@ fn stop(n: u32) -> Assignment {
 }
 
 fn running() -> Container {
-    Container::Running { ip: Some("172.17.0.2".into()) }
+    Container::Running { ip: Some("172.17.0.2".into()), ipv6: None }
 }
 
 fn exited(code: i64) -> Container {
@@ -70,12 +73,24 @@ impl Desk {
 
     fn assign(&mut self, assignments: Vec<Assignment>) -> Vec<Output> {
         self.generation += 1;
-        self.give(Input::Assigned { generation: self.generation, assignments, forget: vec![], complete: false })
+        self.give(Input::Assigned {
+            generation: self.generation,
+            assignments,
+            forget: vec![],
+            destroy: vec![],
+            complete: false,
+        })
     }
 
     fn assign_all(&mut self, assignments: Vec<Assignment>) -> Vec<Output> {
         self.generation += 1;
-        self.give(Input::Assigned { generation: self.generation, assignments, forget: vec![], complete: true })
+        self.give(Input::Assigned {
+            generation: self.generation,
+            assignments,
+            forget: vec![],
+            destroy: vec![],
+            complete: true,
+        })
     }
 
     fn done(&mut self, n: u32, result: Done) -> Vec<Output> {
@@ -99,7 +114,7 @@ impl Desk {
 }
 
 fn report(sequence: u64, n: u32, seen: Seen) -> Output {
-    Output::Report { sequence, observations: vec![Observation { instance: instance(n), seen }] }
+    Output::Report { sequence, observations: vec![Observation { instance: instance(n), seen }], destroyed: vec![] }
 }
 
 fn seen_running() -> Seen {
@@ -134,7 +149,7 @@ fn an_instance_is_started_reported_stopped_removed_and_forgotten() {
     desk.acknowledge();
     desk.generation += 1;
     let (generation, forget) = (desk.generation, vec![instance(1)]);
-    desk.give(Input::Assigned { generation, assignments: vec![], forget, complete: false });
+    desk.give(Input::Assigned { generation, assignments: vec![], forget, destroy: vec![], complete: false });
     assert_eq!(desk.agent.counts(), Counts::default());
 }
 
@@ -188,7 +203,7 @@ fn while_docker_is_away_starts_wait_and_nothing_ends() {
     }
     let reason = Some("Docker does not answer: timed out".to_owned());
     assert_eq!(told, [Output::Degraded { reason }]);
-    let healed = desk.list(&[(1, Listing::Running { ip: Some("172.17.0.2".into()) })]);
+    let healed = desk.list(&[(1, Listing::Running { ip: Some("172.17.0.2".into()), ipv6: None })]);
     assert_eq!(healed, [Output::Start { assignment: order(2) }, Output::Degraded { reason: None }]);
 }
 
@@ -246,7 +261,7 @@ fn a_restarted_agent_adopts_what_runs_and_starts_only_what_a_scheduler_confirms(
     desk.agent.handle(Input::Tick, desk.now);
     let first = desk.agent.drain();
     assert!(matches!(first[..], [Output::List { .. }]), "Consul is not touched before Docker was asked: {first:?}");
-    let containers = vec![Listed { instance: instance(1), listing: Listing::Running { ip: None } }];
+    let containers = vec![Listed { instance: instance(1), listing: Listing::Running { ip: None, ipv6: None } }];
     desk.agent.handle(Input::Listed { epoch: u64::MAX, containers }, desk.now);
     let wish = published(&desk.agent.drain()).expect("a wish");
     assert!(wish.services.contains_key(&instance(1).to_string()), "healthy before is healthy still");
@@ -269,8 +284,8 @@ fn an_unspoken_instance_or_container_is_left_alone() {
     desk.give(Input::Connected { cluster: CLUSTER });
     desk.assign_all(vec![]);
     let stranger = [
-        (1, Listing::Running { ip: Some("172.17.0.2".into()) }),
-        (9, Listing::Running { ip: None }),
+        (1, Listing::Running { ip: Some("172.17.0.2".into()), ipv6: None }),
+        (9, Listing::Running { ip: None, ipv6: None }),
         (8, Listing::Created),
     ];
     for _ in 0..3 {
@@ -290,7 +305,13 @@ fn an_older_control_plane_is_not_obeyed() {
     desk.assign(vec![order(1)]);
     desk.done(1, Done::Now(running()));
     desk.acknowledge();
-    let old = Input::Assigned { generation: 3, assignments: vec![stop(1)], forget: vec![instance(1)], complete: true };
+    let old = Input::Assigned {
+        generation: 3,
+        assignments: vec![stop(1)],
+        forget: vec![instance(1)],
+        destroy: vec![],
+        complete: true,
+    };
     let reason = "its assignments are of generation 3, and 11 was seen before".to_owned();
     assert_eq!(desk.give(old), [Output::Reconnect { reason }]);
     assert_eq!(desk.pass(60_000), []);
@@ -317,7 +338,13 @@ fn an_instance_leaves_consul_before_it_is_stopped() {
         let wish = published(&desk.agent.drain()).expect("a wish");
         assert_eq!(wish.services.len(), 1);
         desk.agent.handle(
-            Input::Assigned { generation: 20, assignments: vec![stop(1)], forget: vec![], complete: false },
+            Input::Assigned {
+                generation: 20,
+                assignments: vec![stop(1)],
+                forget: vec![],
+                destroy: vec![],
+                complete: false,
+            },
             desk.now,
         );
         let outputs = desk.agent.drain();
@@ -382,7 +409,7 @@ fn a_wish_is_published_again_once_a_scheduler_has_spoken() {
     let mut desk = Desk::remembering(true, Saved::default());
     let mut publications = Vec::new();
     let list = Input::Listed { epoch: u64::MAX, containers: vec![] };
-    let all = Input::Assigned { generation: 50, assignments: vec![], forget: vec![], complete: true };
+    let all = Input::Assigned { generation: 50, assignments: vec![], forget: vec![], destroy: vec![], complete: true };
     for input in [Input::Connected { cluster: CLUSTER }, list.clone(), all, list] {
         desk.agent.handle(input, desk.now);
         publications.extend(desk.agent.drain().into_iter().filter_map(|it| match it {

@@ -202,7 +202,7 @@ pub enum Protocol {
     Both,
 }
 
-/// Limits that hold while instances of one version replace those of another (`marathon.md` §3.3).
+/// Limits that hold while instances of one version replace those of another (RAML `UpgradeStrategy`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpgradeStrategy {
     /// This part of the instances stays healthy; parts per million.
@@ -250,7 +250,7 @@ pub enum Unreachable {
     },
 }
 
-/// How long launches of an app wait after failures (`marathon.md` §3.6); replicated, so that a new leader keeps it.
+/// How long launches of an app wait after failures (RAML `App.backoffSeconds`); replicated, so that a new leader keeps it.
 ///
 /// The delay counts from the launch of the instance that failed, not from its end: one that lived longer than its
 /// delay is replaced at once, one that ends at the start waits the whole delay.

@@ -1,4 +1,4 @@
-//! Placement constraints (`marathon.md` §3.5).
+//! Placement constraints (RAML `Constraint`).
 
 use serde::{Deserialize, Serialize};
 

@@ -17,6 +17,7 @@ impl Agent {
         self.outputs.push(Output::Degraded { reason: self.degraded.clone() });
     }
 
+    /// Whether it was obeyed.
     pub(super) fn assign(
         &mut self,
         generation: u64,
@@ -24,14 +25,14 @@ impl Agent {
         forget: &[InstanceId],
         complete: bool,
         now: Timestamp,
-    ) {
+    ) -> bool {
         if generation < self.generation {
             // INV-F1: this control plane is older than what it once ordered; it is not obeyed.
             let known = self.generation;
             self.outputs.push(Output::Note(Note::Outdated { generation, known }));
             let reason = format!("its assignments are of generation {generation}, and {known} was seen before");
             self.outputs.push(Output::Reconnect { reason });
-            return;
+            return false;
         }
         self.generation = generation;
         if complete {
@@ -50,6 +51,7 @@ impl Agent {
         }
         self.wish_stale = true;
         self.outputs.push(Output::Save);
+        true
     }
 
     pub(super) fn order(&mut self, order: Assignment, now: Timestamp) {

@@ -2,10 +2,63 @@
 
 use super::{Agent, LEAVE_WITHIN_MS};
 use crate::agent::known::Leaving;
-use crate::agent::{Container, Next, Outcome, Output, Probe, Seen};
+use crate::agent::reporter::Report;
+use crate::agent::{Container, Get, Next, Outcome, Output, Probe, Seen};
 use crate::catalog::{self, Subject, Wish};
-use crate::model::{CheckTarget, Health, HealthKind, InstanceId, Timestamp};
+use crate::model::{AppSpec, CheckPort, CheckTarget, Health, HealthCheck, HealthKind, InstanceId, Network, Timestamp};
 use std::collections::BTreeMap;
+
+/// How an instance is reached from its agent.
+struct Way<'a> {
+    /// The node, whose host ports lead to it.
+    address: &'a str,
+    /// Its own address, where it has one.
+    ip: Option<&'a str>,
+    /// Its own IPv6 address, where it has one.
+    ipv6: Option<&'a str>,
+}
+
+impl Way<'_> {
+    fn to(&self, target: CheckTarget) -> Option<(String, u16)> {
+        match target {
+            CheckTarget::Host(port) => Some((self.address.to_owned(), port)),
+            CheckTarget::Container(port) => self.ip.map(|ip| (ip.to_owned(), port)),
+        }
+    }
+
+    /// How to make a health check; or why it fails without being made.
+    fn probe(&self, spec: &AppSpec, check: &HealthCheck, host_ports: &[u16]) -> Result<Probe, String> {
+        let target = if check.ipv6 {
+            let ipv6 = self.ipv6.ok_or("the instance has no IPv6 address: its Docker network gives it none")?;
+            own_port(spec, check, host_ports).map(|port| (ipv6.to_owned(), port))
+        } else {
+            spec.check_port(check, host_ports).and_then(|it| self.to(it))
+        };
+        match (&check.kind, target) {
+            (HealthKind::Http { path, ignore_1xx, tls, .. }, Some((host, port))) => {
+                let get = Get { host, port, path: path.clone(), tls: *tls };
+                Ok(Probe::Http { get, ignore_1xx: *ignore_1xx })
+            }
+            (HealthKind::Tcp { .. }, Some((host, port))) => Ok(Probe::Tcp { host, port }),
+            (HealthKind::Command { value }, _) => {
+                Ok(Probe::Command { container: check.container.clone(), command: value.clone() })
+            }
+            (_, None) => Err("there is no such port".to_owned()),
+        }
+    }
+}
+
+/// The health check's port at the instance's own address: host ports lead to its IPv4 address only.
+fn own_port(spec: &AppSpec, check: &HealthCheck, host_ports: &[u16]) -> Option<u16> {
+    let (HealthKind::Http { port, .. } | HealthKind::Tcp { port }) = &check.kind else { return None };
+    let n = match *port {
+        CheckPort::Number(number) => return Some(number),
+        CheckPort::Index(n) => n as usize,
+    };
+    let inside = spec.run.ports.get(n)?.container_port;
+    let is_inside = spec.run.network != Network::Host && inside != 0;
+    if is_inside { Some(inside) } else { spec.host_port(n, host_ports) }
+}
 
 impl Agent {
     pub(super) fn settle(&mut self, now: Timestamp) {
@@ -19,6 +72,7 @@ impl Agent {
             self.step(instance, now);
             self.probe(instance, now);
         }
+        self.destroy_doomed(now);
         let reason = self.engine.reason();
         if reason != self.degraded {
             self.degraded = reason;
@@ -46,6 +100,10 @@ impl Agent {
         if next == Next::Nothing || known.retry_at > now || self.cluster.is_none() {
             return;
         }
+        // Who begins on volumes that are to go loses what it writes.
+        if next == Next::Start && known.assignment.reservation.is_some_and(|it| self.doomed.contains_key(&it)) {
+            return;
+        }
         if next == Next::Stop {
             let until = if self.settings.consul && known.advertised { now.plus_ms(LEAVE_WITHIN_MS) } else { now };
             let leaving = Leaving { revision: self.revision, confirmed: false, until };
@@ -68,30 +126,41 @@ impl Agent {
 
     pub(super) fn probe(&mut self, instance: InstanceId, now: Timestamp) {
         let Some(known) = self.instances.get_mut(&instance) else { return };
-        let (Some(Container::Running { ip }), Some(spec), None) =
+        let (Some(Container::Running { ip, ipv6 }), Some(spec), None) =
             (&known.container, &known.assignment.spec, known.busy)
         else {
             return;
         };
+        let way = Way { address: &self.settings.address, ip: ip.as_deref(), ipv6: ipv6.as_deref() };
+        if let Some(asking) = known.asking.as_mut()
+            && asking.is_due(now)
+        {
+            let check = asking.spec();
+            let timeout_ms = check.timeout_ms;
+            match spec.readiness_port(check, &known.assignment.ports).and_then(|it| way.to(it)) {
+                Some((host, port)) => {
+                    let get = Get { host, port, path: check.path.clone(), tls: check.tls };
+                    self.outputs.push(Output::Ask { instance, get, timeout_ms });
+                }
+                None => {
+                    asking.answered(Err("there is no such port".to_owned()), &known.readiness, now);
+                }
+            }
+        }
         let Some(checks) = known.checks.as_mut() else { return };
         for check in checks.due(now) {
             let definition = &spec.policy.health_checks[check as usize];
-            let target = spec.check_port(definition, &known.assignment.ports).and_then(|it| match it {
-                CheckTarget::Host(port) => Some((self.settings.address.clone(), port)),
-                CheckTarget::Container(port) => ip.clone().map(|ip| (ip, port)),
-            });
-            let probe = match (&definition.kind, target) {
-                (HealthKind::Http { path, ignore_1xx, .. }, Some((host, port))) => {
-                    Probe::Http { host, port, path: path.clone(), ignore_1xx: *ignore_1xx }
+            match way.probe(spec, definition, &known.assignment.ports) {
+                Ok(probe) => {
+                    self.outputs.push(Output::Probe { instance, check, probe, timeout_ms: definition.timeout_ms });
                 }
-                (HealthKind::Tcp { .. }, Some((host, port))) => Probe::Tcp { host, port },
-                (HealthKind::Command { value }, _) => Probe::Command { command: value.clone() },
-                (_, None) => {
-                    checks.answered(check, Outcome::Failure("there is no such port".to_owned()), now);
-                    continue;
+                Err(cause) => {
+                    if checks.answered(check, Outcome::Failure(cause), now) {
+                        self.reporter.changed(instance);
+                        self.wish_stale = true;
+                    }
                 }
-            };
-            self.outputs.push(Output::Probe { instance, check, probe, timeout_ms: definition.timeout_ms });
+            }
         }
     }
 
@@ -149,8 +218,8 @@ impl Agent {
         }
         let instances = &self.instances;
         let seen = |it: InstanceId| -> Option<Seen> { instances.get(&it)?.seen() };
-        if let Some((sequence, observations)) = self.reporter.take(seen, now) {
-            self.outputs.push(Output::Report { sequence, observations });
+        if let Some(Report { sequence, observations, destroyed }) = self.reporter.take(seen, now) {
+            self.outputs.push(Output::Report { sequence, observations, destroyed });
         }
     }
 }

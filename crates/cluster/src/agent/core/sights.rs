@@ -3,7 +3,7 @@
 use super::Agent;
 use crate::agent::known::Known;
 use crate::agent::{Container, Done, Listed, Listing, Next, Note, Outcome, Output};
-use crate::model::{End, EndKind, InstanceId, Timestamp};
+use crate::model::{End, EndKind, InstanceId, ReadinessResponse, Timestamp};
 use std::collections::BTreeSet;
 
 impl Agent {
@@ -30,10 +30,12 @@ impl Agent {
                 continue;
             }
             match listing {
-                Listing::Running { ip } => {
+                Listing::Running { ip, ipv6 } => {
                     known.adopted |= known.container.is_none();
-                    self.observe(instance, Container::Running { ip }, now);
+                    self.observe(instance, Container::Running { ip, ipv6 }, now);
                 }
+                // One that ran and lacks a part now is looked at before anything is done to the others.
+                Listing::Created if known.ran || known.assignment.started => self.inspect(instance),
                 Listing::Created => self.observe(instance, Container::Created, now),
                 Listing::Ended if matches!(known.container, Some(Container::Exited(_))) => {}
                 Listing::Ended => self.inspect(instance),
@@ -189,6 +191,24 @@ impl Agent {
                 self.wish_stale = true;
                 self.outputs.push(Output::Save);
             }
+        }
+        self.dirty.insert(instance);
+    }
+
+    pub(super) fn take_answer(
+        &mut self,
+        instance: InstanceId,
+        answer: Result<ReadinessResponse, String>,
+        now: Timestamp,
+    ) {
+        let Some(known) = self.instances.get_mut(&instance) else { return };
+        let Some(asking) = known.asking.as_mut() else { return };
+        let readiness = asking.answered(answer, &known.readiness, now);
+        if readiness != known.readiness {
+            known.readiness = readiness;
+            known.redefine_asking(now);
+            self.reporter.changed(instance);
+            self.outputs.push(Output::Save);
         }
         self.dirty.insert(instance);
     }

@@ -30,7 +30,7 @@ impl World {
             Output::List { epoch } => {
                 let listed = |(instance, it): (&InstanceId, &Container)| {
                     let listing = match it {
-                        Container::Running { ip } => Listing::Running { ip: ip.clone() },
+                        Container::Running { ip, ipv6 } => Listing::Running { ip: ip.clone(), ipv6: ipv6.clone() },
                         Container::Exited(_) => Listing::Ended,
                         _ => Listing::Created,
                     };
@@ -75,7 +75,7 @@ impl World {
                 self.containers.remove(&instance);
                 Input::Done { instance, result: Done::Now(Container::Absent) }
             }
-            Output::Report { sequence, observations } => {
+            Output::Report { sequence, observations, .. } => {
                 for Observation { instance, seen } in observations {
                     match seen {
                         Seen::Removed => {
@@ -128,13 +128,25 @@ fn check_day(seed: u64) {
                 let n = world.orders.len() as u32;
                 world.orders.insert(instance(n), order(n));
                 generation += 1;
-                Input::Assigned { generation, assignments: vec![order(n)], forget: vec![], complete: false }
+                Input::Assigned {
+                    generation,
+                    assignments: vec![order(n)],
+                    forget: vec![],
+                    destroy: vec![],
+                    complete: false,
+                }
             }
             8 if !world.orders.is_empty() => {
                 let n = dice.roll(world.orders.len() as u64) as u32;
                 world.orders.insert(instance(n), stop(n));
                 generation += 1;
-                Input::Assigned { generation, assignments: vec![stop(n)], forget: vec![], complete: false }
+                Input::Assigned {
+                    generation,
+                    assignments: vec![stop(n)],
+                    forget: vec![],
+                    destroy: vec![],
+                    complete: false,
+                }
             }
             9 if !world.containers.is_empty() => {
                 let n = dice.roll(world.containers.len() as u64) as usize;
@@ -162,7 +174,7 @@ fn check_day(seed: u64) {
                 }
                 agent.handle(Input::Connected { cluster: CLUSTER }, now);
                 let assignments = world.orders.values().cloned().collect();
-                Input::Assigned { generation, assignments, forget: vec![], complete: true }
+                Input::Assigned { generation, assignments, forget: vec![], destroy: vec![], complete: true }
             }
             _ => Input::Tick,
         };
@@ -174,7 +186,7 @@ fn check_day(seed: u64) {
     let mut agent = Agent::new(settings(true), agent.saved());
     agent.handle(Input::Connected { cluster: CLUSTER }, now);
     let assignments = world.orders.values().cloned().collect();
-    agent.handle(Input::Assigned { generation, assignments, forget: vec![], complete: true }, now);
+    agent.handle(Input::Assigned { generation, assignments, forget: vec![], destroy: vec![], complete: true }, now);
     world.asked = agent.drain();
     for _ in 0..2_000 {
         now = now.plus_ms(1_000);

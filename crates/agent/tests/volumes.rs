@@ -1,0 +1,142 @@
+//! What is mounted into containers, on a real Docker engine: volumes that stay, sandboxes, and what is fetched.
+
+mod common;
+
+use cluster::agent::Assignment;
+use cluster::{AppSpec, EndKind, ExternalVolume, InstanceId, PersistentVolume, Volume, VolumeMode};
+use common::{Running, Scheduler, app, docker, docker_is_here, wait_for};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+fn resident(cmd: &str, paths: &[&str]) -> AppSpec {
+    let mut spec = app(cmd);
+    let volume = |path: &&str| {
+        let container_path = (*path).to_owned();
+        Volume::Persistent(PersistentVolume { container_path, size_mib: 10, mode: VolumeMode::Rw })
+    };
+    spec.run.volumes = paths.iter().map(volume).collect();
+    spec
+}
+
+fn on(reservation: Option<InstanceId>, assignment: Assignment) -> Assignment {
+    let reservation = reservation.or(Some(assignment.instance));
+    Assignment { reservation, ..assignment }
+}
+
+async fn gone(scheduler: &Scheduler, it: &Assignment) {
+    scheduler.stop(it.instance);
+    wait_for("removal", || scheduler.is_removed(it.instance)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn data_outlive_instances_and_agents_until_their_end_is_ordered() {
+    if !docker_is_here() {
+        return;
+    }
+    let (scheduler, dir) = (Scheduler::new().await, tempfile::tempdir().unwrap());
+    let agent = Running::new(scheduler.args(dir.path()));
+    let write = "echo one > data/f; echo two > /var/lib/db/f; exec sleep 1000";
+    let mut spec = resident(&format!("cd $MESOS_SANDBOX && {write}"), &["data", "/var/lib/db"]);
+    // Whoever it runs as may write.
+    spec.run.user = Some("4711".into());
+    let first = on(None, scheduler.launch(spec));
+    scheduler.assign(std::slice::from_ref(&first));
+    wait_for("the first", || scheduler.is_running(first.instance)).await;
+    let name = first.instance.to_string();
+    wait_for("the files", || docker(&["exec", &name, "cat", "/var/lib/db/f"]).1 == "two").await;
+    agent.kill().await;
+    let agent = Running::new(scheduler.args(dir.path()));
+    gone(&scheduler, &first).await;
+
+    let reservation = first.instance;
+    let check = "test \"$(cat data/f)\" = one && test \"$(cat /var/lib/db/f)\" = two || exit 9";
+    let spec = resident(&format!("cd $MESOS_SANDBOX && {check}; exec sleep 1000"), &["data", "/var/lib/db"]);
+    let second = on(Some(reservation), scheduler.launch(spec.clone()));
+    scheduler.assign(std::slice::from_ref(&second));
+    wait_for("the second", || scheduler.is_running(second.instance)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(scheduler.is_running(second.instance), "{:?}", scheduler.seen(second.instance));
+
+    let volumes = dir.path().join("volumes").join(reservation.to_string());
+    scheduler.destroy(reservation);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(volumes.join("data/f").exists(), "a container has it still");
+    // Without its memory the agent does not know of the second any more, but Docker does.
+    agent.end().await.unwrap();
+    std::fs::remove_file(dir.path().join("assignments")).unwrap();
+    let order = scheduler.forget(second.instance);
+    let agent = Running::new(scheduler.args(dir.path()));
+    wait_for("a connection", || scheduler.book.lock().unwrap().connections == 3).await;
+    scheduler.destroy(reservation);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(volumes.join("data/f").exists(), "a container has it still");
+    scheduler.assign(&[order]);
+    gone(&scheduler, &second).await;
+    wait_for("the destruction", || scheduler.book.lock().unwrap().destroyed.contains(&reservation)).await;
+    assert!(!volumes.exists());
+    agent.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_starts_on_data_that_were_lost() {
+    if !docker_is_here() {
+        return;
+    }
+    let (scheduler, dir) = (Scheduler::new().await, tempfile::tempdir().unwrap());
+    let _agent = Running::new(scheduler.args(dir.path()));
+    let spec = resident("exec sleep 1000", &["/data"]);
+    let first = on(None, scheduler.launch(spec.clone()));
+    scheduler.assign(std::slice::from_ref(&first));
+    wait_for("the first", || scheduler.is_running(first.instance)).await;
+    gone(&scheduler, &first).await;
+    std::fs::remove_dir_all(dir.path().join("volumes")).unwrap();
+    let second = on(Some(first.instance), scheduler.launch(spec.clone()));
+    scheduler.assign(std::slice::from_ref(&second));
+    let end = scheduler.ended(second.instance).await;
+    assert_eq!(end.kind, EndKind::NotStarted);
+    assert!(end.message.contains("was on this node and is gone") && end.message.contains("wipe=true"), "{end:?}");
+    scheduler.destroy(first.instance);
+    gone(&scheduler, &second).await;
+    wait_for("the destruction", || scheduler.book.lock().unwrap().destroyed.contains(&first.instance)).await;
+    let third = on(None, scheduler.launch(spec));
+    scheduler.assign(std::slice::from_ref(&third));
+    wait_for("a new beginning", || scheduler.is_running(third.instance)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_external_volume_is_its_driver_s() {
+    if !docker_is_here() {
+        return;
+    }
+    let (scheduler, dir) = (Scheduler::new().await, tempfile::tempdir().unwrap());
+    let mut args = scheduler.args(dir.path());
+    args.volume_drivers = vec!["local".into()];
+    let _agent = Running::new(args);
+    let volume = format!("ekiden-test-{}", scheduler.cluster);
+    let with = |driver: &str, cmd: &str| {
+        let mut spec = app(cmd);
+        spec.run.volumes = vec![Volume::External(ExternalVolume {
+            container_path: "/data".into(),
+            mode: VolumeMode::Rw,
+            name: volume.clone(),
+            driver: driver.into(),
+            options: BTreeMap::new(),
+            shared: false,
+        })];
+        scheduler.launch(spec)
+    };
+    let first = with("local", "echo kept > /data/f; exit 0");
+    scheduler.assign(std::slice::from_ref(&first));
+    assert_eq!(scheduler.ended(first.instance).await.kind, EndKind::Finished);
+    gone(&scheduler, &first).await;
+    let second = with("local", "test \"$(cat /data/f)\" = kept");
+    scheduler.assign(std::slice::from_ref(&second));
+    let end = scheduler.ended(second.instance).await;
+    assert_eq!(end.kind, EndKind::Finished, "it outlives the container: {end:?}");
+    let other = with("rexray", "true");
+    scheduler.assign(std::slice::from_ref(&other));
+    let end = scheduler.ended(other.instance).await;
+    assert!(end.message.contains("volume driver 'rexray' is not allowed") && end.message.contains("local"), "{end:?}");
+    gone(&scheduler, &second).await;
+    assert!(docker(&["volume", "rm", &volume]).0);
+}
