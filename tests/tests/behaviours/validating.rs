@@ -265,7 +265,7 @@ mod app_definition_formats_test {
 
     #[test]
     fn fromjson_should_fail_for_empty_container_4978() {
-        refused(json!({ "container": {} }), "/container/docker");
+        refused(json!({ "container": {} }), "/container");
     }
 
     #[test]

@@ -337,6 +337,7 @@ impl Changing<'_> {
         let aims = inherited.aims;
         let retargeted = targets.apps.into_iter().filter_map(|it| self.retarget(it, id, version, &aims));
         let mut changes: OrdMap<AppId, Change> = retargeted.collect();
+        let changed = !changes.is_empty();
         for (app, change) in inherited.changes {
             if let Some(record) = self.state.apps.get(&app).filter(|_| !changes.contains_key(&app)) {
                 // One that is on its way to this very version goes on.
@@ -367,7 +368,7 @@ impl Changing<'_> {
             ended_at: None,
         };
         self.applied.deployment = Some(id);
-        if !unchanged || !deployment.groups.is_empty() || self.applied.version.is_none() {
+        if changed || !deployment.groups.is_empty() || self.applied.version.is_none() {
             self.applied.version = Some(version);
         }
         self.state.active.insert(id);
