@@ -204,6 +204,9 @@ fn by_dispensability<'a>(state: &State, app: &App, instances: &[&'a Arc<Instance
     if spread.is_empty() { ordered } else { evenly(state, app, ordered, &spread) }
 }
 
+/// Instances of one group, each with its place in the order.
+type Queue<'a> = VecDeque<(usize, &'a Arc<Instance>)>;
+
 /// Takes from the fullest group each time, so that what is left stays even; within a group, and among those that do
 /// not serve, the order stays.
 fn evenly<'a>(state: &State, app: &App, ordered: Vec<&'a Arc<Instance>>, fields: &[&str]) -> Vec<&'a Arc<Instance>> {
@@ -212,7 +215,7 @@ fn evenly<'a>(state: &State, app: &App, ordered: Vec<&'a Arc<Instance>>, fields:
         fields.iter().map(|field| node.and_then(|it| it.field(field)).map(str::to_owned)).collect()
     };
     let (idle, serving): (Vec<_>, Vec<_>) = ordered.into_iter().partition(|it| !serves(state, app, it));
-    let mut queues: BTreeMap<Vec<Option<String>>, VecDeque<(usize, &'a Arc<Instance>)>> = BTreeMap::new();
+    let mut queues: BTreeMap<Vec<Option<String>>, Queue<'a>> = BTreeMap::new();
     for (n, instance) in serving.into_iter().enumerate() {
         queues.entry(group(instance)).or_default().push_back((n, instance));
     }

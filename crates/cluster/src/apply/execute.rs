@@ -74,15 +74,13 @@ impl Changing<'_> {
         let resident = aim.spec.is_resident();
         let reservation = resident.then(|| reservation.unwrap_or(id));
         if let Some(reservation) = reservation {
-            let disk_bytes = match self.state.reservations.get(&reservation) {
-                Some(it) => it.disk_bytes,
-                None => {
-                    node.used.disk_bytes += extra_bytes;
-                    node.reservations.insert(reservation);
-                    app.reservations.insert(reservation);
-                    extra_bytes
-                }
-            };
+            let kept = self.state.reservations.get(&reservation).map(|it| it.disk_bytes);
+            if kept.is_none() {
+                node.used.disk_bytes += extra_bytes;
+                node.reservations.insert(reservation);
+                app.reservations.insert(reservation);
+            }
+            let disk_bytes = kept.unwrap_or(extra_bytes);
             let record = Reservation {
                 id: reservation,
                 app: app.id.clone(),

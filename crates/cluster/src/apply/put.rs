@@ -342,7 +342,7 @@ impl Changing<'_> {
             if let Some(record) = self.state.apps.get(&app).filter(|_| !changes.contains_key(&app)) {
                 // One that is on its way to this very version goes on.
                 let held = held_at(record.removing, aims.get(&app), record.current.version);
-                let held = held.filter(|it| it.at != Some(record.current.version));
+                let held = Some(held).filter(|it| it.at != Some(record.current.version));
                 self.put_app(App { deployment: Some(id), held, ..App::clone(record) });
                 changes.insert(app, Change { closeness: Closeness::default(), ..change });
             }
@@ -508,7 +508,7 @@ impl Changing<'_> {
         let replaces = before.as_ref().is_some_and(|it| it.current.run != next.run);
         let held = match &before {
             Some(before) => held_at(before.removing, aims.get(&before.id), before.current.version),
-            None => Some(Held { at: None }),
+            None => Held { at: None },
         };
         let app = App {
             id: next.spec.id.clone(),
@@ -520,7 +520,7 @@ impl Changing<'_> {
             instances: before.as_ref().map_or_else(OrdSet::new, |it| it.instances.clone()),
             reservations: before.as_ref().map_or_else(OrdSet::new, |it| it.reservations.clone()),
             deployment: Some(deployment),
-            held,
+            held: Some(held),
             removing: false,
             backoff: before.as_ref().filter(|_| !replaces).map_or_else(Backoff::default, |it| it.backoff),
             last_failure: before.as_ref().and_then(|it| it.last_failure.clone()),
@@ -635,9 +635,9 @@ impl Changing<'_> {
 }
 
 /// What an app stays at until its turn comes: what it is brought to now, and nothing for one that was on its way out.
-fn held_at(removing: bool, aim: Option<&Option<Version>>, current: Version) -> Option<Held> {
+fn held_at(removing: bool, aim: Option<&Option<Version>>, current: Version) -> Held {
     let at = if removing { None } else { aim.copied().unwrap_or(Some(current)) };
-    Some(Held { at })
+    Held { at }
 }
 
 /// Numbers the steps from 1 on, without gaps.

@@ -32,7 +32,7 @@ impl Changing<'_> {
         }
         for id in destroyed {
             let told = |it: &&Arc<Reservation>| it.node == *node && it.doomed && it.holder.is_none();
-            if self.state.reservations.get(id).filter(told).is_some() {
+            if self.state.reservations.get(id).as_ref().is_some_and(told) {
                 self.forget_reservation(*id);
                 changed = true;
             }
@@ -85,7 +85,7 @@ impl Changing<'_> {
         }
         let before = instance.health;
         let became_ready = readiness.ready && !instance.readiness.ready;
-        let mut after = Instance { health, checks, ip, readiness, ..instance.clone() };
+        let mut after = Instance { health, checks, readiness, ip, ..instance.clone() };
         if started {
             after.condition = Condition::Running;
             after.started_at = Some(self.now());

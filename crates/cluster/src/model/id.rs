@@ -127,6 +127,7 @@ impl PathId {
     }
 
     /// The group it is in; the root's is the root.
+    #[must_use]
     pub fn parent(&self) -> Self {
         match self.0.rfind('/') {
             None | Some(0) => Self::root(),
