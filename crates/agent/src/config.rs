@@ -1,6 +1,7 @@
 //! What an operator says to an agent: [`Args`] as written, [`Config`] as meant. `deploy/config/agent.toml` documents
 //! every key.
 
+use crate::fetch::{FetchConfig, Reach};
 use cluster::{NodeId, PortRange, Resources};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub struct Args {
     pub ports: PortArgs,
     /// The Docker engine.
     pub docker: DockerArgs,
+    /// Files that apps have fetched before they start.
+    pub fetch: FetchArgs,
     /// The node's own Consul agent.
     pub consul: ConsulArgs,
 }
@@ -72,6 +75,26 @@ pub struct DockerArgs {
     pub host: Option<String>,
     /// The file with the registries' credentials; `config.json` below `$DOCKER_CONFIG`, or `~/.docker`.
     pub config: Option<PathBuf>,
+}
+
+/// Files that apps have fetched before they start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FetchArgs {
+    /// Whether anything is fetched at all; no.
+    pub enabled: bool,
+    /// Only addresses that begin so; any.
+    pub uris: Vec<String>,
+    /// Directories of the node whose files may be fetched; none.
+    pub files: Vec<PathBuf>,
+    /// `public`, `private` or `any`: which addresses names may lead to; `public`.
+    pub reach: Option<String>,
+    /// MiB that the files of one instance may take, unpacked; 1024.
+    pub max_mib: Option<u64>,
+    /// Seconds that fetching may take; 300.
+    pub timeout_s: Option<u64>,
+    /// MiB that files kept for the next instance may take together; 2048.
+    pub cache_mib: Option<u64>,
 }
 
 /// The node's own Consul agent.
@@ -115,6 +138,8 @@ pub struct Config {
     pub docker_host: String,
     /// The file with the registries' credentials, if there is any.
     pub docker_config: Option<PathBuf>,
+    /// What apps may have fetched before they start.
+    pub fetch: FetchConfig,
     /// The Consul agent, if there is one to tell.
     pub consul: Option<ConsulConfig>,
     /// From the moment at which Consul has let go of an instance to its stop signal.
@@ -192,6 +217,7 @@ impl Args {
             docker_host: self.docker.check_host()?,
             docker_config: self.docker.config.or_else(docker_config),
             drain: Duration::from_millis(self.consul.drain_ms.unwrap_or(250)),
+            fetch: self.fetch.check()?,
             consul: self.consul.check()?,
             name: NodeId::new(&name),
             servers: self.servers,
@@ -230,6 +256,38 @@ impl DockerArgs {
         } else {
             Err(bad("docker.host", format!("'{host}' is neither unix:///path nor http://host:port")))
         }
+    }
+}
+
+impl FetchArgs {
+    fn check(self) -> Result<FetchConfig, ConfigError> {
+        let reach = match self.reach.as_deref() {
+            None | Some("public") => Reach::Public,
+            Some("private") => Reach::Private,
+            Some("any") => Reach::Any,
+            Some(it) => return Err(bad("fetch.reach", format!("'{it}' is none of public, private and any"))),
+        };
+        for uri in &self.uris {
+            let known = reqwest::Url::parse(uri).is_ok_and(|it| matches!(it.scheme(), "http" | "https"));
+            if !known {
+                return Err(bad("fetch.uris", format!("'{uri}' does not begin with http://host or https://host")));
+            }
+        }
+        for path in &self.files {
+            if !path.is_absolute() || path == Path::new("/") {
+                return Err(bad("fetch.files", format!("'{}' is not an absolute path below /", path.display())));
+            }
+        }
+        let mib = |it: Option<u64>, default: u64| it.unwrap_or(default).saturating_mul(1 << 20);
+        Ok(FetchConfig {
+            enabled: self.enabled,
+            uris: self.uris,
+            files: self.files,
+            reach,
+            max_bytes: mib(self.max_mib, 1024),
+            timeout: Duration::from_secs(self.timeout_s.unwrap_or(300)),
+            cache_bytes: mib(self.cache_mib, 2048),
+        })
     }
 }
 
@@ -322,6 +380,9 @@ mod tests {
         );
         assert!(all.ports.first.is_some() && all.ports.last.is_some() && all.docker.host.is_some());
         assert!(all.docker.config.is_some() && all.consul.address.is_some() && all.consul.token.is_some());
+        let fetch = all.fetch;
+        assert!(fetch.enabled && !fetch.uris.is_empty() && !fetch.files.is_empty() && fetch.reach.is_some());
+        assert!(fetch.max_mib.is_some() && fetch.timeout_s.is_some() && fetch.cache_mib.is_some());
         assert!(all.consul.token_file.is_some() && all.consul.ca_file.is_some() && all.consul.drain_ms.is_some());
     }
 
@@ -343,6 +404,9 @@ mod tests {
             ("servers = ['a:1']\n[ports]\nfirst = 2\nlast = 1", "ports"),
             ("servers = ['a:1']\n[resources]\ncpus = -1.0", "resources.cpus"),
             ("servers = ['a:1']\nvolumes_allowed = ['/']", "volumes_allowed"),
+            ("servers = ['a:1']\n[fetch]\nreach = 'far'", "fetch.reach"),
+            ("servers = ['a:1']\n[fetch]\nuris = ['files.example']", "fetch.uris"),
+            ("servers = ['a:1']\n[fetch]\nfiles = ['srv']", "fetch.files"),
             ("servers = ['a:1']\n[docker]\nhost = 'ssh://x'", "docker.host"),
             ("servers = ['a:1']\n[consul]\naddress = 'localhost:8500'", "consul.address"),
             ("servers = ['a:1']\n[consul]\naddress = 'http://x'\ntoken_file = '/nonexistent'", "consul.token_file"),

@@ -6,6 +6,7 @@
 //! | `volumes/<reservation>/<volume>` | the persistent volumes |
 //! | `reservations/<reservation>` | which of them were made: one that was, and is not there, is lost |
 //! | `sandboxes/<instance>/…` | each container's sandbox, and the volumes that a pod's containers share |
+//! | `cache/` | fetched files that are kept for the next instance |
 //!
 //! Only the innermost directories are mounted, and everybody may write to those: a container's user can be anyone. The
 //! ones above are root's alone, so that nobody else on the node comes to them (SEC-6).
@@ -79,6 +80,16 @@ impl Dirs {
     /// Where a directory is that a pod's containers share.
     pub(crate) fn shared(&self, instance: InstanceId, volume: &str) -> PathBuf {
         self.instance(instance).join(format!("volume-{}", dir_name(volume)))
+    }
+
+    /// Where fetched files are kept for the next instance.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    /// Where a file is while it is fetched.
+    pub(crate) fn download(&self, instance: InstanceId) -> PathBuf {
+        self.instance(instance).join("download")
     }
 
     fn instance(&self, instance: InstanceId) -> PathBuf {

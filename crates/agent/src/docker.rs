@@ -21,6 +21,7 @@ pub use volumes::VolumeError;
 pub(crate) use error::{Error, with_causes};
 
 use crate::dirs::Dirs;
+use crate::fetch::{self, Fetcher};
 use crate::metrics::Metrics;
 use bollard::errors::Error as Bollard;
 use bollard::exec::{CreateExecOptions, StartExecResults};
@@ -89,6 +90,8 @@ pub(crate) struct PlaceOfNode {
     pub(crate) volume_drivers: Vec<String>,
     /// The instances' directories.
     pub(crate) dirs: Dirs,
+    /// Fetches files into sandboxes.
+    pub(crate) fetcher: Fetcher,
     /// The file with the registries' credentials.
     pub(crate) credentials: Option<PathBuf>,
 }
@@ -196,7 +199,8 @@ impl Docker {
         abandoned: CancellationToken,
     ) -> Done {
         let instance = assignment.instance;
-        let PlaceOfNode { node, address, volumes_allowed, volume_drivers, dirs, .. } = self.inner.place.clone();
+        let PlaceOfNode { node, address, volumes_allowed, volume_drivers, dirs, fetcher, .. } =
+            self.inner.place.clone();
         let place = Place { cluster, node, address, volumes_allowed, volume_drivers, dirs };
         let pieces = match spec::containers(assignment, &place) {
             Ok(pieces) => pieces,
@@ -207,6 +211,11 @@ impl Docker {
         let mut pulled = BTreeSet::new();
         if let Err(error) = self.make_ready(assignment, &place.dirs).await {
             return self.failed(instance, error, "").await;
+        }
+        match fill(assignment, &place.dirs, &fetcher, &listener, &abandoned).await {
+            Ok(()) => {}
+            Err(fetch::Error::CalledOff) => return Done::Abandoned,
+            Err(error) => return self.failed(instance, refusal(error.to_string()), "").await,
         }
         loop {
             while let Some(image) = pull.pop_first() {
@@ -255,8 +264,7 @@ impl Docker {
                 if sandboxes.is_empty() || dirs.is_prepared(instance) {
                     return Ok(());
                 }
-                dirs.make_sandboxes(instance, &sandboxes)?;
-                dirs.prepared(instance)
+                dirs.make_sandboxes(instance, &sandboxes)
             });
             let made = made.await.unwrap_or(Ok(()));
             made.map_err(|it: crate::dirs::Error| refusal(it.to_string()))?;
@@ -399,6 +407,23 @@ impl Docker {
             _ => Outcome::Ignored,
         }
     }
+}
+
+/// Fills an instance's sandboxes, once: from then on its containers may be running on them.
+async fn fill(
+    assignment: &Assignment,
+    dirs: &Dirs,
+    fetcher: &Fetcher,
+    listener: &Listener,
+    abandoned: &CancellationToken,
+) -> Result<(), fetch::Error> {
+    let (instance, sandboxes) = (assignment.instance, spec::sandboxes(assignment, dirs));
+    if sandboxes.is_empty() || dirs.is_prepared(instance) {
+        return Ok(());
+    }
+    let start = fetch::Start { instance, abandoned, progress: &*listener.progress };
+    fetcher.fetch_all(&sandboxes, &start).await?;
+    dirs.prepared(instance).map_err(fetch::Error::Dirs)
 }
 
 /// A refusal by the agent itself.

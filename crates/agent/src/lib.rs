@@ -10,6 +10,7 @@
 //! | `link` | the line to the control plane |
 //! | `docker`, `docker/spec` | what the engine is asked; what a container is made of |
 //! | `dirs` | the instances' directories: sandboxes, persistent volumes |
+//! | `fetch` | files that are there before an instance starts |
 //! | `probe` | health checks and readiness checks |
 //! | [`consul`] | the node's Consul agent |
 //! | `state` | what outlives a restart |
@@ -22,6 +23,7 @@ pub mod consul;
 mod dirs;
 mod docker;
 mod driver;
+mod fetch;
 mod link;
 mod metrics;
 mod probe;
@@ -32,6 +34,7 @@ pub use docker::{
     LABEL_APP, LABEL_CLUSTER, LABEL_CONTAINER, LABEL_GRACE, LABEL_INSTANCE, LABEL_NETWORK, LABEL_NODE, LABEL_POD,
     LABEL_RESERVATION, LABEL_VERSION, VolumeError,
 };
+pub use fetch::{FetchConfig, Reach};
 pub use state::Error as StateError;
 
 use clock::Clock;
@@ -41,6 +44,7 @@ use consul::Consul;
 use dirs::Dirs;
 use docker::{Docker, PlaceOfNode};
 use driver::{Driver, Event};
+use fetch::Fetcher;
 use metrics::Metrics;
 use probe::Asker;
 use std::collections::{BTreeMap, HashMap};
@@ -87,6 +91,7 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
         volumes_allowed: config.volumes_allowed.clone(),
         volume_drivers: config.volume_drivers.clone(),
         dirs: dirs.clone(),
+        fetcher: Fetcher::new(config.fetch.clone(), dirs.clone()),
         credentials: config.docker_config.clone(),
     };
     let docker = Docker::new(&config.docker_host, place, metrics.clone());

@@ -2,8 +2,8 @@
 
 mod common;
 
-use cluster::agent::Assignment;
-use cluster::{AppSpec, EndKind, ExternalVolume, InstanceId, PersistentVolume, Volume, VolumeMode};
+use cluster::agent::{Assignment, Seen};
+use cluster::{AppSpec, EndKind, ExternalVolume, Fetch, InstanceId, PersistentVolume, Volume, VolumeMode};
 use common::{Running, Scheduler, app, docker, docker_is_here, wait_for};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -139,4 +139,60 @@ async fn an_external_volume_is_its_driver_s() {
     assert!(end.message.contains("volume driver 'rexray' is not allowed") && end.message.contains("local"), "{end:?}");
     gone(&scheduler, &second).await;
     assert!(docker(&["volume", "rm", &volume]).0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_fetched_is_in_the_sandbox_before_the_start_and_goes_with_the_instance() {
+    if !docker_is_here() {
+        return;
+    }
+    let (scheduler, dir) = (Scheduler::new().await, tempfile::tempdir().unwrap());
+    let files = tempfile::tempdir().unwrap();
+    let pack = format!(
+        "mkdir -p {0}/site/sub && echo packed > {0}/site/sub/page && tar -C {0} -czf {0}/site.tgz site",
+        files.path().display()
+    );
+    assert!(std::process::Command::new("sh").args(["-c", &pack]).status().unwrap().success());
+    std::fs::write(files.path().join("run.sh"), "#!/bin/sh\nexec cat site/sub/page\n").unwrap();
+    let mut args = scheduler.args(dir.path());
+    args.fetch.enabled = true;
+    args.fetch.files = vec![files.path().to_owned()];
+    let agent = Running::new(args.clone());
+    let fetch = |name: &str, executable| Fetch {
+        uri: format!("file://{}/{name}", files.path().display()),
+        extract: true,
+        executable,
+        cache: false,
+        dest_path: None,
+    };
+    let mut spec = app("cd $MESOS_SANDBOX && test \"$(./run.sh)\" = packed && echo mine > written && exec sleep 1000");
+    spec.run.fetch = vec![fetch("site.tgz", false), fetch("run.sh", true)];
+    spec.run.user = Some("4711:4711".into());
+    let it = scheduler.launch(spec.clone());
+    scheduler.assign(std::slice::from_ref(&it));
+    wait_for("an instance", || scheduler.is_running(it.instance)).await;
+    let written = dir.path().join(format!("sandboxes/{}/sandbox/written", it.instance));
+    wait_for("what it writes", || written.exists()).await;
+    let staging = |text: &str| {
+        let book = scheduler.book.lock().unwrap();
+        book.history.iter().any(|(_, it)| matches!(&it.seen, Seen::Staging { message } if message.starts_with(text)))
+    };
+    assert!(staging("fetching file://") || staging("unpacking file://"), "its progress is told");
+    gone(&scheduler, &it).await;
+    wait_for("its sandbox to go", || !written.exists()).await;
+
+    let mut missing = spec.clone();
+    missing.run.fetch = vec![fetch("none.tgz", false)];
+    let refused = scheduler.launch(missing);
+    scheduler.assign(std::slice::from_ref(&refused));
+    let end = scheduler.ended(refused.instance).await;
+    assert_eq!(end.kind, EndKind::NotStarted);
+    assert!(end.message.contains("none.tgz: No such file"), "{end:?}");
+    agent.end().await.unwrap();
+    args.fetch.enabled = false;
+    let _agent = Running::new(args);
+    let off = scheduler.launch(spec);
+    scheduler.assign(std::slice::from_ref(&off));
+    assert!(scheduler.ended(off.instance).await.message.contains("[fetch] enabled is not set"));
+    wait_for("no containers", || scheduler.containers().is_empty()).await;
 }

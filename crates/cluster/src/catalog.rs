@@ -344,6 +344,18 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_is_found_by_its_endpoints() {
+        let mut spec = fixture::spec("/pay/pod", 3);
+        for (port, name) in spec.run.ports.iter_mut().zip(["http", "admin", "inner"]) {
+            port.name = Some(name.to_owned());
+        }
+        spec.run.ports[2].host_port = WantedHostPort::None;
+        spec.run.pod = Some(crate::model::Pod { containers: vec![], volumes: vec![] });
+        let found: Vec<_> = entries(&spec, &[31_001, 31_002]).into_iter().map(|it| (it.name, it.port)).collect();
+        assert_eq!(found, [("pod-pay".to_owned(), 31_001), ("pod-pay-admin".to_owned(), 31_002)]);
+    }
+
+    #[test]
     fn only_what_differs_is_written_and_only_what_is_ours_is_deleted() {
         let node = NodeId::new("n1");
         let mut spec = fixture::spec("/web", 1);

@@ -1,0 +1,279 @@
+//! Files that are there before an instance starts: fetched, unpacked, put into its sandbox.
+//!
+//! The agent is root and what it fetches comes from users, so it fetches nothing unless the operator says so, only from
+//! where the operator says, and unpacks with its own hands: nothing lands outside of the sandbox, nothing is special,
+//! nothing is larger than allowed (SEC-6, SEC-7; `docs/decisions/0012-fetch.md`).
+
+mod archive;
+mod cache;
+mod rules;
+
+use crate::dirs::Dirs;
+use crate::docker::with_causes;
+use archive::{Kind, Limits};
+use cache::Cache;
+use cluster::{Fetch, InstanceId};
+use reqwest::Url;
+use reqwest::header::LOCATION;
+use rules::Source;
+pub use rules::{FetchConfig, Reach};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// No more redirects are followed, and each is checked as the first address was.
+const MAX_REDIRECTS: usize = 5;
+
+/// A server that takes longer to be reached is away.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// From one word on the progress of a long download to the next.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// `O_NONBLOCK`: opening a pipe does not wait for who writes into it.
+const NONBLOCK: i32 = 0o4000;
+
+/// Why a file could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The operator does not allow it, or it is malformed.
+    #[error(transparent)]
+    Rule(#[from] rules::Error),
+    /// The server did not give it.
+    #[error("cannot fetch {uri}: {problem}")]
+    Download {
+        /// What, without its query.
+        uri: String,
+        /// Why.
+        problem: String,
+    },
+    /// It could not be put into the sandbox.
+    #[error("cannot unpack {uri}: {source}")]
+    Unpack {
+        /// What, without its query.
+        uri: String,
+        /// Why.
+        source: archive::Error,
+    },
+    /// A file of the node could not be used.
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// An instance's directories could not be used.
+    #[error(transparent)]
+    Dirs(crate::dirs::Error),
+    /// It was called off.
+    #[error("the start was called off")]
+    CalledOff,
+}
+
+/// Fetches. Clones share everything.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetcher {
+    config: Arc<FetchConfig>,
+    dirs: Dirs,
+}
+
+/// What one start may use up, and who hears of it.
+pub(crate) struct Start<'a> {
+    pub(crate) instance: InstanceId,
+    pub(crate) abandoned: &'a CancellationToken,
+    pub(crate) progress: &'a (dyn Fn(String) + Send + Sync),
+}
+
+impl Fetcher {
+    /// One that keeps to these rules.
+    pub(crate) fn new(config: FetchConfig, dirs: Dirs) -> Self {
+        Self { config: Arc::new(config), dirs }
+    }
+
+    /// Fetches everything into the sandboxes, which exist. What is allowed for one instance is for all of it together.
+    pub(crate) async fn fetch_all(&self, sandboxes: &[(PathBuf, &[Fetch])], start: &Start<'_>) -> Result<(), Error> {
+        let deadline = Instant::now() + self.config.timeout;
+        let mut limits =
+            Limits { bytes_left: self.config.max_bytes, deadline, called_off: start.abandoned.child_token() };
+        // Whoever waits no longer must not leave a thread that goes on unpacking.
+        let _call_off = limits.called_off.clone().drop_guard();
+        for (sandbox, fetches) in sandboxes {
+            for fetch in *fetches {
+                limits = self.fetch(fetch, sandbox, limits, start).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn fetch(&self, fetch: &Fetch, sandbox: &Path, limits: Limits, start: &Start<'_>) -> Result<Limits, Error> {
+        let source = rules::source(&self.config, &fetch.uri)?;
+        let name = rules::destination(fetch)?;
+        let uri = rules::shown(&fetch.uri);
+        (start.progress)(format!("fetching {uri}"));
+        let (file, temporary) = match source {
+            Source::File(path) => (self.open(&path)?, None),
+            Source::Web(url) => {
+                let cache = Cache::new(&self.dirs.cache(), self.config.cache_bytes);
+                if let Some(file) = fetch.cache.then(|| cache.find(&fetch.uri)).flatten() {
+                    (file, None)
+                } else {
+                    let part = self.dirs.download(start.instance);
+                    self.download(url, &part, &limits, start).await?;
+                    let io = |source| Error::Io { path: part.clone(), source };
+                    let file = File::open(&part).map_err(io)?;
+                    if fetch.cache {
+                        cache.keep(&fetch.uri, &part);
+                    }
+                    (file, Some(part))
+                }
+            }
+        };
+        let kind = if fetch.extract { Kind::of(&name) } else { None };
+        (start.progress)(format!("{} {uri}", if kind.is_some() { "unpacking" } else { "placing" }));
+        let (sandbox, executable) = (sandbox.to_owned(), fetch.executable);
+        let unpacked = tokio::task::spawn_blocking(move || {
+            let mut limits = limits;
+            let done = match kind {
+                Some(kind) => archive::unpack(kind, file, &name, &sandbox, &mut limits),
+                None => archive::place(file, &name, &sandbox, if executable { 0o755 } else { 0o644 }, &mut limits),
+            };
+            done.map(|()| limits)
+        });
+        let unpacked = unpacked.await;
+        if let Some(part) = temporary {
+            let _ = fs::remove_file(part);
+        }
+        match unpacked {
+            Ok(Ok(limits)) => Ok(limits),
+            Ok(Err(_)) if start.abandoned.is_cancelled() => Err(Error::CalledOff),
+            Ok(Err(source)) => Err(Error::Unpack { uri, source }),
+            Err(_) => Err(Error::CalledOff),
+        }
+    }
+
+    /// A file of the node, if it really is below an allowed directory, and a plain one. What is checked is what was
+    /// opened, not what the path led to a moment before.
+    fn open(&self, path: &Path) -> Result<File, Error> {
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let file = File::options().read(true).custom_flags(NONBLOCK).open(path).map_err(io)?;
+        let real = fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file))).map_err(io)?;
+        rules::file_allowed(&self.config, path, &real)?;
+        if !file.metadata().map_err(io)?.is_file() {
+            return Err(io(io::Error::other("it is no plain file")));
+        }
+        Ok(file)
+    }
+
+    async fn download(&self, url: Url, to: &Path, limits: &Limits, start: &Start<'_>) -> Result<(), Error> {
+        let shown = rules::shown(url.as_str());
+        let failed = |problem: String| Error::Download { uri: shown.clone(), problem };
+        let left = limits.deadline.saturating_duration_since(Instant::now());
+        let work = tokio::time::timeout(left, self.follow(url, to, limits.bytes_left, start));
+        match start.abandoned.run_until_cancelled(work).await {
+            None => Err(Error::CalledOff),
+            Some(Err(_)) => Err(failed(format!("it took longer than {} s", self.config.timeout.as_secs()))),
+            Some(Ok(result)) => result,
+        }
+    }
+
+    async fn follow(&self, mut url: Url, to: &Path, max_bytes: u64, start: &Start<'_>) -> Result<(), Error> {
+        for _ in 0..=MAX_REDIRECTS {
+            let shown = rules::shown(url.as_str());
+            let failed = |problem: String| Error::Download { uri: shown.clone(), problem };
+            let client = self.client_for(&url).await?;
+            let answer = client.get(url.clone()).send().await;
+            let answer = answer.map_err(|it| failed(with_causes(&it.without_url())))?;
+            if answer.status().is_redirection() {
+                let to = answer.headers().get(LOCATION).and_then(|it| it.to_str().ok());
+                let to = to.and_then(|it| url.join(it).ok());
+                let to = to.ok_or_else(|| failed(format!("answered {} without a place to go", answer.status())))?;
+                url = rules::redirect(&self.config, to)?;
+                continue;
+            }
+            if !answer.status().is_success() {
+                return Err(failed(format!("answered {}", answer.status())));
+            }
+            return receive(answer, to, max_bytes, &shown, start).await;
+        }
+        Err(Error::Download { uri: rules::shown(url.as_str()), problem: "it redirects too often".to_owned() })
+    }
+
+    /// A client that goes where the address was seen to lead, and nowhere else: the name is resolved once, so that it
+    /// cannot mean something else a moment later.
+    async fn client_for(&self, url: &Url) -> Result<reqwest::Client, Error> {
+        let shown = rules::shown(url.as_str());
+        let failed = |problem: String| Error::Download { uri: shown.clone(), problem };
+        let port = url.port_or_known_default().unwrap_or(443);
+        let host = url.host_str().unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let found = tokio::net::lookup_host((bare, port)).await;
+        let addresses: Vec<SocketAddr> = found.map_err(|it| failed(format!("{host}: {it}")))?.collect();
+        for address in &addresses {
+            rules::address_allowed(&self.config, url, address.ip())?;
+        }
+        let client = reqwest::Client::builder()
+            .use_rustls_tls()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_DEADLINE)
+            .user_agent("ekiden")
+            .resolve_to_addrs(host, &addresses);
+        client.build().map_err(|it| failed(with_causes(&it)))
+    }
+}
+
+async fn receive(
+    mut answer: reqwest::Response,
+    to: &Path,
+    max_bytes: u64,
+    uri: &str,
+    start: &Start<'_>,
+) -> Result<(), Error> {
+    let failed = |problem: String| Error::Download { uri: uri.to_owned(), problem };
+    let too_large = || failed(format!("it has more than the {max_bytes} bytes that are left for this instance"));
+    if answer.content_length().is_some_and(|it| it > max_bytes) {
+        return Err(too_large());
+    }
+    let io = |source| Error::Io { path: to.to_owned(), source };
+    let mut file = File::create(to).map_err(io)?;
+    let (mut received, mut told) = (0u64, Instant::now());
+    loop {
+        let Some(chunk) = answer.chunk().await.map_err(|it| failed(with_causes(&it.without_url())))? else { break };
+        received += chunk.len() as u64;
+        if received > max_bytes {
+            return Err(too_large());
+        }
+        file.write_all(&chunk).map_err(io)?;
+        if told.elapsed() > TELL_EVERY {
+            told = Instant::now();
+            (start.progress)(format!("fetching {uri}: {} MiB so far", received >> 20));
+        }
+    }
+    Ok(())
+}
+
+/// Copies at most so much.
+fn copy(from: &mut dyn Read, to: &mut dyn Write, limits: &mut Limits) -> Result<u64, archive::Error> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut copied = 0;
+    loop {
+        limits.check()?;
+        let n = from.read(&mut buffer).map_err(archive::Error::Io)?;
+        if n == 0 {
+            return Ok(copied);
+        }
+        limits.take(n as u64)?;
+        to.write_all(&buffer[..n]).map_err(archive::Error::Io)?;
+        copied += n as u64;
+    }
+}
+
+#[cfg(test)]
+#[path = "fetch/tests.rs"]
+mod tests;
