@@ -93,7 +93,7 @@ fn a_group_in_three_layers_is_deployed_in_order_and_a_broken_update_is_taken_bac
         let report = cluster.get(&deployment);
         if report["status"] == "failed" { Ok(report) } else { Err(report) }
     });
-    figure("broken update of a group failed after", &format!("{:?}", began.elapsed()));
+    figure("broken update of a group failed after", format!("{:?}", began.elapsed()));
     let why = report["waiting"][0].as_str().expect("a reason");
     assert!(why.starts_with("no progress for 8 s; /shop/api/users: "), "{why}");
     assert!(report["by"].is_string(), "it is rolled back: {report}");

@@ -54,7 +54,7 @@ fn an_app_with_a_persistent_volume_keeps_its_data() {
     check("suspending it", &cluster);
 
     let folder = dev.scratch.path("data/agent/volumes");
-    let kept = || std::fs::read_dir(&folder).map_or(0, |it| it.count());
+    let kept = || std::fs::read_dir(&folder).map_or(0, Iterator::count);
     assert_eq!(kept(), 1, "{}", folder.display());
     cluster.remove("/db");
     eventually("the data goes with the app", seconds(20), || if kept() == 0 { Ok(()) } else { Err(kept()) });
