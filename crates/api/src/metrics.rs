@@ -1,9 +1,10 @@
 //! What monitoring reads: histograms of the API, gauges of the cluster.
 
+use crate::v2;
 use cluster::{Condition, Goal, Health, NodeStatus, State};
 use http::{Method, StatusCode};
 use prometheus::core::Collector;
-use prometheus::proto::MetricFamily;
+use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use std::time::Duration;
 
@@ -193,4 +194,36 @@ pub(crate) fn print(families: &[MetricFamily]) -> String {
         }
     }
     text
+}
+
+/// Metrics as Marathon prints them: counters, gauges and histograms by name, labels in braces behind it.
+pub(crate) fn to_json(families: &[MetricFamily]) -> v2::Metrics {
+    let mut metrics = v2::Metrics { version: "5.0.0".to_owned(), ..v2::Metrics::default() };
+    for family in families {
+        for metric in family.get_metric() {
+            let labels: Vec<String> =
+                metric.get_label().iter().map(|it| format!("{}=\"{}\"", it.name(), it.value())).collect();
+            let name = match labels.as_slice() {
+                [] => family.name().to_owned(),
+                labels => format!("{}{{{}}}", family.name(), labels.join(",")),
+            };
+            match family.get_field_type() {
+                MetricType::COUNTER => {
+                    let count = metric.get_counter().get_value() as u64;
+                    metrics.counters.insert(name, v2::Counted { count });
+                }
+                MetricType::HISTOGRAM => {
+                    let (count, sum) =
+                        (metric.get_histogram().get_sample_count(), metric.get_histogram().get_sample_sum());
+                    let mean = v2::Number(if count == 0 { 0.0 } else { sum / count as f64 });
+                    metrics.histograms.insert(name, v2::Distribution { count, mean });
+                }
+                _ => {
+                    let value = v2::Number(metric.get_gauge().get_value());
+                    metrics.gauges.insert(name, v2::Measured { value });
+                }
+            }
+        }
+    }
+    metrics
 }

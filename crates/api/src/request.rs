@@ -110,6 +110,12 @@ impl Request {
             })
     }
 
+    /// Whether the client names this very type among those that it accepts.
+    pub(crate) fn names(&self, kind: &str) -> bool {
+        let given = self.headers.get_all(header::ACCEPT).iter().filter_map(|it| it.to_str().ok());
+        given.flat_map(|it| it.split(',')).any(|it| it.trim().to_ascii_lowercase().starts_with(kind))
+    }
+
     /// Whether the client names this type, or a wider text type than JSON, in the first place.
     pub(crate) fn prefers_text(&self) -> bool {
         let accept = self.headers.get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();

@@ -31,7 +31,8 @@ pub use event::{Event, EventBody};
 pub use group::{DeploymentSteps, GroupInfo};
 pub use health::{Command, Health, HealthCheck};
 pub use info::{
-    CallbackUrls, HttpConfig, Info, LeaderInfo, LoggerChange, MarathonConfig, Message, PluginList, ZooKeeperConfig,
+    CallbackUrls, Counted, Distribution, HttpConfig, Info, LeaderInfo, LoggerChange, MarathonConfig, Measured, Message,
+    Metrics, PluginList, ZooKeeperConfig,
 };
 pub use number::Number;
 pub use pod::{

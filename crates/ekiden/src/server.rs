@@ -10,9 +10,13 @@ use prometheus::process_collector::ProcessCollector;
 use scheduler::Control;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+
+/// How long a member that ends may take to hand leadership over.
+const HANDOVER_MAX: Duration = Duration::from_secs(2);
 
 /// Checks what was typed.
 pub(crate) fn prepare(args: ServerArgs) -> Result<(ServerConfig, LogConfig), Violations> {
@@ -71,13 +75,15 @@ impl Server {
         let Self { control, n_members, member_shutdown, mut fatal } = self;
         let metrics = HttpMetrics::register(registry).context("cannot register the API's metrics")?;
         let config = api::Config { version: env!("CARGO_PKG_VERSION").to_owned(), n_members, ..config };
-        let router = api::Api::new(control, config, metrics.clone(), shutdown.clone()).router();
+        let router = api::Api::new(control.clone(), config, metrics.clone(), shutdown.clone()).router();
         let serving = api::server::serve(http, router, Limits::default(), metrics, shutdown);
         let done = tokio::select! {
             served = serving => served.context("the API cannot be served any more"),
             Ok(err) = &mut fatal => Err(anyhow!(err).context("this member must not go on")),
         };
         member_shutdown.cancel();
+        // Leadership is handed over first; nobody waits longer for a member that cannot.
+        let _ = tokio::time::timeout(HANDOVER_MAX, control.replica().stopped()).await;
         done
     }
 }

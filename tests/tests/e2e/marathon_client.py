@@ -10,7 +10,7 @@ import threading
 import time
 
 from marathon import MarathonClient, MarathonHttpError, NotFoundError
-from marathon.models import MarathonApp, MarathonHealthCheck
+from marathon.models import MarathonApp, MarathonGroup, MarathonHealthCheck
 from marathon.models.constraint import MarathonConstraint
 from marathon.models.container import MarathonContainer, MarathonContainerPortMapping, MarathonDockerContainer
 
@@ -75,7 +75,10 @@ def main(url, image):
     rolled_back = settled(client, 2)
     assert client.get_app(APP).env == {"GREETING": "hello"}, client.get_app(APP).env
 
-    kills(client, rolled_back)
+    several(client)
+    groups(client, image)
+    servers(client)
+    kills(client, settled(client, 2))
     refusals(client, image)
     deployments(client, image)
 
@@ -130,6 +133,65 @@ def reads(client):
         assert task.app_id == APP and task.host and len(task.ports) == 1 and task.started_at, task
         assert task.health_check_results[0].alive, task.health_check_results
     assert len(client.list_endpoints()) == 2, client.list_endpoints()
+
+
+def several(client):
+    before = settled(client, 2)
+    one = client.get_app(APP)
+    answer = client.update_apps([MarathonApp(id=APP, labels={"several": "yes"}, instances=one.instances)])
+    assert "deploymentId" in answer, answer
+    assert settled(client, 2) == before, "labels alone replace nothing"
+    assert client.get_app(APP).labels == {"several": "yes"}
+
+
+def groups(client, image):
+    """Made, read, changed, scaled, made what it was, deleted."""
+    def there(*apps):
+        quiet = not client.list_deployments()
+        return quiet and sorted(it.id for it in client.list_apps(app_id="/team")) == sorted(apps)
+
+    def member(path, **fields):
+        it = app(image, instances=1, **fields)
+        it.id = path
+        return it
+
+    inner = MarathonGroup(id="/team/db", apps=[member("/team/db/one")])
+    made = client.create_group(MarathonGroup(id="/team", apps=[member("/team/web", dependencies=["/team/db"])],
+                                             groups=[inner]))
+    assert set(made) == {"version", "deploymentId"}, made
+    eventually("the group is there", lambda: there("/team/db/one", "/team/web"))
+    group = client.get_group("/team")
+    assert group.id == "/team" and [it.id for it in group.apps] == ["/team/web"], group
+    assert [it.id for it in group.groups] == ["/team/db"] and group.groups[0].apps[0].cpus == 0.1, group.groups
+    assert {it.id for it in client.list_groups()} == {"/client", "/team"}, client.list_groups()
+    version = made["version"]
+    client.update_group("/team", MarathonGroup(apps=[member("/team/other")]))
+    eventually("what is not listed goes", lambda: there("/team/db/one", "/team/other"))
+    client.scale_group("/team/db", 2)
+    eventually("it is scaled", lambda: not client.list_deployments() and client.get_app("/team/db/one").instances == 2)
+    client.rollback_group("/team", version)
+    eventually("it is what it was", lambda: there("/team/db/one", "/team/web"))
+    assert client.get_app("/team/db/one").instances == 1
+    assert "deploymentId" in client.delete_group("/team")
+    eventually("it is gone", lambda: there() and [it.id for it in client.list_groups()] == ["/client"])
+
+
+def servers(client):
+    metrics = client.get_metrics()
+    assert metrics["gauges"] and metrics["counters"], metrics
+    assert client.list_event_subscriptions() == []
+    for call, status in [
+        # Nowhere, unless the operator has named the place.
+        (lambda: client.create_event_subscription("http://127.0.0.1:9/"), 403),
+        # There is nobody to hand it to.
+        (lambda: client.delete_leader(), 503),
+    ]:
+        try:
+            call()
+        except MarathonHttpError as error:
+            assert error.status_code == status, error
+        else:
+            raise AssertionError(f"not refused with {status}")
 
 
 def kills(client, tasks):

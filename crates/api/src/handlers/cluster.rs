@@ -30,11 +30,15 @@ pub(crate) fn ping(request: &Request) -> Response {
     typed(kind, text.to_owned())
 }
 
-/// `GET /metrics`, in Prometheus' text form: the registry's, and gauges of this member's state.
-pub(crate) async fn metrics<C: ControlPlane>(api: &Api<C>) -> Response {
+/// `GET /metrics`: the registry's, and gauges of this member's state. In Prometheus' text form, but for clients that
+/// ask for JSON and no text: they get Marathon's.
+pub(crate) async fn metrics<C: ControlPlane>(api: &Api<C>, request: &Request) -> Response {
     let mut families = api.metrics.gather();
     if let Ok(state) = api.control.view(Freshness::Local).await {
         families.extend(metrics::of_state(&state));
+    }
+    if request.names("application/json") && !request.names("text/plain") {
+        return json(StatusCode::OK, &metrics::to_json(&families));
     }
     typed("text/plain; version=0.0.4", metrics::print(&families))
 }

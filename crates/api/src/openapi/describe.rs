@@ -381,11 +381,9 @@ pub(super) fn describe(endpoint: Endpoint) -> Operation {
             .reads(Schema::of::<v2::LoggerChange>())
             .answers(200, "What was changed.", Schema::of::<v2::LoggerChange>())
             .fails(&[404]),
-        It::Metrics => does("Prints this member's metrics in Prometheus' text form").local().answers_in(
-            200,
-            "The metrics.",
-            &[("text/plain", Schema::Text)],
-        ),
+        It::Metrics => does("Prints this member's metrics in Prometheus' text form, or in JSON as Marathon does")
+            .local()
+            .answers_in(200, "The metrics.", &[("text/plain", Schema::Text), (JSON, Schema::of::<v2::Metrics>())]),
         It::NodeDelete => {
             does("Forgets a lost node and all that was on it").answers_empty(204, "It is forgotten.").fails(&[404, 409])
         }

@@ -1,7 +1,9 @@
 //! What the server says of itself.
 
+use super::Number;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Answer of `GET /v2/info` (RAML `MarathonInfo`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -130,4 +132,44 @@ pub struct LoggerChange {
     /// So long, seconds; for good where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<u32>,
+}
+
+/// Answer of `GET /metrics` in JSON (RAML `NewMetrics`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Metrics {
+    /// The form's version, of the library that Marathon used.
+    pub version: String,
+    /// What only grows, by name.
+    pub counters: BTreeMap<String, Counted>,
+    /// What goes up and down, by name.
+    pub gauges: BTreeMap<String, Measured>,
+    /// What is measured many times, by name.
+    pub histograms: BTreeMap<String, Distribution>,
+    /// Always empty.
+    pub meters: BTreeMap<String, Counted>,
+    /// Always empty: times are among the histograms, in seconds.
+    pub timers: BTreeMap<String, Counted>,
+}
+
+/// A counter (RAML `Counter`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counted {
+    /// How many.
+    pub count: u64,
+}
+
+/// A gauge (RAML `Gauge`).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Measured {
+    /// How much.
+    pub value: Number,
+}
+
+/// A histogram (RAML `Histogram`).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Distribution {
+    /// How many values there were.
+    pub count: u64,
+    /// Their mean.
+    pub mean: Number,
 }
