@@ -9,7 +9,7 @@ use crate::process::{Scratch, rss};
 use crate::report::{Row, Table, figure};
 use anyhow::{Context as _, Result, bail};
 use cluster::{Command, Expect};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::process::Stdio;
 
 pub(crate) const TITLE: &str = "A member: memory, and the list of all apps";
@@ -49,7 +49,7 @@ pub(crate) async fn run(table: &mut Table, scratch: &Scratch, scale: &Scale) -> 
     let members = Members::start(scratch).await?;
     table.push(Row::plain("memory of a member, empty", members.rss_mib()?, "MiB"));
     for n in 0..scale.n_apps {
-        let (status, answer) = http::ask(members.leader, "POST", "/v2/apps", &definition(n)).await?;
+        let (status, answer) = http::ask(members.leader, "POST", "/v2/apps", &definition(n).to_string()).await?;
         if status != 201 {
             bail!("POST /v2/apps: {status}: {answer}");
         }
@@ -90,7 +90,8 @@ pub(crate) fn child(n_instances: &str) -> Result<()> {
     Ok(())
 }
 
-fn definition(n: usize) -> String {
+/// The `n`-th app of a list.
+pub(crate) fn definition(n: usize) -> Value {
     json!({
         "id": format!("/team-{}/app-{n}", n % 40),
         "instances": 2,
@@ -106,20 +107,19 @@ fn definition(n: usize) -> String {
         "networks": [{ "mode": "container/bridge" }],
         "healthChecks": [{ "protocol": "HTTP", "path": "/health", "portIndex": 0 }],
     })
-    .to_string()
 }
 
-/// One client that lists all apps, over a connection of its own.
-struct Lister {
-    connection: http::Connection,
-    request: Vec<u8>,
+/// One client that asks for a list, over a connection of its own.
+pub(crate) struct Lister {
+    pub(crate) connection: http::Connection,
+    pub(crate) request: Vec<u8>,
 }
 
 impl Client for Lister {
     async fn once(&mut self) -> Result<()> {
         let answer = self.connection.exchange(&self.request).await?;
         if answer.status != 200 {
-            bail!("GET /v2/apps: {}", answer.status);
+            bail!("the list: {}", answer.status);
         }
         Ok(())
     }

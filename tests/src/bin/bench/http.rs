@@ -11,9 +11,11 @@ use tokio::net::TcpStream;
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// The body of an answer that came in chunks.
+    body: Vec<u8>,
 }
 
-/// What came back; the body is in the connection's buffer until the next request.
+/// What came back; the body is in the connection until the next request.
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     pub(crate) body: &'a [u8],
@@ -23,7 +25,7 @@ impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| address.to_string())?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(4096) })
+        Ok(Self { stream, buffer: Vec::with_capacity(4096), body: Vec::new() })
     }
 
     /// Sends a request that [`request`] made, and reads the whole answer.
@@ -46,13 +48,42 @@ impl Connection {
             if status == 204 || status == 304 {
                 return Ok(Answer { status, body: &[] });
             }
-            bail!("an answer without content-length: {text}")
+            if text.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked\r\n") {
+                self.chunks(head).await?;
+                return Ok(Answer { status, body: &self.body });
+            }
+            bail!("an answer without a length: {text}")
         };
         self.buffer.reserve((head + length).saturating_sub(self.buffer.len()));
         while self.buffer.len() < head + length {
             self.read().await?;
         }
         Ok(Answer { status, body: &self.buffer[head..head + length] })
+    }
+
+    /// Reads the chunks behind the head into one body.
+    async fn chunks(&mut self, head: usize) -> Result<()> {
+        self.body.clear();
+        self.buffer.drain(..head);
+        self.buffer.reserve(256 * 1024);
+        loop {
+            let line = loop {
+                if let Some(at) = self.buffer.windows(2).position(|it| it == b"\r\n") {
+                    break at;
+                }
+                self.read().await?;
+            };
+            let size = usize::from_str_radix(std::str::from_utf8(&self.buffer[..line])?, 16)?;
+            let (start, end) = (line + 2, line + 2 + size);
+            while self.buffer.len() < end + 2 {
+                self.read().await?;
+            }
+            self.body.extend_from_slice(&self.buffer[start..end]);
+            self.buffer.drain(..end + 2);
+            if size == 0 {
+                return Ok(());
+            }
+        }
     }
 
     async fn read(&mut self) -> Result<()> {

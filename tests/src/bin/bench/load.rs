@@ -20,6 +20,8 @@ pub(crate) struct Seen {
     pub(crate) p50_ms: f64,
     /// 99 of 100 pieces took at most this, milliseconds.
     pub(crate) p99_ms: f64,
+    /// All took at most this, milliseconds.
+    pub(crate) worst_ms: f64,
     /// All pieces of work, those of the warm-up too.
     pub(crate) n_all: usize,
     /// Processor time of the clients themselves per piece, microseconds.
@@ -71,6 +73,7 @@ pub(crate) async fn drive<C: Client>(clients: Vec<C>, time: Duration) -> Result<
         rate: times.len() as f64 / time.as_secs_f64(),
         p50_ms: at(0.5),
         p99_ms: at(0.99),
+        worst_ms: at(1.0),
         n_all,
         client_us: cpu.as_secs_f64() * 1e6 / times.len() as f64,
     })

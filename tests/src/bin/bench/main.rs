@@ -1,15 +1,18 @@
 //! `make bench`: measures, prints a table, and writes it to `docs/benchmarks.md`.
 //!
 //! ```text
-//! bench [--quick] [SECTION...]      plan containers commands api; all where none is named
+//! bench [--quick] [SECTION...]      plan containers commands api groups events; all where none is named
 //! ```
 //! With `--quick` it shows in a minute that everything works, and writes nothing.
 
+mod agents;
 mod api;
 mod commands;
 mod containers;
 mod engine;
 mod etcd;
+mod events;
+mod groups;
 mod http;
 mod load;
 mod machine;
@@ -27,8 +30,14 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The sections in the order of the document.
-const SECTIONS: [(&str, &str); 4] =
-    [("plan", PLAN), ("containers", containers::TITLE), ("commands", commands::TITLE), ("api", api::TITLE)];
+const SECTIONS: [(&str, &str); 6] = [
+    ("plan", PLAN),
+    ("containers", containers::TITLE),
+    ("commands", commands::TITLE),
+    ("api", api::TITLE),
+    ("groups", groups::TITLE),
+    ("events", events::TITLE),
+];
 
 const PLAN: &str = "Deciding: plan + place + apply, one core";
 const PLAN_HOW: &str = "\
@@ -46,10 +55,28 @@ struct Scale {
     /// One round of one number of clients.
     load: Duration,
     n_apps: usize,
+    n_instances: usize,
+    n_readers: usize,
 }
 
-const FULL: Scale = Scale { n_containers: 50, n_rounds: 3, n_kills: 10, load: Duration::from_secs(4), n_apps: 1_000 };
-const QUICK: Scale = Scale { n_containers: 5, n_rounds: 1, n_kills: 2, load: Duration::from_millis(500), n_apps: 100 };
+const FULL: Scale = Scale {
+    n_containers: 50,
+    n_rounds: 3,
+    n_kills: 10,
+    load: Duration::from_secs(4),
+    n_apps: 1_000,
+    n_instances: 1_000,
+    n_readers: 1_000,
+};
+const QUICK: Scale = Scale {
+    n_containers: 5,
+    n_rounds: 1,
+    n_kills: 2,
+    load: Duration::from_millis(500),
+    n_apps: 100,
+    n_instances: 100,
+    n_readers: 100,
+};
 
 fn main() -> ExitCode {
     let mut wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -91,7 +118,7 @@ async fn interruptible(wanted: &[String], quick: bool) -> Result<()> {
 
 async fn run(wanted: &[String], quick: bool) -> Result<()> {
     if let Some(unknown) = wanted.iter().find(|it| SECTIONS.iter().all(|(name, _)| name != it)) {
-        bail!("no section {unknown}; there are plan containers commands api");
+        bail!("no section {unknown}; there are plan containers commands api groups events");
     }
     let scratch = Scratch::take()?;
     let scale = if quick { &QUICK } else { &FULL };
@@ -118,6 +145,8 @@ async fn run(wanted: &[String], quick: bool) -> Result<()> {
             }
             "containers" => containers::run(&mut table, &scratch, scale).await?,
             "commands" => commands::run(&mut table, &scratch, scale).await?,
+            "groups" => groups::run(&mut table, &scratch, scale).await?,
+            "events" => events::run(&mut table, &scratch, scale).await?,
             _ => api::run(&mut table, &scratch, scale).await?,
         }
         summary.push_str(&table.summary());

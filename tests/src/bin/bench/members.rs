@@ -1,4 +1,4 @@
-//! Three members of Ekiden's control plane on loopback, without agents.
+//! Three members of Ekiden's control plane on loopback, on their own or with simulated agents.
 
 use crate::http;
 use crate::process::{Process, Scratch, ekiden, free_ports};
@@ -12,6 +12,9 @@ pub(crate) struct Members {
     pub(crate) processes: Vec<Process>,
     /// Where the leader answers clients.
     pub(crate) leader: SocketAddr,
+    /// Where the leader answers agents.
+    pub(crate) link: SocketAddr,
+    leading: usize,
 }
 
 impl Members {
@@ -46,11 +49,11 @@ impl Members {
             for process in &mut processes {
                 process.check()?;
             }
-            for port in &ports[..3] {
-                let address = SocketAddr::from(([127, 0, 0, 1], *port));
+            for n in 0..3 {
+                let [address, link] = [ports[n], ports[3 + n]].map(|it| SocketAddr::from(([127, 0, 0, 1], it)));
                 let Ok((200, answer)) = http::ask(address, "GET", "/v2/leader", "").await else { continue };
                 if answer["leader"].as_str().is_some_and(|it| it.parse() == Ok(address)) {
-                    return Ok(Self { processes, leader: address });
+                    return Ok(Self { processes, leader: address, link, leading: n });
                 }
             }
             if start.elapsed() > Duration::from_secs(30) {
@@ -58,6 +61,11 @@ impl Members {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// The leader, as of the start.
+    pub(crate) fn leading(&self) -> &Process {
+        &self.processes[self.leading]
     }
 
     /// The resident memory of the largest member, in MiB.

@@ -60,16 +60,22 @@ impl Process {
 
     /// Processor time that it has used, in seconds.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
-        // What follows the name, which is in parentheses; user and system time are the 14th and 15th field of the line.
-        let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
-        // The kernel counts in hundredths of a second.
-        fields.filter_map(|it| it.parse::<f64>().ok()).sum::<f64>() / 100.0
+        cpu_seconds(&self.id().to_string())
     }
 
     /// Resident memory in bytes.
     pub(crate) fn rss(&self) -> Result<u64> {
         rss(&self.id().to_string())
+    }
+
+    /// The most that its resident memory has been, in bytes, since [`Process::forget_peak`].
+    pub(crate) fn peak(&self) -> Result<u64> {
+        status(&self.id().to_string(), "VmHWM:")
+    }
+
+    /// Lets the peak of its resident memory begin anew.
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        Ok(std::fs::write(format!("/proc/{}/clear_refs", self.id()), "5")?)
     }
 }
 
@@ -82,10 +88,24 @@ impl Drop for Process {
 
 /// A process's resident memory in bytes; `self` is this one.
 pub(crate) fn rss(process: &str) -> Result<u64> {
+    status(process, "VmRSS:")
+}
+
+/// A number of KiB that the kernel tells of a process, in bytes.
+fn status(process: &str, field: &str) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let line = status.lines().find_map(|it| it.strip_prefix(field)).with_context(|| format!("no {field}"))?;
     let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kib * 1024)
+}
+
+/// Processor time that a process has used, in seconds; `self` is this one.
+pub(crate) fn cpu_seconds(process: &str) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // What follows the name, which is in parentheses; user and system time are the 14th and 15th field of the line.
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    // The kernel counts in hundredths of a second.
+    fields.filter_map(|it| it.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// Processor time that this thread has used.
