@@ -119,15 +119,17 @@ impl Driver {
 
     /// Removes the directories of instances that are gone without having been removed here.
     fn sweep(&self, containers: &[Listed]) {
-        let listed: BTreeSet<InstanceId> = containers.iter().map(|it| it.instance).collect();
-        let known: BTreeSet<InstanceId> = self.agent.instances().collect();
+        let mut alive: BTreeSet<InstanceId> = containers.iter().map(|it| it.instance).collect();
+        alive.extend(self.agent.instances());
         let dirs = self.dirs.clone();
+        // What is made from now on is of an instance that the agent knows, and is not looked at.
+        let dead: Vec<InstanceId> = dirs.with_sandboxes().into_iter().filter(|it| !alive.contains(it)).collect();
+        if dead.is_empty() {
+            return;
+        }
         tokio::task::spawn_blocking(move || {
-            for instance in dirs.with_sandboxes() {
-                if !listed.contains(&instance)
-                    && !known.contains(&instance)
-                    && let Err(error) = dirs.remove_sandboxes(instance)
-                {
+            for instance in dead {
+                if let Err(error) = dirs.remove_sandboxes(instance) {
                     tracing::warn!(%instance, %error, "cannot remove the directories of an instance that is gone");
                 }
             }

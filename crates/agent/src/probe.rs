@@ -207,6 +207,55 @@ mod tests {
         assert!(message.starts_with(&format!("GET https://127.0.0.1:{}/ready: ", get.port)), "{message}");
     }
 
+    /// A server with a certificate that nobody signed for this address.
+    struct TlsServer(std::process::Child, u16);
+
+    impl TlsServer {
+        fn new(dir: &std::path::Path) -> Option<Self> {
+            let openssl = |args: &str| {
+                let mut command = std::process::Command::new("openssl");
+                command.args(args.split(' ')).current_dir(dir);
+                command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
+                command.stderr(std::process::Stdio::null());
+                command
+            };
+            let made = "req -x509 -newkey rsa:2048 -nodes -subj /CN=elsewhere.example -keyout key -out cert -days 1";
+            openssl(made).status().ok().filter(std::process::ExitStatus::success)?;
+            let port = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
+            std::fs::write(dir.join("ready"), "fine").ok()?;
+            let server = format!("s_server -accept 127.0.0.1:{port} -key key -cert cert -WWW");
+            Some(Self(openssl(&server).spawn().ok()?, port))
+        }
+    }
+
+    impl Drop for TlsServer {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_need_not_be_of_the_address_that_is_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(server) = TlsServer::new(dir.path()) else {
+            eprintln!("skipped: no openssl");
+            return;
+        };
+        let get = Get { host: "127.0.0.1".into(), port: server.1, path: "/ready".into(), tls: true };
+        let asker = Asker::new().unwrap();
+        let mut answer = asker.ready(&get, SECOND).await;
+        for _ in 0..100 {
+            if answer.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            answer = asker.ready(&get, SECOND).await;
+        }
+        let answer = answer.unwrap();
+        assert_eq!((answer.status, answer.body.as_str()), (200, "fine"));
+    }
+
     #[test]
     fn an_ipv6_address_stands_in_brackets() {
         let get = Get { host: "fd00::2".into(), port: 80, path: "/".into(), tls: false };

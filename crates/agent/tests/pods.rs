@@ -272,3 +272,61 @@ async fn an_instance_is_asked_until_it_is_ready() {
     scheduler.stop(it.instance);
     wait_for("removal", || scheduler.is_removed(it.instance)).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_that_was_left_half_made_is_finished_not_doubled() {
+    if !docker_is_here() {
+        return;
+    }
+    let (scheduler, dir) = (Scheduler::new().await, tempfile::tempdir().unwrap());
+    let agent = Running::new(scheduler.args(dir.path()));
+    // The first makes the image of the network's container, if need be.
+    let first = scheduler.launch(pod());
+    scheduler.assign(std::slice::from_ref(&first));
+    wait_for("the first", || scheduler.is_running(first.instance)).await;
+    agent.kill().await;
+    let it = scheduler.launch(pod());
+    let id = it.instance.to_string();
+    let label = |key: &str, value: &str| format!("--label={key}={value}");
+    let cluster = label(agent::LABEL_CLUSTER, &scheduler.cluster.to_string());
+    let (node, instance) = (label(agent::LABEL_NODE, "test-node"), label(agent::LABEL_INSTANCE, &id));
+    let members = label(agent::LABEL_POD, "web,side");
+    assert!(docker(&["run", "-d", "--name", &id, &cluster, &node, &instance, &members, "ekiden-pause:1"]).0);
+    let web = (format!("{id}.web"), label(agent::LABEL_CONTAINER, "web"));
+    assert!(docker(&["create", "--name", &web.0, &cluster, &node, &instance, &web.1, IMAGE, "sleep", "1000"]).0);
+    scheduler.assign(std::slice::from_ref(&it));
+    let _agent = Running::new(scheduler.args(dir.path()));
+    wait_for("the half-made one", || scheduler.is_running(it.instance)).await;
+    assert_eq!(scheduler.containers().len(), 6);
+    for it in [&first, &it] {
+        scheduler.stop(it.instance);
+        wait_for("removal", || scheduler.is_removed(it.instance)).await;
+    }
+    assert_eq!(scheduler.containers(), [] as [&str; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_is_asked_by_its_ipv6_address_where_its_network_gives_one() {
+    if !docker_is_here() {
+        return;
+    }
+    let (scheduler, dir) = (Scheduler::new().await, tempfile::tempdir().unwrap());
+    let name = format!("ekiden-test6-{}", scheduler.cluster);
+    let cluster = scheduler.cluster.to_string();
+    let subnet = format!("fd00:{}:{}:{}::/64", &cluster[..4], &cluster[4..8], &cluster[8..]);
+    if !docker(&["network", "create", "--ipv6", "--subnet", &subnet, &name]).0 {
+        eprintln!("skipped: this engine makes no network with IPv6");
+        return;
+    }
+    let _agent = Running::new(scheduler.args(dir.path()));
+    let mut spec = app("mkdir -p /tmp/www; echo fine > /tmp/www/ok; exec httpd -f -p [::]:8080 -h /tmp/www");
+    spec.run.network = Network::Container { name: name.clone(), labels: BTreeMap::new() };
+    let kind = HealthKind::Http { path: "/ok".into(), port: CheckPort::Index(0), ignore_1xx: false, tls: false };
+    spec.policy.health_checks = vec![cluster::HealthCheck { ipv6: true, ..check(kind) }];
+    let it = scheduler.launch(spec);
+    scheduler.assign(std::slice::from_ref(&it));
+    wait_for("health", || scheduler.health(it.instance) == Some(Health::Healthy)).await;
+    scheduler.stop(it.instance);
+    wait_for("removal", || scheduler.is_removed(it.instance)).await;
+    assert!(docker(&["network", "rm", &name]).0);
+}

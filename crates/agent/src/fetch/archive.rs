@@ -298,7 +298,9 @@ fn make_dir(name: &Path, sandbox: &Path, mode: u32) -> Result<(), Error> {
                 return Err(Error::Entry { name: name.display().to_string(), problem });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                DirBuilder::new().mode(0o755).create(&path).map_err(Error::Io)?;
+                DirBuilder::new().mode(0o700).create(&path).map_err(Error::Io)?;
+                // Whatever the agent's own mask is.
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(Error::Io)?;
             }
             Err(error) => return Err(Error::Io(error)),
         }
