@@ -115,7 +115,7 @@ async fn put(members: &Members, agents: &mut Agents, n: usize, body: &str) -> Re
     let took = start.elapsed();
     while under_way(members).await? > 0 {
         agents.check().await?;
-        if start.elapsed() > Duration::from_secs(60) {
+        if start.elapsed() > Duration::from_mins(1) {
             bail!("the deployment of {path} does not end");
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
