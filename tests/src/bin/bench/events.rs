@@ -32,7 +32,7 @@ Memory is the leader's, its peak from the request on.
 const N_NODES: usize = 50;
 /// Readers that got nothing for so long have got all.
 const QUIET: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Runs the whole.
 pub(crate) async fn run(table: &mut Table, scratch: &Scratch, scale: &Scale) -> Result<()> {
