@@ -1,8 +1,6 @@
 //! What happened: the only way to learn of a change.
 
-use crate::model::{
-    AppId, AppVersion, Deployment, DeploymentId, Health, Instance, Node, NodeId, PathId, Reservation, Version,
-};
+use crate::model::{AppId, AppVersion, Deployment, Health, Instance, Node, NodeId, PathId, Reservation, Version};
 use std::sync::Arc;
 
 /// A change of the cluster that took place. Order within an entry is the order in which it happened.
@@ -32,8 +30,8 @@ pub enum Event {
     },
     /// One app of a deployment is as wanted.
     DeploymentSettled {
-        /// The deployment.
-        deployment: DeploymentId,
+        /// The deployment, as it is now.
+        deployment: Arc<Deployment>,
         /// The app.
         app: AppId,
     },

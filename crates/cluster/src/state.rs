@@ -260,15 +260,11 @@ impl State {
         let app = self.apps.get(&instance.app)?;
         let launched = app.versions.get(&instance.run)?;
         let policy = &app.followed_by(instance)?.spec.policy;
-        let image = match launched.spec.run.image.as_str() {
-            "" if launched.spec.run.pod.is_none() => Some(self.settings.command_image.clone()),
-            _ => None,
-        };
-        if launched.spec.policy == *policy && image.is_none() {
-            return Some(Arc::new(launched.spec.clone()));
-        }
         let mut spec = AppSpec { policy: policy.clone(), ..launched.spec.clone() };
-        spec.run.image = image.unwrap_or(spec.run.image);
+        let containers = spec.run.pod.iter_mut().flat_map(|it| &mut it.containers).map(|it| &mut it.image);
+        for image in containers.chain([&mut spec.run.image]).filter(|it| it.is_empty()) {
+            image.clone_from(&self.settings.command_image);
+        }
         Some(Arc::new(spec))
     }
 

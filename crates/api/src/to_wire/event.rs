@@ -5,8 +5,8 @@ use super::{app, health_check, instance_id, plan, task_id, task_state};
 use crate::time;
 use crate::v2::EventBody;
 use cluster::{
-    AppId, AppVersion, Condition, Deployment, DeploymentId, Event, Goal, Health, Instance, Node, NodeStatus, Outcome,
-    PathId, Principal, State, StopReason, Version,
+    AppId, AppVersion, Condition, Deployment, Event, Goal, Health, Instance, Node, NodeStatus, Outcome, PathId,
+    Principal, State, StopReason, Version,
 };
 
 /// The events that Marathon would send. `state` is one in which the event has happened; things that are no longer
@@ -25,7 +25,7 @@ pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) 
             events.extend(checks_removed(state, deployment));
             events
         }
-        Event::DeploymentSettled { deployment, .. } => settled(state, *deployment, light),
+        Event::DeploymentSettled { deployment, .. } => settled(deployment, light),
         Event::DeploymentEnded { deployment } => ended(deployment, light),
         Event::InstanceLaunched { instance } => status(state, instance, "TASK_STAGING", "launched"),
         Event::InstanceStopping { instance } => stopping(state, instance),
@@ -125,8 +125,7 @@ fn stepped(deployment: &Deployment, light: bool) -> Vec<EventBody> {
     vec![EventBody::DeploymentInfo { plan, current_step }]
 }
 
-fn settled(state: &State, deployment: DeploymentId, light: bool) -> Vec<EventBody> {
-    let Some(deployment) = state.deployment(deployment) else { return Vec::new() };
+fn settled(deployment: &Deployment, light: bool) -> Vec<EventBody> {
     let (plan, current_step) = plan(deployment, light);
     vec![EventBody::DeploymentStepSuccess { plan, current_step }]
 }

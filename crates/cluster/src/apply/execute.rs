@@ -214,16 +214,14 @@ impl Changing<'_> {
         deployment.progress_at = self.now();
         let step_done = deployment.open == 0;
         let all_done = step_done && deployment.step >= deployment.n_steps();
-        if step_done && !all_done {
-            self.event(Event::DeploymentSettled { deployment: id, app: app.clone() });
-            let deployment = self.next_step(deployment);
-            self.event(Event::DeploymentStepped { deployment });
-            return true;
-        }
-        self.state.deployments.insert(id, Arc::new(deployment));
-        self.event(Event::DeploymentSettled { deployment: id, app: app.clone() });
+        let settled = Arc::new(deployment.clone());
+        self.state.deployments.insert(id, Arc::clone(&settled));
+        self.event(Event::DeploymentSettled { deployment: settled, app: app.clone() });
         if all_done {
             self.end_deployment(id, Outcome::Succeeded);
+        } else if step_done {
+            let deployment = self.next_step(deployment);
+            self.event(Event::DeploymentStepped { deployment });
         }
         true
     }

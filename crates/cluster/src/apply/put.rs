@@ -222,9 +222,15 @@ impl Changing<'_> {
     }
 
     fn check_service_ports(&self, targets: &Targets) -> Result<(), Rejected> {
+        // An app keeps those that it has.
+        let has = |spec: &AppSpec, n: usize| {
+            let ports = self.state.apps.get(&spec.id).map(|it| &it.current.spec.run.ports);
+            ports.and_then(|it| it.get(n)).is_some_and(|it| SERVICE_PORTS.contains(&it.service_port))
+        };
         let open = |it: &Target| match it {
             Target::Spec(spec, _) if spec.run.pod.is_none() => {
-                spec.run.ports.iter().filter(|port| port.service_port == 0).count()
+                let ports = spec.run.ports.iter().enumerate();
+                ports.filter(|(n, port)| port.service_port == 0 && !has(spec, *n)).count()
             }
             Target::Spec(..) | Target::Restart(_) | Target::Removed(_) => 0,
         };

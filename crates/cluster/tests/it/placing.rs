@@ -176,3 +176,20 @@ fn service_ports_are_unique_kept_and_freed() {
     cluster.put(crate::support::image(two, "web:2")).unwrap();
     assert_eq!(service_ports(&cluster, "/two"), [10_001, 10_002], "kept over an update");
 }
+
+#[test]
+fn an_app_that_keeps_its_service_ports_needs_no_new_ones() {
+    let mut cluster = Cluster::with_nodes(1);
+    let many = |n: usize| {
+        let mut spec = app("/many", 0);
+        spec.run.ports = vec![port(WantedHostPort::None); n];
+        spec
+    };
+    cluster.put(many(10_000)).unwrap();
+    cluster.settle();
+    let mut again = many(10_000);
+    again.policy.labels.insert("team".to_owned(), "pay".to_owned());
+    cluster.put(again).unwrap();
+    cluster.settle();
+    assert_eq!(cluster.put(app("/one-more", 0)), Err(Rejected::NoServicePort));
+}
