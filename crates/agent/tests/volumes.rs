@@ -49,15 +49,14 @@ async fn data_outlive_instances_and_agents_until_their_end_is_ordered() {
     gone(&scheduler, &first).await;
 
     let reservation = first.instance;
-    let check = "test \"$(cat data/f)\" = one && test \"$(cat /var/lib/db/f)\" = two || exit 9";
+    let check = "test \"$(cat data/f)\" = one && test \"$(cat /var/lib/db/f)\" = two && touch data/seen || exit 9";
     let spec = resident(&format!("cd $MESOS_SANDBOX && {check}; exec sleep 1000"), &["data", "/var/lib/db"]);
     let second = on(Some(reservation), scheduler.launch(spec.clone()));
     scheduler.assign(std::slice::from_ref(&second));
     wait_for("the second", || scheduler.is_running(second.instance)).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(scheduler.is_running(second.instance), "{:?}", scheduler.seen(second.instance));
-
     let volumes = dir.path().join("volumes").join(reservation.to_string());
+    wait_for("the second to find what the first wrote", || volumes.join("data/seen").exists()).await;
+
     scheduler.destroy(reservation);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(volumes.join("data/f").exists(), "a container has it still");

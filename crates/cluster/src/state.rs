@@ -259,8 +259,9 @@ impl State {
     pub fn spec_of(&self, instance: &Instance) -> Option<Arc<AppSpec>> {
         let app = self.apps.get(&instance.app)?;
         let launched = app.versions.get(&instance.run)?;
-        let policy = &app.followed_by(instance)?.spec.policy;
-        let mut spec = AppSpec { policy: policy.clone(), ..launched.spec.clone() };
+        let AppSpec { id, instances, run, policy: _ } = &launched.spec;
+        let policy = app.followed_by(instance)?.spec.policy.clone();
+        let mut spec = AppSpec { id: id.clone(), instances: *instances, run: run.clone(), policy };
         let containers = spec.run.pod.iter_mut().flat_map(|it| &mut it.containers).map(|it| &mut it.image);
         for image in containers.chain([&mut spec.run.image]).filter(|it| it.is_empty()) {
             image.clone_from(&self.settings.command_image);
