@@ -4,13 +4,11 @@
 //! slow or broken callback holds up nobody. What waits for it is bounded: a subscriber that falls too far behind
 //! misses what happened meanwhile. Subscriptions are kept by the leader, in memory, and end with its office.
 
-use crate::control::{ControlPlane, EventItem};
-use crate::handlers::events;
+use crate::control::{ControlPlane, EventItem, Freshness};
 use crate::service::Api;
-use crate::to_wire;
-use crate::v2::EventBody;
+use crate::told::Frame;
 use axum::body::Body;
-use cluster::Timestamp;
+use bytes::Bytes;
 use futures::StreamExt;
 use http::{HeaderValue, Method, Uri, header};
 use hyper_util::client::legacy::Client;
@@ -88,9 +86,9 @@ impl Callbacks {
         // Readers are registered before the answer: what happens behind it is told.
         let items = api.control.events(None);
         let notices = api.notices.subscribe();
-        let (callbacks, control, url) = (self.clone(), api.control.clone(), url.to_owned());
+        let (callbacks, api, url) = (self.clone(), api.clone(), url.to_owned());
         tokio::spawn(async move {
-            caller.run(control, items, notices, stop.clone()).await;
+            caller.run(api, items, notices, stop.clone()).await;
             // Unless it was removed, and perhaps added again.
             if !stop.is_cancelled() {
                 callbacks.running().remove(&url);
@@ -138,13 +136,13 @@ impl Caller {
     /// Posts what happens until it is stopped, or this member leads no more.
     async fn run<C: ControlPlane>(
         mut self,
-        control: C,
+        api: Api<C>,
         mut items: futures::stream::BoxStream<'static, EventItem>,
-        mut notices: broadcast::Receiver<EventBody>,
+        mut notices: broadcast::Receiver<Frame>,
         stop: CancellationToken,
     ) {
         loop {
-            let (time, bodies) = tokio::select! {
+            let frames = tokio::select! {
                 () = stop.cancelled() => return,
                 item = items.next() => match item {
                     None => {
@@ -154,24 +152,24 @@ impl Caller {
                     Some(EventItem::Gap { .. }) => continue,
                     Some(EventItem::Lagged) => {
                         tracing::warn!(place = self.place(), "a callback is too slow: events were dropped");
-                        items = control.events(None);
+                        items = api.control.events(None);
                         continue;
                     }
-                    Some(EventItem::Event { time, principal, event, .. }) => {
-                        let Ok(state) = control.view(crate::control::Freshness::Local).await else { continue };
-                        (time, to_wire::events(&state, &principal, &event, false))
+                    Some(EventItem::Happened(happened)) => {
+                        let Ok(state) = api.control.view(Freshness::Local).await else { continue };
+                        api.told.entry(&state, &happened, false).frames.clone()
                     }
                 },
                 notice = notices.recv() => match notice {
-                    Ok(body) => (control.now(), vec![body]),
+                    Ok(frame) => vec![frame],
                     Err(broadcast::error::RecvError::Lagged(_)) => continue,
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
             };
-            for body in bodies {
+            for frame in frames {
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = self.call(time, body) => {}
+                    () = self.call(frame.data) => {}
                 }
             }
         }
@@ -183,9 +181,8 @@ impl Caller {
     }
 
     /// Posts one event. One that cannot be delivered is dropped; the log says when that begins and ends.
-    async fn call(&mut self, time: Timestamp, body: EventBody) {
-        let Some(text) = events::print(time, body) else { return };
-        let mut request = http::Request::new(Body::from(text));
+    async fn call(&mut self, event: Bytes) {
+        let mut request = http::Request::new(Body::from(event));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.target.clone();
         request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

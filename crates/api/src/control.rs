@@ -19,7 +19,7 @@ pub trait ControlPlane: Clone + Send + Sync + 'static {
 
     /// What happens, in the order of the log, from the entry behind `after` on; from now on where it is absent.
     ///
-    /// The stream ends when this member stops to lead, and after [`EventItem::Lagged`].
+    /// The stream ends when this member stops to lead, and after [`EventItem::Lagged`]; a gap is its first item.
     fn events(&self, after: Option<u64>) -> BoxStream<'static, EventItem>;
 
     /// Who leads, as far as this member knows.
@@ -74,18 +74,7 @@ pub enum SubmitError {
 #[derive(Clone, Debug)]
 pub enum EventItem {
     /// Something happened.
-    Event {
-        /// The log entry that did it.
-        index: u64,
-        /// Which one of the entry's events it is, from 0.
-        sequence: u32,
-        /// When, by the log.
-        time: Timestamp,
-        /// Who asked for it.
-        principal: Principal,
-        /// What.
-        event: Arc<Event>,
-    },
+    Happened(Arc<Happened>),
     /// The events asked for are no longer kept: those of entries up to and with `through` are missing.
     Gap {
         /// The last entry whose events are missing.
@@ -93,6 +82,19 @@ pub enum EventItem {
     },
     /// The reader was too slow, events were dropped, and the stream ends here.
     Lagged,
+}
+
+/// What one entry of the log did.
+#[derive(Debug)]
+pub struct Happened {
+    /// The entry's index.
+    pub index: u64,
+    /// When, by the log.
+    pub time: Timestamp,
+    /// Who asked for it.
+    pub principal: Principal,
+    /// What, in order; at least one.
+    pub events: Vec<Event>,
 }
 
 /// Who leads the control plane.

@@ -32,6 +32,7 @@ mod request;
 mod stream;
 pub mod time;
 pub mod to_wire;
+mod told;
 mod words;
 
 pub mod link;

@@ -13,6 +13,7 @@ use crate::request::{Query, Request, segments};
 use crate::routes::{self, Endpoint, Params};
 use crate::server::Peer;
 use crate::to_wire;
+use crate::told::{Frame, Told};
 use crate::v2::EventBody;
 use axum::Router;
 use axum::body::Body;
@@ -31,7 +32,7 @@ const ELECTION_TRIES: u32 = 100;
 const ELECTION_WAIT: Duration = Duration::from_millis(25);
 
 /// So many notices wait for a slow reader; it misses the oldest then.
-const NOTICES_WAITING_MAX: usize = 256;
+pub(crate) const NOTICES_WAITING_MAX: usize = 1024;
 /// The body of a group may be so many times as long as others.
 const GROUP_FACTOR: usize = 4;
 
@@ -77,8 +78,9 @@ pub struct Api<C> {
     pub(crate) shutdown: CancellationToken,
     pub(crate) definitions: Definitions,
     pub(crate) callbacks: Callbacks,
+    pub(crate) told: Told,
     /// What readers of events are told beside the log: who else reads.
-    pub(crate) notices: broadcast::Sender<EventBody>,
+    pub(crate) notices: broadcast::Sender<Frame>,
     proxy: Proxy,
 }
 
@@ -92,6 +94,7 @@ impl<C: ControlPlane> Api<C> {
             shutdown,
             definitions: Definitions::default(),
             callbacks: Callbacks::new(),
+            told: Told::default(),
             notices: broadcast::channel(NOTICES_WAITING_MAX).0,
             proxy: Proxy::new(),
         }
@@ -113,6 +116,14 @@ impl<C: ControlPlane> Api<C> {
     /// A snapshot of what this member has, at once.
     pub(crate) async fn recent(&self) -> Result<Arc<State>, Error> {
         Ok(self.control.view(Freshness::Local).await?)
+    }
+
+    /// Tells the readers of events what is not in the log. Returns what they are told.
+    pub(crate) fn notify(&self, body: EventBody) -> Option<Frame> {
+        let frame = Frame::new(self.control.now(), body)?;
+        // Nobody may be reading.
+        let _ = self.notices.send(frame.clone());
+        Some(frame)
     }
 
     /// Proposes a change in the name of who asks.

@@ -1,6 +1,6 @@
 //! A control plane in memory: one log, one state, no network and no disk. For tests.
 
-use crate::control::{ControlPlane, EventItem, Freshness, Leadership, SubmitError};
+use crate::control::{ControlPlane, EventItem, Freshness, Happened, Leadership, SubmitError};
 use cluster::agent::{Observation, Seen};
 use cluster::{
     Agenda, Applied, CheckResult, ClusterId, Command, Condition, Entry, Goal, Health, Instance, NodeDescription,
@@ -121,20 +121,14 @@ impl Fake {
     ///
     /// # Errors
     /// The state's refusal.
-    #[expect(clippy::needless_pass_by_value, reason = "callers have nothing to do with it after")]
     pub fn apply(&self, principal: Principal, command: Command) -> Result<Applied, Rejected> {
         let mut inner = self.inner();
         inner.now = inner.now.plus_ms(1);
         let entry = Entry { index: inner.state.index() + 1, time: inner.now, principal: principal.clone(), command };
         let applied = inner.state.apply(entry)?;
-        for (sequence, event) in (0..).zip(&applied.events) {
-            let item = EventItem::Event {
-                index: applied.index,
-                sequence,
-                time: inner.state.time(),
-                principal: principal.clone(),
-                event: Arc::new(event.clone()),
-            };
+        if !applied.events.is_empty() {
+            let (index, time, events) = (applied.index, inner.state.time(), applied.events.clone());
+            let item = EventItem::Happened(Arc::new(Happened { index, time, principal, events }));
             inner.history.push(item.clone());
             // Nobody may be reading.
             let _ = inner.readers.send(item);
@@ -261,7 +255,7 @@ impl ControlPlane for Fake {
 
 fn index_of(item: &EventItem) -> u64 {
     match item {
-        EventItem::Event { index, .. } => *index,
+        EventItem::Happened(it) => it.index,
         EventItem::Gap { through } => *through,
         EventItem::Lagged => u64::MAX,
     }

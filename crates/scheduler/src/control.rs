@@ -7,8 +7,8 @@ use crate::leader::{Ask, Leader};
 use crate::link::Sessions;
 use crate::member::Refused;
 use crate::replica::{self, Handle, Next};
-use crate::state_machine::{Happening, payload};
-use api::control::{ControlPlane, EventItem, Freshness, Leadership, SubmitError};
+use crate::state_machine::payload;
+use api::control::{ControlPlane, EventItem, Freshness, Happened, Leadership, SubmitError};
 use cluster::{Applied, ClusterId, Command, Event, NodeId, Principal, Settings, State, Timestamp};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -185,16 +185,17 @@ impl Control {
         &self,
         leader: &mut Leader,
         watch: &mut tokio::sync::watch::Receiver<replica::Seen<Arc<State>>>,
-        happened: &[(u64, Happening)],
+        happened: &[(u64, Arc<Happened>)],
     ) {
         let Some((through, _)) = happened.last() else { return };
         // Events are told before the state that has them is shown.
         let _ = watch.wait_for(|it| it.applied >= *through).await;
         let view = Arc::clone(&watch.borrow().view);
-        leader.note(&view, happened.iter().map(|(_, it)| &*it.event));
-        for (_, it) in happened {
-            self.inner.metrics.count(&it.event);
-            self.inner.sessions.note(&view, &it.event);
+        let events = || happened.iter().flat_map(|(_, it)| &it.events);
+        leader.note(&view, events());
+        for event in events() {
+            self.inner.metrics.count(event);
+            self.inner.sessions.note(&view, event);
         }
     }
 
@@ -234,13 +235,12 @@ impl ControlPlane for Control {
 
     fn events(&self, after: Option<u64>) -> BoxStream<'static, EventItem> {
         let events = self.inner.replica.events(after);
-        let items = stream::unfold(events, |mut events| async move {
-            let items = match events.next().await {
-                Next::Events(happened) => happened.into_iter().map(item).collect(),
-                Next::Gap(through) => vec![EventItem::Gap { through }],
-                Next::End => return None,
-            };
-            Some((stream::iter(items), events))
+        let items = stream::unfold(Some((events, after.is_some())), |reading| async move {
+            let (mut events, may_miss) = reading?;
+            let items = items(events.next().await, may_miss)?;
+            // Who lagged has to come back; the stream must not go on as if nothing were missing.
+            let goes_on = !matches!(items[..], [EventItem::Lagged]);
+            Some((stream::iter(items), goes_on.then_some((events, false))))
         });
         let mut watch = self.inner.replica.watch();
         let stopped_leading = async move {
@@ -308,9 +308,15 @@ impl Control {
     }
 }
 
-fn item((index, happening): (u64, Happening)) -> EventItem {
-    let Happening { sequence, time, principal, event } = happening;
-    EventItem::Event { index, sequence, time, principal, event }
+/// What a reader is told next; `None` at the end. `may_miss` is whether it asked for a place in the log and was told
+/// nothing yet: behind that, a gap is one that it made itself by being slow.
+fn items(next: Next<Arc<Happened>>, may_miss: bool) -> Option<Vec<EventItem>> {
+    match next {
+        Next::Events(happened) => Some(happened.into_iter().map(|(_, it)| EventItem::Happened(it)).collect()),
+        Next::Gap(through) if may_miss => Some(vec![EventItem::Gap { through }]),
+        Next::Gap(_) => Some(vec![EventItem::Lagged]),
+        Next::End => None,
+    }
 }
 
 /// 48 bits that no other cluster has.

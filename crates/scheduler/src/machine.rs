@@ -8,7 +8,7 @@ use bytes::Bytes;
 pub trait Machine: Send + Sized + 'static {
     /// What the one who asked is told when the entry was applied.
     type Reply: Send + 'static;
-    /// What happened, for everybody who watches.
+    /// What an entry did, for everybody who watches.
     type Event: Clone + Send + 'static;
     /// The state at one moment, cheap to make and to clone, safe to keep.
     type View: Clone + Send + Sync + 'static;
@@ -20,6 +20,11 @@ pub trait Machine: Send + Sized + 'static {
     /// [`Unreadable`] when the command cannot be read: a newer member proposed it. The member must stop, for to
     /// skip it would make the members differ.
     fn apply(&mut self, index: u64, time: u64, command: &[u8]) -> Result<Outcome<Self>, Unreadable>;
+
+    /// How many things an event tells of. So many are kept for those who come back for them.
+    fn n_told(_event: &Self::Event) -> usize {
+        1
+    }
 
     /// Returns the state as it is now.
     fn view(&self) -> Self::View;
@@ -38,8 +43,8 @@ pub trait Machine: Send + Sized + 'static {
 pub struct Outcome<M: Machine> {
     /// The answer.
     pub reply: M::Reply,
-    /// What happened.
-    pub events: Vec<M::Event>,
+    /// What happened, if anything did.
+    pub event: Option<M::Event>,
 }
 
 /// Bytes that this program cannot read.

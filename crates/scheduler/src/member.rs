@@ -514,9 +514,7 @@ impl<M: Machine> Member<M> {
         let (time, command) = Payload::open(&entry.data)?;
         self.stamped = self.stamped.max(time);
         let outcome = self.machine.apply(entry.index, time, command)?;
-        for event in outcome.events {
-            self.output.events.push((entry.index, event));
-        }
+        self.output.events.extend(outcome.event.map(|it| (entry.index, it)));
         let ours = Origin::from_context(&entry.context)
             .filter(|it| it.member == self.id() && it.incarnation == self.config.incarnation);
         if let Some(ticket) = ours.and_then(|it| self.proposals.applied(it.request)) {

@@ -144,7 +144,7 @@ impl<M: Machine> Starting<M> {
             "log opened"
         );
         let member = Member::new(member, recovered, empty)?;
-        let ring = Ring::new(events_max, through);
+        let ring = Ring::new(events_max, M::n_told, through);
         let (seen, receiver) =
             watch::channel(Seen { status: member.status(), applied: through, view: member.machine().view() });
         let handle = Handle { inbox: self.inbox.clone(), seen: receiver, events: ring.source() };

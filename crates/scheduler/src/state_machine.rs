@@ -1,22 +1,10 @@
 //! `cluster::State` as what is replicated.
 
 use crate::machine::{Machine, Outcome, Payload, Unreadable};
-use cluster::{Applied, Command, Entry, Event, Principal, Rejected, State, Timestamp};
+use api::control::Happened;
+use cluster::{Applied, Command, Entry, Principal, Rejected, State, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// Something that happened, with what its entry says of it.
-#[derive(Clone, Debug)]
-pub struct Happening {
-    /// Which of its entry's events it is, from 0.
-    pub sequence: u32,
-    /// When, by the log.
-    pub time: Timestamp,
-    /// Who asked for it.
-    pub principal: Principal,
-    /// What.
-    pub event: Arc<Event>,
-}
 
 /// A command as it stands in the log, field-named: fields may be added, each with a default.
 #[derive(Serialize)]
@@ -48,27 +36,26 @@ pub fn payload(principal: &Principal, command: &Command) -> Payload {
 
 impl Machine for State {
     type Reply = Result<Applied, Rejected>;
-    type Event = Happening;
+    type Event = Arc<Happened>;
     type View = Arc<State>;
 
     fn apply(&mut self, index: u64, time: u64, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
         let Read { principal, command } = rmp_serde::from_slice(command).map_err(|it| unreadable(&it))?;
         let entry = Entry { index, time: Timestamp(time), principal: principal.clone(), command };
         let mut reply = State::apply(self, entry);
-        let happened = match &mut reply {
+        let events = match &mut reply {
             // A user's answer may show what happened; nobody looks at it in the answers to plans and reports.
             Ok(applied) if matches!(principal, Principal::User { .. }) => applied.events.clone(),
             Ok(applied) => std::mem::take(&mut applied.events),
             Err(_) => Vec::new(),
         };
-        let (time, numbered) = (self.time(), (0u32..).zip(happened));
-        let events = numbered.map(|(sequence, event)| Happening {
-            sequence,
-            time,
-            principal: principal.clone(),
-            event: Arc::new(event),
-        });
-        Ok(Outcome { reply, events: events.collect() })
+        let time = self.time();
+        let event = (!events.is_empty()).then(|| Arc::new(Happened { index, time, principal, events }));
+        Ok(Outcome { reply, event })
+    }
+
+    fn n_told(event: &Arc<Happened>) -> usize {
+        event.events.len()
     }
 
     fn view(&self) -> Arc<State> {

@@ -1,7 +1,7 @@
 //! The cluster as a replicated machine, with every applied entry told to the checkers.
 
 use crate::mutants;
-use cluster::{Applied, Command, Entry, Event, Principal, Rejected, State, Timestamp};
+use cluster::{Applied, Command, Entry, Principal, Rejected, State, Timestamp};
 use scheduler::machine::{Machine, Outcome, Payload, Unreadable};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -52,12 +52,12 @@ impl Machine for Replica {
             mutants::apply(&mut self.0, entry.clone())
         } else {
             // The real machine, whole.
-            let Outcome { reply, events } = <State as Machine>::apply(&mut self.0, index, time, command)?;
-            let events = events.into_iter().map(|it| Event::clone(&it.event)).collect();
+            let Outcome { reply, event } = <State as Machine>::apply(&mut self.0, index, time, command)?;
+            let events = event.map_or_else(Vec::new, |it| it.events.clone());
             reply.map(|it| Applied { events, ..it })
         };
         let taken = Taken { entry, result: result.clone(), before, after: self.0.clone() };
-        Ok(Outcome { reply: result, events: vec![Arc::new(taken)] })
+        Ok(Outcome { reply: result, event: Some(Arc::new(taken)) })
     }
 
     fn view(&self) -> Self::View {

@@ -43,6 +43,6 @@ fn url(request: &Request) -> Result<&str, Error> {
 /// Answers with the event that tells others of it.
 fn tell<C: ControlPlane>(api: &Api<C>, body: EventBody) -> Result<Response, Error> {
     // Nobody may be reading.
-    let _ = api.notices.send(body.clone());
+    api.notify(body.clone());
     ok(&Event { timestamp: time::print(api.control.now()), body })
 }

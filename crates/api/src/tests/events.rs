@@ -2,6 +2,7 @@
 
 use super::world::{World, app};
 use crate::Config;
+use crate::service::NOTICES_WAITING_MAX;
 use crate::testing::Fake;
 use axum::body::{Body, BodyDataStream};
 use cluster::agent::Seen;
@@ -201,7 +202,24 @@ async fn a_reader_goes_on_where_it_stopped() {
         let expect: Vec<&str> = all[n + 1..].iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names(&rest[1..]), expect, "from {id}");
     }
-    assert!(all.iter().filter(|it| it.id.is_some()).count() >= 6);
+    assert!(all[1..].iter().all(|it| it.id.is_some()), "all but its own attachment");
+}
+
+#[tokio::test]
+async fn all_readers_are_told_the_same_whenever_they_come_to_it() {
+    let world = World::new();
+    let mut body = app("/a", 2);
+    body["unreachableStrategy"] = json!("disabled");
+    world.run(body).await;
+    let mut quick = Reader::open(&world, "?event_type=status_update_event", None).await;
+    let mut slow = Reader::open(&world, "?event_type=status_update_event", None).await;
+    let _ = world.fake.apply(Principal::Leader, Command::Lose { node: NodeId::new("n1") });
+    let told = quick.next().await.unwrap();
+    assert_eq!(told.data["host"], "n1.example");
+    // Nobody could say any more where it was.
+    world.fake.restore(cluster::State::new());
+    let same = slow.next().await.unwrap();
+    assert_eq!((same.id, same.data), (told.id, told.data));
 }
 
 #[tokio::test]
@@ -209,13 +227,13 @@ async fn what_is_missing_is_announced_to_those_who_asked_for_it() {
     let world = World::new();
     let mut reader = Reader::open(&world, "", None).await;
     world.run(app("/a", 1)).await;
-    let first = reader.take(2).await.remove(1).id.unwrap_or_else(|| "3-0".to_owned());
+    let first = reader.take(2).await.remove(1).id.unwrap();
     world.fake.forget_events();
     let mut resumed = Reader::open(&world, "", Some(&first)).await;
     let events = resumed.take(2).await;
     assert_eq!(names(&events), ["event_stream_attached", "reset"]);
     assert!(events[1].data["missingThrough"].as_u64().unwrap() > 3);
-    for id in ["", "x", "../", "1", "-1-0", "99999999999999999999-0"] {
+    for id in ["", "x", "../", "1", "1-0", "-1-0-0", "99999999999999999999-0-0"] {
         let headers = [("accept", "text/event-stream"), ("last-event-id", id)];
         let answer = world.send("GET /v2/events", &headers, "").await;
         assert_eq!(answer.status, 400, "{id:?}: {}", answer.text);
@@ -267,6 +285,14 @@ async fn readers_hear_of_each_other_and_of_health_checks() {
         ["event_stream_attached", "event_stream_attached", "event_stream_detached"]
     );
     drop(first);
+
+    // One that is behind is told what is left, without waiting for something else to happen.
+    let mut behind = Reader::open(&world, "", None).await;
+    for _ in 0..NOTICES_WAITING_MAX {
+        drop(Reader::open(&world, "", None).await);
+    }
+    assert_eq!(behind.take(1 + NOTICES_WAITING_MAX).await.len(), 1 + NOTICES_WAITING_MAX);
+    drop(behind);
 
     let types = "?event_type=add_health_check_event&event_type=remove_health_check_event";
     let mut reader = Reader::open(&world, types, None).await;

@@ -686,8 +686,9 @@ async fn the_life_of_a_pod_is_told_by_its_own_events() {
     let mut names = Vec::new();
     let mut events = crate::control::ControlPlane::events(&world.fake, Some(0));
     while let Some(Some(item)) = futures::FutureExt::now_or_never(futures::StreamExt::next(&mut events)) {
-        let crate::control::EventItem::Event { principal, event, .. } = item else { continue };
-        for body in to_wire::events(&state, &principal, &event, true) {
+        let crate::control::EventItem::Happened(happened) = item else { continue };
+        let told = happened.events.iter().flat_map(|it| to_wire::events(&state, &happened.principal, it, true));
+        for body in told {
             if body.name().starts_with("pod_") {
                 let printed = serde_json::to_value(&body).unwrap();
                 assert_eq!(printed["uri"], "/v2/pods/pay/api");

@@ -92,6 +92,14 @@ async fn a_leader_that_abdicates_is_followed_by_another() {
     assert!(later.index() >= view.index(), "nothing is lost");
 }
 
+#[test]
+fn only_the_first_gap_is_one_that_a_reader_asked_for() {
+    let told = |may_miss| items(Next::Gap(7), may_miss).unwrap().remove(0);
+    assert!(matches!(told(true), EventItem::Gap { through: 7 }));
+    assert!(matches!(told(false), EventItem::Lagged), "whoever reads along was too slow");
+    assert!(items(Next::End, true).is_none());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_alone_has_nobody_to_hand_over_to() {
     let group = Group::start(1).await;

@@ -21,7 +21,7 @@ impl Machine for Ledger {
     fn apply(&mut self, index: u64, _: u64, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
         let number = u64::from_le_bytes(command.try_into().unwrap());
         self.lines.push((index, number));
-        Ok(Outcome { reply: self.lines.len(), events: vec![number] })
+        Ok(Outcome { reply: self.lines.len(), event: Some(number) })
     }
 
     fn view(&self) -> Self::View {

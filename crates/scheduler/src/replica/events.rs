@@ -18,18 +18,21 @@ pub(super) struct Source<E> {
     through: watch::Receiver<u64>,
 }
 
-/// The events of the last entries. One writer, any number of readers at their own pace.
+/// The events of the last entries, at most one of each. One writer, any number of readers at their own pace.
 struct Kept<E> {
     events: VecDeque<(u64, E)>,
     /// Events of entries up to here are no longer kept.
     floor: u64,
+    /// How many things an event tells of; all that are kept, and at most.
+    n_told: fn(&E) -> usize,
+    size: usize,
     max: usize,
 }
 
 impl<E: Clone> Ring<E> {
-    /// Returns an empty ring behind entry `floor`.
-    pub(super) fn new(max: usize, floor: u64) -> Self {
-        let kept = Kept { events: VecDeque::new(), floor, max };
+    /// Returns an empty ring behind entry `floor`, for events that tell of `max` things together.
+    pub(super) fn new(max: usize, n_told: fn(&E) -> usize, floor: u64) -> Self {
+        let kept = Kept { events: VecDeque::new(), floor, n_told, size: 0, max };
         Self { kept: Arc::new(Mutex::new(kept)), through: watch::channel(floor).0 }
     }
 
@@ -44,21 +47,26 @@ impl<E: Clone> Ring<E> {
         }
         let mut kept = lock(&self.kept);
         if let Some(index) = replaced {
+            (kept.size, kept.floor) = (0, index);
             kept.events.clear();
-            kept.floor = index;
         }
-        let replaced = replaced.unwrap_or(0);
-        kept.events.extend(events.into_iter().filter(|it| it.0 > replaced));
-        while kept.events.len() > kept.max {
-            // Whole entries: half of one would be a gap that nobody can name.
-            let index = kept.events[0].0;
-            kept.floor = index;
-            while kept.events.front().is_some_and(|it| it.0 == index) {
-                kept.events.pop_front();
-            }
+        for (index, event) in events.into_iter().filter(|it| it.0 > replaced.unwrap_or(0)) {
+            kept.add(index, event);
         }
         drop(kept);
         self.through.send_replace(through);
+    }
+}
+
+impl<E> Kept<E> {
+    /// Adds an event, and forgets the oldest ones for it. The last one stays, whatever its size.
+    fn add(&mut self, index: u64, event: E) {
+        self.size += (self.n_told)(&event);
+        self.events.push_back((index, event));
+        while self.size > self.max && self.events.len() > 1 {
+            let Some((index, event)) = self.events.pop_front() else { return };
+            (self.size, self.floor) = (self.size - (self.n_told)(&event), index);
+        }
     }
 }
 
@@ -78,7 +86,7 @@ pub struct Events<E> {
 /// What a reader gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next<E> {
-    /// Events in order, each with the index of its entry. All events of an entry come together.
+    /// Events in order, each with the index of its entry.
     Events(Vec<(u64, E)>),
     /// Events of entries up to this one are missing: they are no longer kept.
     Gap(u64),

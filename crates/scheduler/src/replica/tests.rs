@@ -22,7 +22,7 @@ impl Machine for Sum {
     fn apply(&mut self, _: u64, _: u64, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
         let number = u64::from_le_bytes(command[..8].try_into().unwrap());
         self.0 += number;
-        Ok(Outcome { reply: self.0, events: vec![number] })
+        Ok(Outcome { reply: self.0, event: Some(number) })
     }
 
     fn view(&self) -> u64 {
