@@ -5,6 +5,7 @@ use crate::process::{Process, Scratch, ekiden, free_ports};
 use anyhow::{Context as _, Result, bail};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A cluster on loopback, with default settings and data on the real disk.
@@ -15,6 +16,15 @@ pub(crate) struct Members {
     /// Where the leader answers agents.
     pub(crate) link: SocketAddr,
     leading: usize,
+    seats: Vec<Seat>,
+}
+
+/// How a member is started, and where it answers.
+struct Seat {
+    command: Vec<String>,
+    log: PathBuf,
+    http: SocketAddr,
+    link: SocketAddr,
 }
 
 impl Members {
@@ -31,7 +41,7 @@ impl Members {
             );
         }
         let program = ekiden()?;
-        let mut processes = Vec::new();
+        let mut seats = Vec::new();
         for n in 0..3 {
             let dir = scratch.fresh(&format!("ekiden-{n}"))?;
             let dir = dir.to_str().context("a path in UTF-8")?;
@@ -40,20 +50,35 @@ impl Members {
             let own = format!("id = {}\nlisten = \"127.0.0.1:{http}\"\nlink_listen = \"127.0.0.1:{link}\"\n", n + 1);
             std::fs::write(&config, format!("{own}data_dir = \"{dir}\"\n{members}"))?;
             let config = config.to_str().context("a path in UTF-8")?;
-            let command = [program.as_str(), "server", "--config", config];
-            let log = scratch.file(&format!("ekiden-{n}.log"));
-            processes.push(Process::start(&command, &[("EKIDEN_LOG", "warn")], &log)?);
+            let [http, link] = [http, link].map(|it| SocketAddr::from(([127, 0, 0, 1], it)));
+            let command = [program.as_str(), "server", "--config", config].map(str::to_owned).to_vec();
+            seats.push(Seat { command, log: scratch.file(&format!("ekiden-{n}.log")), http, link });
+        }
+        Self::seated(seats).await
+    }
+
+    /// Kills all members and starts them again with the data they have.
+    pub(crate) async fn restarted(self) -> Result<Self> {
+        drop(self.processes);
+        Self::seated(self.seats).await
+    }
+
+    async fn seated(seats: Vec<Seat>) -> Result<Self> {
+        let mut processes = Vec::new();
+        for Seat { command, log, .. } in &seats {
+            let command: Vec<&str> = command.iter().map(String::as_str).collect();
+            processes.push(Process::start(&command, &[("EKIDEN_LOG", "warn")], log)?);
         }
         let start = Instant::now();
         loop {
             for process in &mut processes {
                 process.check()?;
             }
-            for n in 0..3 {
-                let [address, link] = [ports[n], ports[3 + n]].map(|it| SocketAddr::from(([127, 0, 0, 1], it)));
-                let Ok((200, answer)) = http::ask(address, "GET", "/v2/leader", "").await else { continue };
-                if answer["leader"].as_str().is_some_and(|it| it.parse() == Ok(address)) {
-                    return Ok(Self { processes, leader: address, link, leading: n });
+            for (leading, seat) in seats.iter().enumerate() {
+                let (leader, link) = (seat.http, seat.link);
+                let Ok((200, answer)) = http::ask(leader, "GET", "/v2/leader", "").await else { continue };
+                if answer["leader"].as_str().is_some_and(|it| it.parse() == Ok(leader)) {
+                    return Ok(Self { processes, leader, link, leading, seats });
                 }
             }
             if start.elapsed() > Duration::from_secs(30) {
