@@ -222,10 +222,8 @@ impl Changing<'_> {
     }
 
     fn check_service_ports(&self, targets: &Targets) -> Result<(), Rejected> {
-        // An app keeps those that it has.
         let has = |spec: &AppSpec, n: usize| {
-            let ports = self.state.apps.get(&spec.id).map(|it| &it.current.spec.run.ports);
-            ports.and_then(|it| it.get(n)).is_some_and(|it| SERVICE_PORTS.contains(&it.service_port))
+            kept_service_port(spec, self.state.apps.get(&spec.id).map(AsRef::as_ref), n).is_some()
         };
         let open = |it: &Target| match it {
             Target::Spec(spec, _) if spec.run.pod.is_none() => {
@@ -581,13 +579,9 @@ impl Changing<'_> {
             // Pods' endpoints have none.
             return spec;
         }
-        for (n, port) in spec.run.ports.iter_mut().enumerate() {
-            if port.service_port == 0 {
-                let had = before.and_then(|it| it.current.spec.run.ports.get(n)).map(|it| it.service_port);
-                port.service_port = match had.filter(|it| SERVICE_PORTS.contains(it)) {
-                    Some(had) => had,
-                    None => self.free_service_port(),
-                };
+        if !keep_service_ports(&mut spec, before) {
+            for port in spec.run.ports.iter_mut().filter(|it| it.service_port == 0) {
+                port.service_port = self.free_service_port();
             }
         }
         spec
@@ -638,6 +632,23 @@ impl Changing<'_> {
         }
         app
     }
+}
+
+/// The service port that an app keeps for its `n`-th port where the choice is left to the cluster, if it has one.
+fn kept_service_port(spec: &AppSpec, before: Option<&App>, n: usize) -> Option<u16> {
+    let had = before?.current.spec.run.ports.get(n)?.service_port;
+    let is_given = || spec.run.ports.iter().any(|it| it.service_port == had);
+    (SERVICE_PORTS.contains(&had) && !is_given()).then_some(had)
+}
+
+/// Gives the app those service ports again that it had; whether it has all of them now.
+fn keep_service_ports(spec: &mut AppSpec, before: Option<&App>) -> bool {
+    let open: Vec<usize> = (0..spec.run.ports.len()).filter(|n| spec.run.ports[*n].service_port == 0).collect();
+    let kept: Vec<Option<u16>> = open.iter().map(|n| kept_service_port(spec, before, *n)).collect();
+    for (n, port) in open.into_iter().zip(&kept) {
+        spec.run.ports[n].service_port = port.unwrap_or(0);
+    }
+    kept.iter().all(Option::is_some)
 }
 
 /// What an app stays at until its turn comes: what it is brought to now, and nothing for one that was on its way out.
