@@ -387,16 +387,14 @@ impl Changing<'_> {
     pub(super) fn next_step(&mut self, mut deployment: Deployment) -> Arc<Deployment> {
         deployment.step += 1;
         deployment.progress_at = self.now();
-        let turn: Vec<AppId> = deployment
-            .changes
-            .iter()
-            .filter(|(_, it)| it.step == deployment.step && !it.settled)
-            .map(|(app, _)| app.clone())
-            .collect();
+        let turn = deployment.changes.iter().filter(|(_, it)| it.step == deployment.step && !it.settled);
+        let turn: Vec<(AppId, bool)> = turn.map(|(app, it)| (app.clone(), it.replaces)).collect();
         deployment.open = turn.len() as u32;
-        for app in turn {
+        for (app, replaces) in turn {
             if let Some(app) = self.state.apps.get(&app).filter(|it| it.held.is_some()) {
-                self.put_app(App { held: None, ..App::clone(app) });
+                // What it was till now may have failed; what it is now has not.
+                let backoff = if replaces { Backoff::default() } else { app.backoff };
+                self.put_app(App { held: None, backoff, ..App::clone(app) });
             }
         }
         let deployment = Arc::new(deployment);
@@ -510,6 +508,7 @@ impl Changing<'_> {
         };
         let next = Arc::new(next);
         let replaces = before.as_ref().is_some_and(|it| it.current.run != next.run);
+        let same_definition = before.as_ref().filter(|it| it.current.configured == next.configured);
         let held = match &before {
             Some(before) => held_at(before.removing, aims.get(&before.id), before.current.version),
             None => Held { at: None },
@@ -526,7 +525,7 @@ impl Changing<'_> {
             deployment: Some(deployment),
             held: Some(held),
             removing: false,
-            backoff: before.as_ref().filter(|_| !replaces).map_or_else(Backoff::default, |it| it.backoff),
+            backoff: same_definition.map_or_else(Backoff::default, |it| it.backoff),
             last_failure: before.as_ref().and_then(|it| it.last_failure.clone()),
         };
         self.count_service_ports(before.as_deref(), Some(&next.spec));

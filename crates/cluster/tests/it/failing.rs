@@ -1,6 +1,6 @@
 //! Instances that crash, nodes that are lost and come back, agents that err.
 
-use crate::support::{Cluster, app, id, image, node};
+use crate::support::{Cluster, app, constrained, id, image, node};
 use cluster::agent::{Observation, Seen};
 use cluster::*;
 
@@ -249,4 +249,20 @@ fn silence_costs_a_node_its_place_but_never_most_of_the_cluster() {
     assert_eq!(lost(&[0, 1, 2, 3], 10_000, 11_000), [names[4].clone()]);
     assert_eq!(lost(&[0, 1], 11_000, 30_000), [], "three of five at once: the leader may be the one who is cut off");
     assert_eq!(lost(&[0, 1, 2, 3], 100_000, 100_500), [], "after a pause of its own it forgives");
+}
+
+#[test]
+fn a_new_definition_ends_the_launch_delay_and_a_new_number_does_not() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(app("/web", 1)).unwrap();
+    cluster.settle();
+    cluster.crash(cluster.wanted("/web")[0]);
+    let delayed = cluster.app("/web").backoff;
+    assert_eq!(delayed.failures, 1);
+    cluster.put(app("/web", 2)).unwrap();
+    assert_eq!(cluster.app("/web").backoff, delayed, "scaled");
+    let mut patient = app("/web", 2);
+    patient.policy.backoff_ms = 2_000;
+    cluster.ask(Command::PutApps { apps: vec![(patient, Expect::Any)], force: true }).unwrap();
+    assert_eq!(cluster.app("/web").backoff, Backoff::default());
 }

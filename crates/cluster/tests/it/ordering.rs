@@ -154,6 +154,19 @@ fn removals_come_first() {
     assert_eq!((cluster.wanted("/g/old").len(), cluster.wanted("/g/new").len()), (0, 1));
 }
 
+fn readiness_check() -> ReadinessCheck {
+    ReadinessCheck {
+        name: "ready".to_owned(),
+        tls: false,
+        path: "/ready".to_owned(),
+        port_name: "http".to_owned(),
+        interval_ms: 1_000,
+        timeout_ms: 500,
+        codes: vec![200],
+        keep_response: true,
+    }
+}
+
 /// A deployment of an app that never becomes healthy, past its deadline.
 fn hopeless(cluster: &mut Cluster, spec: AppSpec, seconds: u64) -> DeploymentId {
     let deployment = cluster.put(spec).unwrap().deployment.unwrap();
@@ -256,16 +269,7 @@ fn a_new_instance_takes_over_only_when_it_is_ready() {
     cluster.settle();
     let old = cluster.wanted("/web")[0];
     let mut spec = image(app("/web", 1), "web:2");
-    spec.policy.readiness_checks = vec![ReadinessCheck {
-        name: "ready".to_owned(),
-        tls: false,
-        path: "/ready".to_owned(),
-        port_name: "http".to_owned(),
-        interval_ms: 1_000,
-        timeout_ms: 500,
-        codes: vec![200],
-        keep_response: true,
-    }];
+    spec.policy.readiness_checks = vec![readiness_check()];
     cluster.put(spec).unwrap();
     cluster.obey(Health::Healthy);
     let [_, new] = cluster.wanted("/web")[..] else { panic!("both are there") };
@@ -356,4 +360,23 @@ fn scaling_down_keeps_groups_even() {
     };
     let in_a = cluster.wanted("/web").iter().filter(|it| rack(it) == "a").count();
     assert_eq!(in_a, 2);
+}
+
+#[test]
+fn an_app_whose_turn_has_come_does_not_wait_for_the_failures_of_what_it_was() {
+    let mut cluster = Cluster::with_nodes(2);
+    put_all(&mut cluster, &[app("/db", 1), after(app("/web", 1), &["/db"])]).unwrap();
+    cluster.settle();
+    put_all(&mut cluster, &[image(app("/db", 1), "db:2"), after(image(app("/web", 1), "web:2"), &["/db"])]).unwrap();
+    let old = cluster.wanted("/web")[0];
+    cluster.crash(old);
+    assert_ne!(cluster.app("/web").backoff, Backoff::default());
+    let (db, web) = (cluster.wanted("/db"), cluster.wanted("/web"));
+    for instance in db.into_iter().chain(web) {
+        let health = Health::Healthy;
+        cluster.see(instance, Seen::Running { ip: None, health, checks: Vec::new(), readiness: Readiness::default() });
+    }
+    cluster.obey(Health::Healthy);
+    assert!(cluster.app("/web").is_turning());
+    assert_eq!(cluster.app("/web").backoff, Backoff::default());
 }
