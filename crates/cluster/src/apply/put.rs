@@ -270,8 +270,8 @@ impl Changing<'_> {
         self.check_paths(&targets)?;
         self.check_volumes(&targets)?;
         self.check_service_ports(&targets)?;
-        let holders: BTreeSet<DeploymentId> =
-            targets.apps.iter().filter_map(|it| self.state.apps.get(it.app())?.deployment).collect();
+        let held = targets.apps.iter().filter_map(|it| Some((it, self.state.apps.get(it.app())?.deployment?)));
+        let holders: BTreeSet<DeploymentId> = held.filter(|it| self.is_change(it.0)).map(|it| it.1).collect();
         if !holders.is_empty() && !force {
             return Err(Rejected::Locked { deployments: holders.into_iter().collect() });
         }
@@ -291,6 +291,19 @@ impl Changing<'_> {
         }
         self.deploy_as(id, targets, inherited, &steps);
         Ok(())
+    }
+
+    /// Whether the target is not what is wanted of its app already: only then its deployment is in the way.
+    fn is_change(&self, target: &Target) -> bool {
+        let Target::Spec(spec, run) = target else { return true };
+        let Some(app) = self.state.live_app(&spec.id) else { return true };
+        let mut spec = AppSpec::clone(spec);
+        if spec.run.pod.is_none() && !keep_service_ports(&mut spec, Some(app)) {
+            return true;
+        }
+        let version = self.now();
+        let run = run.or_else(|| self.run_of(app, &spec)).unwrap_or(version);
+        Self::next_version(Some(app), spec, run, version).is_some()
     }
 
     /// What a deployment has still to do: whoever takes over from it does that too, or an accepted change would be

@@ -1,6 +1,6 @@
 //! Deploy, update, scale, restart, roll back, suspend, kill, delete.
 
-use crate::support::{Cluster, app, id, image, upgrade};
+use crate::support::{Cluster, app, id, image, node, upgrade};
 use cluster::*;
 
 /// What an update looks like round by round: in each, all agents obey once.
@@ -343,4 +343,18 @@ fn conditions_on_what_is_there_are_kept() {
     assert_eq!(put(1, Expect::Absent), Err(Rejected::Exists { app: id("/web") }));
     assert!(put(2, Expect::Version(version)).is_ok());
     assert_eq!(put(3, Expect::Version(version)), Err(Rejected::Changed { app: id("/web") }));
+}
+
+#[test]
+fn an_app_that_is_put_as_it_is_belongs_to_whoever_deploys_it() {
+    let mut cluster = Cluster::with_nodes(1);
+    let first = cluster.put(app("/a", 1)).unwrap().deployment.unwrap();
+    for force in [false, true] {
+        let apps = vec![(app("/a", 1), Expect::Any), (app(&format!("/b{force}"), 1), Expect::Any)];
+        cluster.ask(Command::PutApps { apps, force }).unwrap();
+        assert_eq!(cluster.app("/a").deployment, Some(first), "nothing of it is taken over");
+    }
+    let apps = vec![(app("/a", 2), Expect::Any), (app("/c", 1), Expect::Any)];
+    let refused = cluster.ask(Command::PutApps { apps, force: false });
+    assert_eq!(refused, Err(Rejected::Locked { deployments: vec![first] }));
 }
