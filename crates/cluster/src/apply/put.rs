@@ -47,11 +47,13 @@ pub(super) struct Targets {
     pub(super) apps: Vec<Target>,
     /// Absent: the group goes.
     pub(super) groups: Vec<(PathId, Option<GroupSpec>)>,
+    /// They undo what another deployment did: when that fails as well, nobody goes back once more.
+    pub(super) undo: bool,
 }
 
 impl Targets {
     pub(super) fn of(apps: Vec<Target>) -> Self {
-        Self { apps, groups: Vec::new() }
+        Self { apps, ..Self::default() }
     }
 }
 
@@ -113,7 +115,7 @@ impl Changing<'_> {
                 }
             })
         });
-        let mut targets = Targets::of(targets.collect());
+        let mut targets = Targets { undo: true, ..Targets::of(targets.collect()) };
         let unchanged_since = |path: &PathId| {
             self.state
                 .groups
@@ -380,7 +382,7 @@ impl Changing<'_> {
             open: 0,
             progress_at: self.now(),
             deadline_ms,
-            rolls_back,
+            rolls_back: rolls_back && !targets.undo,
             outcome: None,
             ended_at: None,
         };

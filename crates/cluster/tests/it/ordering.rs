@@ -363,6 +363,24 @@ fn scaling_down_keeps_groups_even() {
 }
 
 #[test]
+fn a_rollback_that_fails_as_well_ends_there() {
+    let mut cluster = Cluster::with_nodes(2);
+    let settings = Settings { deployment_rollback: true, deployment_deadline_ms: 10_000, ..Settings::default() };
+    cluster.ask(Command::Configure { settings }).unwrap();
+    cluster.put(upgrade(app("/web", 1), 0, 0)).unwrap();
+    cluster.settle();
+    let bad = hopeless(&mut cluster, image(upgrade(app("/web", 1), 0, 0), "bad:1"), 60);
+    let Some(Outcome::Failed { rolled_back_by: Some(back), .. }) = cluster.state.deployment(bad).unwrap().outcome
+    else {
+        panic!("{:?}", cluster.state.deployment(bad));
+    };
+    let outcome = &cluster.state.deployment(back).unwrap().outcome;
+    assert!(matches!(outcome, Some(Outcome::Failed { rolled_back_by: None, .. })), "{outcome:?}");
+    assert_eq!(cluster.app("/web").current.spec.run.image, "web:1");
+    assert!(!cluster.is_deploying());
+}
+
+#[test]
 fn an_app_whose_turn_has_come_does_not_wait_for_the_failures_of_what_it_was() {
     let mut cluster = Cluster::with_nodes(2);
     put_all(&mut cluster, &[app("/db", 1), after(app("/web", 1), &["/db"])]).unwrap();
