@@ -254,9 +254,11 @@ impl Changing<'_> {
         if deployment.due().is_none_or(|it| it > self.now()) {
             return false;
         }
-        if deployment.rolls_back {
+        if deployment.rolls_back
+            && let Ok(targets) = self.undoing(&deployment)
+        {
             let by = self.next_deployment();
-            self.revert(&deployment, by, Outcome::Failed { reason, rolled_back_by: Some(by) });
+            self.revert(&deployment, targets, by, Outcome::Failed { reason, rolled_back_by: Some(by) });
         } else {
             self.end_deployment(id, Outcome::Failed { reason, rolled_back_by: None });
         }

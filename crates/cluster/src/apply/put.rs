@@ -86,14 +86,18 @@ impl Changing<'_> {
 
     pub(super) fn roll_back(&mut self, id: DeploymentId) -> Result<(), Rejected> {
         let deployment = self.active(id)?;
+        let targets = self.undoing(&deployment)?;
         let by = self.next_deployment();
-        self.revert(&deployment, by, Outcome::RolledBack { by });
+        self.revert(&deployment, targets, by, Outcome::RolledBack { by });
         Ok(())
     }
 
-    /// Reverts only what the deployment changes: what it created goes, what it changed gets its old content back,
+    /// What undoes only what the deployment changes: what it created goes, what it changed gets its old content back,
     /// and instances that still run that content stay. What another deployment has changed since stays as well.
-    pub(super) fn revert(&mut self, deployment: &Deployment, by: DeploymentId, outcome: Outcome) {
+    ///
+    /// # Errors
+    /// If what it deleted cannot come back, because others have taken its path or its external volume.
+    pub(super) fn undoing(&self, deployment: &Deployment) -> Result<Targets, Rejected> {
         let id = deployment.id;
         let targets = deployment.changes.iter().filter_map(|(app, change)| {
             let still_ours = |it: &&Arc<App>| {
@@ -124,8 +128,15 @@ impl Changing<'_> {
                 .is_some_and(|it| it.0 == deployment.version)
         };
         targets.groups = deployment.groups.iter().filter(|(path, _)| unchanged_since(path)).cloned().collect();
+        self.check_paths(&targets)?;
+        self.check_external_volumes(&targets)?;
+        Ok(targets)
+    }
+
+    /// Ends the deployment by a new one with these targets.
+    pub(super) fn revert(&mut self, deployment: &Deployment, targets: Targets, by: DeploymentId, outcome: Outcome) {
         let inherited = Inherited { aims: self.aims_of(deployment), ..Inherited::default() };
-        self.end_deployment(id, outcome);
+        self.end_deployment(deployment.id, outcome);
         // What was there before had no cycle, unless others have made one since: then there is no order to keep.
         let steps = self.steps(&targets, &[]).unwrap_or_default();
         self.deploy_as(by, targets, inherited, &steps);
@@ -134,13 +145,14 @@ impl Changing<'_> {
     /// Ends a deployment where it stands: an app that it was removing stays.
     pub(super) fn cancel(&mut self, id: DeploymentId) -> Result<(), Rejected> {
         let deployment = self.active(id)?;
-        for app in deployment.changes.keys() {
-            if let Some(app) = self.state.apps.get(app)
-                && app.removing
-                && app.deployment == Some(id)
-            {
-                self.put_app(App { removing: false, ..App::clone(app) });
-            }
+        let changed = deployment.changes.keys().filter_map(|it| self.state.apps.get(it));
+        let staying: Vec<Arc<App>> = changed.filter(|it| it.removing && it.deployment == Some(id)).cloned().collect();
+        let spec = |it: &Arc<App>| Target::Spec(Box::new(it.current.spec.clone()), None);
+        let targets = Targets::of(staying.iter().map(spec).collect());
+        self.check_paths(&targets)?;
+        self.check_external_volumes(&targets)?;
+        for app in staying {
+            self.put_app(App { removing: false, ..App::clone(&app) });
         }
         self.end_deployment(id, Outcome::Cancelled);
         Ok(())
@@ -239,8 +251,8 @@ impl Changing<'_> {
         if taken + wanted > SERVICE_PORTS.len() { Err(Rejected::NoServicePort) } else { Ok(()) }
     }
 
-    /// What volumes forbid: other persistent ones while data is kept, and an external one that another app has.
-    fn check_volumes(&self, targets: &Targets) -> Result<(), Rejected> {
+    /// Persistent volumes stay what they are while data is kept.
+    fn check_persistent_volumes(&self, targets: &Targets) -> Result<(), Rejected> {
         for target in &targets.apps {
             let Target::Spec(spec, _) = target else { continue };
             let app = self.state.live_app(&spec.id);
@@ -253,6 +265,14 @@ impl Changing<'_> {
             {
                 return Err(Rejected::Resident { app: spec.id.clone(), what: "they" });
             }
+        }
+        Ok(())
+    }
+
+    /// An external volume has one app, unless it is shared.
+    fn check_external_volumes(&self, targets: &Targets) -> Result<(), Rejected> {
+        for target in &targets.apps {
+            let Target::Spec(spec, _) = target else { continue };
             for volume in spec.run.volumes.iter().filter_map(exclusive) {
                 let has = |it: &&Arc<App>| {
                     !it.removing
@@ -270,7 +290,8 @@ impl Changing<'_> {
     /// Opens a deployment, after the check that nobody else holds its apps.
     pub(super) fn deploy(&mut self, targets: Targets, force: bool) -> Result<(), Rejected> {
         self.check_paths(&targets)?;
-        self.check_volumes(&targets)?;
+        self.check_persistent_volumes(&targets)?;
+        self.check_external_volumes(&targets)?;
         self.check_service_ports(&targets)?;
         let held = targets.apps.iter().filter_map(|it| Some((it, self.state.apps.get(it.app())?.deployment?)));
         let holders: BTreeSet<DeploymentId> = held.filter(|it| self.is_change(it.0)).map(|it| it.1).collect();

@@ -346,6 +346,43 @@ fn conditions_on_what_is_there_are_kept() {
 }
 
 #[test]
+fn what_others_made_where_something_was_deleted_stays_and_the_deletion_cannot_be_taken_back() {
+    let mut shared = app("/a", 0);
+    let volume = ExternalVolume {
+        container_path: "/data".to_owned(),
+        mode: VolumeMode::Rw,
+        name: "pay".to_owned(),
+        driver: "rexray".to_owned(),
+        options: std::collections::BTreeMap::new(),
+        shared: false,
+    };
+    shared.run.volumes = vec![Volume::External(volume)];
+    shared.instances = 1;
+    let mut other = shared.clone();
+    other.id = id("/other");
+    for since in [app("/a/inside", 1), other] {
+        for cancel in [false, true] {
+            let mut cluster = Cluster::with_nodes(1);
+            cluster.put(shared.clone()).unwrap();
+            cluster.settle();
+            let removal = Command::RemoveApp { app: id("/a"), force: false };
+            let deployment = cluster.ask(removal).unwrap().deployment.unwrap();
+            cluster.put(since.clone()).unwrap();
+            let end = if cancel { Command::Cancel { deployment } } else { Command::RollBack { deployment } };
+            let refused = cluster.ask(end);
+            assert!(
+                matches!(refused, Err(Rejected::Nested { .. } | Rejected::VolumeTaken { .. })),
+                "{} {cancel}: {refused:?}",
+                since.id
+            );
+            cluster.settle();
+            assert_eq!(cluster.picture("/a"), "gone");
+            assert_eq!(cluster.picture(since.id.as_str()), "1 new healthy");
+        }
+    }
+}
+
+#[test]
 fn an_app_that_is_put_as_it_is_belongs_to_whoever_deploys_it() {
     let mut cluster = Cluster::with_nodes(1);
     let first = cluster.put(app("/a", 1)).unwrap().deployment.unwrap();
