@@ -84,7 +84,7 @@ pub fn decide(state: &State, app: &App, now: Timestamp) -> Decision {
 fn closeness(state: &State, app: &App, sets: &Sets<'_>) -> Closeness {
     let wanted = if app.removing { 0 } else { app.aim().map_or(0, |it| it.spec.instances) };
     let n_new = sets.new.len() as u32;
-    let serving = sets.new.iter().filter(|it| serves(state, app, it) && app.is_ready(it)).count() as u32;
+    let serving = sets.new.iter().filter(|it| counts(state, app, it)).count() as u32;
     let left = sets.old.len() as u32 + sets.n_stopping + n_new.saturating_sub(wanted);
     Closeness { serving: serving.min(wanted), left }
 }
@@ -108,7 +108,7 @@ fn is_settled_with(state: &State, app: &App, sets: &Sets<'_>) -> bool {
     if app.removing {
         return sets.new.is_empty();
     }
-    let serving = sets.new.iter().filter(|it| serves(state, app, it) && app.is_ready(it)).count();
+    let serving = sets.new.iter().filter(|it| counts(state, app, it)).count();
     let wanted = app.aim().map_or(0, |it| it.spec.instances) as usize;
     sets.new.len() == wanted && serving == wanted
 }
@@ -176,14 +176,11 @@ fn count(state: &State, app: &App, sets: &Sets<'_>, decision: &mut Decision) {
         let (min_healthy, max_running) = aim.limits();
         let existing = n_new + sets.old.len() as u32 + sets.n_stopping;
         decision.launch = missing.min(max_running.saturating_sub(existing));
-        // A new one counts when it may take the place of an old one, not before.
-        let takes_over = |it: &&&Arc<Instance>| serves(state, app, it) && app.is_ready(it);
-        let new = sets.new.iter().filter(takes_over).count();
-        let old = sets.old.iter().filter(|it| serves(state, app, it)).count();
-        let mut spare = ((new + old) as u32).saturating_sub(min_healthy) as usize;
+        let serving = sets.new.iter().chain(&sets.old).filter(|it| counts(state, app, it)).count();
+        let mut spare = (serving as u32).saturating_sub(min_healthy) as usize;
         for old in by_dispensability(state, app, &sets.old) {
             // One that does not serve is no loss.
-            if serves(state, app, old) {
+            if counts(state, app, old) {
                 if spare == 0 {
                     break;
                 }
@@ -208,11 +205,14 @@ fn hold_back(app: &App, now: Timestamp, decision: &mut Decision) {
     }
 }
 
-fn serves(state: &State, app: &App, instance: &Instance) -> bool {
-    app.is_served_by(instance) && !state.is_unreachable(instance)
+/// Whether an instance counts as serving. In an update a new one does when it may take the place of an old one: when
+/// it is ready, not before.
+pub fn counts(state: &State, app: &App, instance: &Instance) -> bool {
+    let takes_over = !app.is_turning() || !app.is_current(instance) || app.is_ready(instance);
+    takes_over && app.is_served_by(instance) && !state.is_unreachable(instance)
 }
 
-/// The instances in the order in which they can be spared: those that do not serve first, among them those of lost
+/// The instances in the order in which they can be spared: those that do not count first, among them those of lost
 /// nodes, then those whose group by the app's GROUP_BY constraints is the fullest, then by the app's choice.
 fn by_dispensability<'a>(state: &State, app: &App, instances: &[&'a Arc<Instance>]) -> Vec<&'a Arc<Instance>> {
     let policy = &app.aim().unwrap_or(&app.current).spec.policy;
@@ -220,7 +220,7 @@ fn by_dispensability<'a>(state: &State, app: &App, instances: &[&'a Arc<Instance
     if policy.kill_selection == KillSelection::YoungestFirst {
         ordered.reverse();
     }
-    ordered.sort_by_key(|it| (serves(state, app, it), !state.is_unreachable(it), it.is_running()));
+    ordered.sort_by_key(|it| (counts(state, app, it), !state.is_unreachable(it), it.is_running()));
     let spread: Vec<&str> =
         policy.constraints.iter().filter(|it| it.operator == Operator::GroupBy).map(|it| it.field.as_str()).collect();
     if spread.is_empty() { ordered } else { evenly(state, app, ordered, &spread) }
@@ -236,7 +236,7 @@ fn evenly<'a>(state: &State, app: &App, ordered: Vec<&'a Arc<Instance>>, fields:
         let node = state.node(&it.node);
         fields.iter().map(|field| node.and_then(|it| it.field(field)).map(str::to_owned)).collect()
     };
-    let (idle, serving): (Vec<_>, Vec<_>) = ordered.into_iter().partition(|it| !serves(state, app, it));
+    let (idle, serving): (Vec<_>, Vec<_>) = ordered.into_iter().partition(|it| !counts(state, app, it));
     let mut queues: BTreeMap<Vec<Option<String>>, Queue<'a>> = BTreeMap::new();
     for (n, instance) in serving.into_iter().enumerate() {
         queues.entry(group(instance)).or_default().push_back((n, instance));

@@ -192,7 +192,7 @@ impl Changing<'_> {
     }
 
     fn serves(&self, app: &App, instance: &Instance) -> bool {
-        instance.is_wanted() && app.is_served_by(instance) && !self.state.is_unreachable(instance)
+        instance.is_wanted() && rollout::counts(self.state, app, instance)
     }
 
     /// Whether the instance takes one of the places that an update has: not if it ends, or was given up, where nobody

@@ -398,3 +398,33 @@ fn an_app_whose_turn_has_come_does_not_wait_for_the_failures_of_what_it_was() {
     assert!(cluster.app("/web").is_turning());
     assert_eq!(cluster.app("/web").backoff, Backoff::default());
 }
+
+#[test]
+fn scaling_down_in_an_update_keeps_those_that_are_ready() {
+    let mut cluster = Cluster::with_nodes(2);
+    let mut spec = upgrade(app("/web", 3), 0, 0);
+    spec.policy.readiness_checks = vec![readiness_check()];
+    cluster.put(spec.clone()).unwrap();
+    cluster.obey(Health::Healthy);
+    let first = cluster.wanted("/web")[0];
+    let readiness = Readiness { ready: true, response: None };
+    cluster.see(first, Seen::Running { ip: None, health: Health::Healthy, checks: Vec::new(), readiness });
+    spec.policy.kill_selection = KillSelection::OldestFirst;
+    spec.instances = 1;
+    cluster.ask(Command::PutApps { apps: vec![(spec, Expect::Any)], force: true }).unwrap();
+    assert_eq!(cluster.wanted("/web"), [first]);
+}
+
+#[test]
+fn a_plan_that_came_too_late_counts_only_successors_that_are_ready() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(upgrade(app("/web", 1), 100, 0)).unwrap();
+    cluster.settle();
+    let old = cluster.wanted("/web")[0];
+    let mut spec = image(upgrade(app("/web", 1), 100, 0), "web:2");
+    spec.policy.readiness_checks = vec![readiness_check()];
+    cluster.put(spec).unwrap();
+    cluster.obey(Health::Healthy);
+    let late = Step::Stop { instance: old, reason: StopReason::Replaced };
+    assert_eq!(cluster.apply(Command::Execute { steps: vec![late] }), Err(Rejected::Nothing));
+}
