@@ -146,7 +146,12 @@ pub fn plan(state: &State, agenda: &mut Agenda, now: Timestamp) -> Plan {
         let Decision { launch, settle, closeness, wake, .. } = decision;
         let n_steps = plan.steps.len();
         let stop = decision.stop.iter().map(|(instance, reason)| Step::Stop { instance: *instance, reason: *reason });
-        plan.steps.extend(stop);
+        plan.steps.extend(stop.take(MAX_STEPS - n_steps));
+        if plan.steps.len() - n_steps < decision.stop.len() {
+            plan.apps.push(id.clone());
+            agenda.due.insert(id);
+            break;
+        }
         let budget = (MAX_STEPS.saturating_sub(plan.steps.len())).max(1) as u32;
         let placed = if launch > 0 { place::place(state, &mut room, app, launch.min(budget), now) } else { Vec::new() };
         let replaced = decision.replaced(placed.len() as u32);

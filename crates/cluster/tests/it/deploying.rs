@@ -395,3 +395,21 @@ fn an_app_that_is_put_as_it_is_belongs_to_whoever_deploys_it() {
     let refused = cluster.ask(Command::PutApps { apps, force: false });
     assert_eq!(refused, Err(Rejected::Locked { deployments: vec![first] }));
 }
+
+#[test]
+fn a_plan_is_bounded_also_where_one_app_has_many_instances_to_end() {
+    let mut cluster = Cluster::with_nodes(0);
+    let mut big = node("n1", &[]);
+    big.capacity = Resources { cpu_milli: 1 << 40, memory_bytes: 1 << 50, disk_bytes: 0 };
+    big.ports.last = 60_000;
+    cluster.ask(Command::Register { node: big }).unwrap();
+    cluster.put(app("/many", 6_000)).unwrap();
+    cluster.settle();
+    cluster.apply(Command::RemoveApp { app: id("/many"), force: false }).unwrap();
+    let steps = plan(&cluster.state, &mut cluster.agenda, Timestamp(cluster.now)).steps;
+    assert_eq!(steps.len(), plan::MAX_STEPS);
+    cluster.apply(Command::Execute { steps }).unwrap();
+    cluster.plan();
+    cluster.settle();
+    assert_eq!(cluster.picture("/many"), "gone");
+}
