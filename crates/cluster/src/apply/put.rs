@@ -471,7 +471,11 @@ impl Changing<'_> {
             if before == spec || (path.is_root() && spec.is_none()) {
                 continue;
             }
-            let versions = record.map(|it| it.versions.clone()).unwrap_or_default().update(version, spec);
+            let mut versions = record.map(|it| it.versions.clone()).unwrap_or_default();
+            // Of those from before the oldest kept version of the tree only the last is in one.
+            let oldest = self.state.tree.get_min().and_then(|it| versions.get_prev(it)).map(|it| *it.0);
+            versions = oldest.map_or(versions.clone(), |it| versions.into_iter().filter(|(at, _)| *at >= it).collect());
+            versions.insert(version, spec);
             self.state.groups.insert(path.clone(), Arc::new(Group { id: path.clone(), versions }));
             self.event(Event::GroupChanged { group: path.clone(), version });
             changed.push((path, before));
