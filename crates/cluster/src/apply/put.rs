@@ -99,7 +99,8 @@ impl Changing<'_> {
     /// If what it deleted cannot come back, because others have taken its path or its external volume.
     pub(super) fn undoing(&self, deployment: &Deployment) -> Result<Targets, Rejected> {
         let id = deployment.id;
-        let targets = deployment.changes.iter().filter_map(|(app, change)| {
+        let own = deployment.changes.iter().filter(|(_, it)| !it.carried);
+        let targets = own.filter_map(|(app, change)| {
             let still_ours = |it: &&Arc<App>| {
                 it.deployment.is_none_or(|holder| holder == id)
                     && change.to.map_or(it.removing, |to| !it.removing && it.current.version == to)
@@ -135,10 +136,11 @@ impl Changing<'_> {
 
     /// Ends the deployment by a new one with these targets.
     pub(super) fn revert(&mut self, deployment: &Deployment, targets: Targets, by: DeploymentId, outcome: Outcome) {
-        let inherited = Inherited { aims: self.aims_of(deployment), ..Inherited::default() };
+        let changes: Vec<_> = self.unfinished(deployment).into_iter().filter(|(_, it)| it.carried).collect();
+        let inherited = Inherited { aims: self.aims_of(deployment), changes };
         self.end_deployment(deployment.id, outcome);
         // What was there before had no cycle, unless others have made one since: then there is no order to keep.
-        let steps = self.steps(&targets, &[]).unwrap_or_default();
+        let steps = self.steps(&targets, &inherited.changes).unwrap_or_default();
         self.deploy_as(by, targets, inherited, &steps);
     }
 
@@ -384,7 +386,7 @@ impl Changing<'_> {
                 let held = held_at(record.removing, aims.get(&app), record.current.version);
                 let held = Some(held).filter(|it| it.at != Some(record.current.version));
                 self.put_app(App { deployment: Some(id), held, ..App::clone(record) });
-                changes.insert(app, Change { closeness: Closeness::default(), ..change });
+                changes.insert(app, Change { carried: true, closeness: Closeness::default(), ..change });
             }
         }
         let groups = self.regroup(targets.groups, version);
@@ -525,6 +527,7 @@ impl Changing<'_> {
             to,
             pod,
             replaces,
+            carried: false,
             step: 0,
             settled: false,
             closeness: Closeness::default(),

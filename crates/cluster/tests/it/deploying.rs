@@ -237,6 +237,32 @@ fn who_takes_over_a_deployment_finishes_what_it_had_begun_elsewhere() {
 }
 
 #[test]
+fn who_took_over_a_deployment_rolls_back_its_own_changes_only() {
+    let mut cluster = Cluster::with_nodes(2);
+    for name in ["/a", "/b", "/c"] {
+        cluster.put(app(name, 1)).unwrap();
+        cluster.settle();
+    }
+    let apps = ["/a", "/b"].map(|it| (image(app(it, 1), "web:2"), Expect::Any)).to_vec();
+    cluster.ask(Command::PutApps { apps, force: false }).unwrap();
+    let update = GroupUpdate {
+        id: PathId::root(),
+        apps: Some(vec![image(app("/a", 1), "web:3"), image(app("/b", 1), "web:2")]),
+        groups: None,
+        dependencies: None,
+    };
+    let forced = Command::PutGroup { update, absent: false, force: true };
+    let deployment = cluster.ask(forced).unwrap().deployment.unwrap();
+    cluster.ask(Command::RollBack { deployment }).unwrap();
+    let images = |cluster: &Cluster| ["/a", "/b", "/c"].map(|it| cluster.app(it).current.spec.run.image.clone());
+    assert_eq!(images(&cluster), ["web:2", "web:2", "web:1"]);
+    cluster.settle();
+    assert_eq!(images(&cluster), ["web:2", "web:2", "web:1"]);
+    assert!(["/a", "/b", "/c"].iter().all(|it| cluster.picture(it) == "1 new healthy"));
+    assert!(!cluster.is_deploying());
+}
+
+#[test]
 fn what_another_deployment_has_changed_since_is_neither_rolled_back_nor_cancelled() {
     for cancel in [false, true] {
         let mut cluster = Cluster::with_nodes(1);
