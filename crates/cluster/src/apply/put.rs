@@ -253,11 +253,11 @@ impl Changing<'_> {
         if taken + wanted > SERVICE_PORTS.len() { Err(Rejected::NoServicePort) } else { Ok(()) }
     }
 
-    /// Persistent volumes stay what they are while data is kept.
+    /// Persistent volumes stay what they are while data is kept, also that of an app that is still being deleted.
     fn check_persistent_volumes(&self, targets: &Targets) -> Result<(), Rejected> {
         for target in &targets.apps {
             let Target::Spec(spec, _) = target else { continue };
-            let app = self.state.live_app(&spec.id);
+            let app = self.state.apps.get(&spec.id);
             let kept = |it: &AppSpec| -> Vec<Volume> {
                 it.run.volumes.iter().filter(|it| matches!(it, Volume::Persistent(_))).cloned().collect()
             };

@@ -138,12 +138,24 @@ fn what_is_kept_cannot_be_redefined() {
         size_mib: 200,
         mode: VolumeMode::Rw,
     })];
-    for spec in [bigger, app("/db", 1)] {
+    for spec in [bigger.clone(), app("/db", 1)] {
         assert!(matches!(cluster.put(spec), Err(Rejected::Resident { .. })));
     }
     let mut more = resident(1);
     more.run.resources.cpu_milli = 200;
     cluster.put(more).unwrap();
+    cluster.settle();
+
+    let (before, _) = places(&cluster).remove(0);
+    cluster.ask(Command::RemoveApp { app: id("/db"), force: false }).unwrap();
+    for spec in [bigger.clone(), app("/db", 1)] {
+        let put = Command::PutApps { apps: vec![(spec, Expect::Any)], force: true };
+        assert!(matches!(cluster.ask(put), Err(Rejected::Resident { .. })), "the old one's data is still there");
+    }
+    cluster.settle();
+    cluster.put(bigger).unwrap();
+    cluster.settle();
+    assert_ne!(places(&cluster)[0].0, before);
 }
 
 #[test]
