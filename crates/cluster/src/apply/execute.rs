@@ -261,13 +261,16 @@ impl Changing<'_> {
         if deployment.due().is_none_or(|it| it > self.now()) {
             return false;
         }
-        if deployment.rolls_back
-            && let Ok(targets) = self.undoing(&deployment)
-        {
-            let by = self.next_deployment();
-            self.revert(&deployment, targets, by, Outcome::Failed { reason, rolled_back_by: Some(by) });
-        } else {
-            self.end_deployment(id, Outcome::Failed { reason, rolled_back_by: None });
+        match deployment.rolls_back.then(|| self.undoing(&deployment)) {
+            None => self.end_deployment(id, Outcome::Failed { reason, rolled_back_by: None }),
+            Some(Ok(targets)) => {
+                let by = self.next_deployment();
+                self.revert(&deployment, targets, by, Outcome::Failed { reason, rolled_back_by: Some(by) });
+            }
+            Some(Err(conflict)) => {
+                let reason = format!("{reason}; it is not rolled back: {conflict}");
+                self.end_deployment(id, Outcome::Failed { reason, rolled_back_by: None });
+            }
         }
         true
     }

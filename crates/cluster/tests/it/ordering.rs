@@ -428,3 +428,24 @@ fn a_plan_that_came_too_late_counts_only_successors_that_are_ready() {
     let late = Step::Stop { instance: old, reason: StopReason::Replaced };
     assert_eq!(cluster.apply(Command::Execute { steps: vec![late] }), Err(Rejected::Nothing));
 }
+
+#[test]
+fn a_failed_deployment_that_cannot_be_rolled_back_says_why() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(app("/g/old", 1)).unwrap();
+    cluster.settle();
+    let patient = labelled(labelled(app("/g/new", 1), DEADLINE_LABEL, "5"), ROLLBACK_LABEL, "true");
+    let apps = Some(vec![patient]);
+    let update = GroupUpdate { id: PathId::parse("/g").unwrap(), apps, groups: None, dependencies: None };
+    let put = Command::PutGroup { update, absent: false, force: false };
+    let deployment = cluster.ask(put).unwrap().deployment.unwrap();
+    cluster.obey(Health::Unhealthy);
+    assert_eq!(cluster.picture("/g/old"), "gone");
+    cluster.put(app("/g/old/inside", 0)).unwrap();
+    cluster.wait(10_000);
+    let Some(Outcome::Failed { reason, rolled_back_by: None }) = &cluster.state.deployment(deployment).unwrap().outcome
+    else {
+        panic!("{:?}", cluster.state.deployment(deployment));
+    };
+    assert!(reason.contains("it is not rolled back: App '/g/old' cannot be created"), "{reason}");
+}
