@@ -261,10 +261,11 @@ impl Changing<'_> {
             let kept = |it: &AppSpec| -> Vec<Volume> {
                 it.run.volumes.iter().filter(|it| matches!(it, Volume::Persistent(_))).cloned().collect()
             };
-            if let Some(app) = app
-                && !app.reservations.is_empty()
-                && kept(&app.current.spec) != kept(spec)
-            {
+            let Some(app) = app.filter(|it| !it.reservations.is_empty()) else { continue };
+            let (now, wanted) = (kept(&app.current.spec), kept(spec));
+            // A rollback may have taken the volumes away, and left the data: they can come back as they were.
+            let before = || app.versions.values().rev().map(|it| kept(&it.spec)).find(|it| !it.is_empty());
+            if now != wanted && !(now.is_empty() && before().as_ref() == Some(&wanted)) {
                 return Err(Rejected::Resident { app: spec.id.clone(), what: "they" });
             }
         }

@@ -179,3 +179,25 @@ fn an_external_volume_has_one_app_unless_it_is_shared() {
     cluster.put(with("/a", false)).unwrap();
     cluster.put(with("/c", true)).unwrap();
 }
+
+#[test]
+fn data_outlives_the_rollback_of_the_update_that_made_it() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(upgrade(app("/db", 1), 0, 0)).unwrap();
+    cluster.settle();
+    let deployment = cluster.put(resident(1)).unwrap().deployment.unwrap();
+    cluster.obey(Health::Healthy);
+    let kept = cluster.app("/db").reservations.clone();
+    assert_eq!(kept.len(), 1);
+    cluster.ask(Command::RollBack { deployment }).unwrap();
+    cluster.settle();
+    assert_eq!(cluster.app("/db").reservations, kept, "nobody ordered that it go");
+    let mut other = resident(1);
+    other.run.volumes.push(other.run.volumes[0].clone());
+    assert!(matches!(cluster.put(other), Err(Rejected::Resident { .. })));
+    cluster.put(image(upgrade(app("/db", 1), 0, 0), "web:2")).unwrap();
+    cluster.settle();
+    cluster.put(resident(1)).unwrap();
+    cluster.settle();
+    assert_eq!(places(&cluster).iter().map(|it| it.0).collect::<Vec<_>>(), kept.iter().copied().collect::<Vec<_>>());
+}
