@@ -49,11 +49,19 @@ pub enum Mutant {
     ReadsLocally,
     /// A command that was forwarded to a new leader is proposed twice.
     ProposesTwice,
+    /// A resident's place is free again as soon as it is told to end.
+    PlacesFreedOnStop,
+    /// Places that wait for a successor are taken for places on the first node.
+    ForgetsHomes,
+    /// Agents destroy a volume with the container that had it.
+    DestroysVolumes,
+    /// Plans do not wait for new instances to be ready, and nobody checks that again.
+    IgnoresReadiness,
 }
 
 impl Mutant {
     /// All of them, with the promise that each breaks.
-    pub const ALL: [(Self, &'static [&'static str]); 20] = [
+    pub const ALL: [(Self, &'static [&'static str]); 24] = [
         (Self::AckBeforeSync, &["agreement", "durability", "progress"]),
         (Self::ForgetfulDisk, &["recovery", "agreement", "durability"]),
         (Self::AckBeforeCommit, &["durability"]),
@@ -74,6 +82,10 @@ impl Mutant {
         (Self::TimeGoesBack, &["monotony"]),
         (Self::ReadsLocally, &["freshness"]),
         (Self::ProposesTwice, &["durability"]),
+        (Self::PlacesFreedOnStop, &["residents"]),
+        (Self::ForgetsHomes, &["residents", "capacity"]),
+        (Self::DestroysVolumes, &["residents"]),
+        (Self::IgnoresReadiness, &["pace"]),
     ];
 
     /// The mutant of that name, as `Debug` prints it.
@@ -157,6 +169,34 @@ pub fn apply(state: &mut State, mut entry: Entry) -> Result<Applied, Rejected> {
             *state = with_own_limits(state);
             res
         }
+        Some(Mutant::IgnoresReadiness) if matches!(entry.command, Command::Execute { .. }) => {
+            *state = hasty(state);
+            let res = state.apply(entry);
+            *state = with_own_limits(state);
+            res
+        }
+        Some(Mutant::PlacesFreedOnStop) => {
+            let res = state.apply(entry);
+            *state = edit(state, |json| {
+                let stopping = keys_of(&json["instances"], |it| it["goal"] != "Run");
+                for place in values(&mut json["reservations"]) {
+                    if stopping.iter().any(|it| place["holder"] == **it) {
+                        place["holder"] = serde_json::Value::Null;
+                    }
+                }
+            });
+            res
+        }
+        Some(Mutant::ForgetsHomes) => {
+            let res = state.apply(entry);
+            *state = edit(state, |json| {
+                let Some(first) = keys_of(&json["nodes"], |_| true).into_iter().next() else { return };
+                for place in values(&mut json["reservations"]).filter(|it| it["holder"].is_null()) {
+                    place["node"] = first.clone().into();
+                }
+            });
+            res
+        }
         Some(Mutant::IgnoresOrder) if matches!(entry.command, Command::Execute { .. }) => {
             *state = impatient(state);
             let res = state.apply(entry);
@@ -192,6 +232,7 @@ pub fn view(state: &State) -> Option<State> {
     match PLANTED.get() {
         Some(Mutant::NoFitCheck) => Some(roomy(state)),
         Some(Mutant::IgnoresMinHealth) => Some(careless(state)),
+        Some(Mutant::IgnoresReadiness) => Some(hasty(state)),
         Some(Mutant::IgnoresOrder) => Some(impatient(state)),
         _ => None,
     }
@@ -213,6 +254,15 @@ fn careless(state: &State) -> State {
     edit(state, |json| {
         for app in values(&mut json["apps"]) {
             app["current"]["spec"]["policy"]["upgrade"]["min_health_ppm"] = 0.into();
+        }
+    })
+}
+
+/// A state whose apps need not be ready.
+fn hasty(state: &State) -> State {
+    edit(state, |json| {
+        for app in values(&mut json["apps"]) {
+            app["current"]["spec"]["policy"]["readiness_checks"] = serde_json::json!([]);
         }
     })
 }

@@ -243,7 +243,7 @@ fn check_one_by_one(world: &mut World, id: &AppId, seed: u64) -> u32 {
         let (spec, version) = (app.current.spec.clone(), app.current.version);
         let fitting: Vec<_> = before.iter().filter(|it| is_allowed(&spec, &before, it)).map(|it| &it.node).collect();
         let mut room = Room::of(&world.state);
-        match place(&world.state, &mut room, &app, 1).into_iter().next() {
+        match place(&world.state, &mut room, &app, 1, world.state.time()).into_iter().next() {
             None => {
                 assert!(fitting.is_empty(), "seed {seed}: {id} has a place on {fitting:?}, none was found: {before:?}");
                 return placed;
@@ -284,7 +284,7 @@ fn check_at_once(world: &World, id: &AppId, seed: u64) -> usize {
     let spec = &app.current.spec;
     let mut places = world.places(id);
     let mut room = Room::of(&world.state);
-    let all = place(&world.state, &mut room, app, spec.instances);
+    let all = place(&world.state, &mut room, app, spec.instances, world.state.time());
     for it in &all {
         let at = places.iter().position(|place| place.node == it.node).expect("a known node");
         assert!(is_allowed(spec, &places, &places[at]), "seed {seed}: {id} on {}, not allowed in this order", it.node);

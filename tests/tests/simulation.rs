@@ -89,8 +89,19 @@ fn every_planted_fault_is_found() {
 
 #[test]
 fn every_promise_has_a_planted_fault() {
-    let promises =
-        ["agreement", "durability", "freshness", "capacity", "uniqueness", "pace", "monotony", "progress", "honesty"];
+    let promises = [
+        "agreement",
+        "durability",
+        "freshness",
+        "capacity",
+        "uniqueness",
+        "pace",
+        "order",
+        "monotony",
+        "progress",
+        "honesty",
+        "residents",
+    ];
     for promise in promises {
         assert!(Mutant::ALL.iter().any(|it| it.1.first() == Some(&promise)), "{promise} is believed untried");
     }

@@ -33,13 +33,15 @@ pub fn app(state: &State, app: &App, now: Timestamp) -> Option<Waiting> {
     if app.removing {
         return None;
     }
-    let here = |it: &Instance| it.is_wanted() && (!app.is_turning() || app.is_current(it));
+    let here = |it: &Instance| {
+        it.is_wanted() && (!app.is_turning() || app.is_current(it)) && !rollout::is_given_up(state, app, it, now)
+    };
     let there = state.instances_of(app).filter(|it| here(it)).count() as u32;
     let count = app.aim().map_or(0, |it| it.spec.instances).saturating_sub(there);
     if count == 0 {
         return None;
     }
-    let rules = Rules::of(state, app);
+    let rules = Rules::of(state, app, now);
     let declines = state.nodes().filter_map(|it| Some((it, rules.refusal(it)?)));
     let nodes: Vec<_> = declines.map(|(it, reason)| (it.id().clone(), reason, rules.detail(it, reason))).collect();
     let mut asked = state.n_nodes() as u32;

@@ -8,8 +8,10 @@
 use crate::apply::volume_bytes;
 use crate::capacity::{self, Capacity, Load, Order};
 use crate::model::{
-    App, AppVersion, Constraint, InstanceId, Node, NodeId, NodeStatus, Operator, Resources, WantedHostPort,
+    App, AppVersion, Constraint, Instance, InstanceId, Node, NodeId, NodeStatus, Operator, Resources, Timestamp,
+    WantedHostPort,
 };
+use crate::rollout;
 use crate::state::State;
 use imbl::OrdMap;
 use regex::{Regex, RegexBuilder};
@@ -145,10 +147,11 @@ pub fn pattern(text: &str) -> Result<Regex, regex::Error> {
 }
 
 impl<'a> Rules<'a> {
-    /// The rules for one more instance of the app's wanted version.
+    /// The rules for one more instance of the app's wanted version, as of `now`.
     ///
-    /// Only instances of that version count: an out-of-date one on a node does not keep its successor away.
-    pub fn of(state: &State, app: &'a App) -> Self {
+    /// Only instances of that version count, and none that was given up: one that is to be replaced does not keep its
+    /// successor away.
+    pub fn of(state: &State, app: &'a App, now: Timestamp) -> Self {
         let aim = app.aim().unwrap_or(&app.current);
         let AppVersion { spec, .. } = &**aim;
         let host_ports: Vec<_> =
@@ -174,7 +177,9 @@ impl<'a> Rules<'a> {
             constraints: spec.policy.constraints.iter().map(Rule::of).collect(),
             on_node: BTreeMap::new(),
         };
-        for instance in state.instances_of(app).filter(|it| it.is_wanted() && app.is_current(it)) {
+        let is_counted =
+            |it: &&Arc<Instance>| it.is_wanted() && app.is_current(it) && !rollout::is_given_up(state, app, it, now);
+        for instance in state.instances_of(app).filter(is_counted) {
             if let Some(node) = state.nodes.get(&instance.node) {
                 rules.count(node);
             }
@@ -381,8 +386,8 @@ impl<'a> Rule<'a> {
 
 /// Finds places for up to `n` instances of the app's wanted version, books them in the room, and returns them, the
 /// best first. Fewer than `n`: no node takes another one.
-pub fn place(state: &State, room: &mut Room, app: &App, n: u32) -> Vec<Placed> {
-    let mut rules = Rules::of(state, app);
+pub fn place(state: &State, room: &mut Room, app: &App, n: u32, now: Timestamp) -> Vec<Placed> {
+    let mut rules = Rules::of(state, app, now);
     let mut placed = come_home(room, &mut rules, n as usize);
     let n = match rules.fresh {
         Some(fresh) => (n as usize).min(placed.len() + fresh),

@@ -8,7 +8,7 @@
 use crate::command::Step;
 use crate::event::Event;
 use crate::explain;
-use crate::model::{AppId, DeploymentId, NodeId, Timestamp};
+use crate::model::{AppId, DeploymentId, NodeId, StopReason, Timestamp};
 use crate::place::{self, Placed, Room};
 use crate::rollout::{self, Decision};
 use crate::state::State;
@@ -142,11 +142,20 @@ pub fn plan(state: &State, agenda: &mut Agenda, now: Timestamp) -> Plan {
         && let Some(id) = agenda.next(now)
     {
         let Some(app) = state.app(&id) else { continue };
-        let Decision { launch, stop, settle, closeness, wake } = rollout::decide(state, app, now);
+        let decision = rollout::decide(state, app, now);
+        let Decision { launch, settle, closeness, wake, .. } = decision;
         let n_steps = plan.steps.len();
-        plan.steps.extend(stop.into_iter().map(|(instance, reason)| Step::Stop { instance, reason }));
+        let stop = decision.stop.iter().map(|(instance, reason)| Step::Stop { instance: *instance, reason: *reason });
+        plan.steps.extend(stop.take(MAX_STEPS - n_steps));
+        if plan.steps.len() - n_steps < decision.stop.len() {
+            plan.apps.push(id.clone());
+            agenda.due.insert(id);
+            break;
+        }
         let budget = (MAX_STEPS.saturating_sub(plan.steps.len())).max(1) as u32;
-        let placed = if launch > 0 { place::place(state, &mut room, app, launch.min(budget)) } else { Vec::new() };
+        let placed = if launch > 0 { place::place(state, &mut room, app, launch.min(budget), now) } else { Vec::new() };
+        let replaced = decision.replaced(placed.len() as u32);
+        plan.steps.extend(replaced.iter().map(|it| Step::Stop { instance: *it, reason: StopReason::Lost }));
         if placed.len() < launch.min(budget) as usize {
             agenda.waiting.insert(id.clone());
         } else if launch > budget {

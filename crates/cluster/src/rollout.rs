@@ -21,12 +21,25 @@ pub struct Decision {
     pub launch: u32,
     /// These are to end.
     pub stop: Vec<(InstanceId, StopReason)>,
+    /// So many instances of the wanted version are missing, also those that may not be launched yet.
+    pub missing: u32,
+    /// Those on lost nodes that were given up, the most dispensable first: they end as others take their places.
+    pub lost: Vec<InstanceId>,
     /// Its deployment is done with it.
     pub settle: bool,
     /// Its deployment came closer to its end by it.
     pub closeness: Option<Closeness>,
     /// Look again at this time, even if nothing happens: a launch delay or a node's grace ends.
     pub wake: Option<Timestamp>,
+}
+
+impl Decision {
+    /// Those of the lost ones that are to end when so many of the missing ones are launched: one without a successor
+    /// goes on if its node returns.
+    pub fn replaced(&self, launched: u32) -> &[InstanceId] {
+        let without_successor = self.missing.saturating_sub(launched) as usize;
+        &self.lost[..self.lost.len().saturating_sub(without_successor)]
+    }
 }
 
 /// An app's instances by what is to become of them.
@@ -36,6 +49,8 @@ struct Sets<'a> {
     new: Vec<&'a Arc<Instance>>,
     /// Wanted ones that are out of date, while a deployment replaces them.
     old: Vec<&'a Arc<Instance>>,
+    /// Wanted ones that run what is wanted, on lost nodes, and were given up.
+    lost: Vec<&'a Arc<Instance>>,
     /// Those that end whatever else is decided.
     gone: Vec<(InstanceId, StopReason)>,
     /// How many are on their way out, and still hold a container.
@@ -50,7 +65,8 @@ pub fn decide(state: &State, app: &App, now: Timestamp) -> Decision {
     let sets = sort(state, app, now);
     let mut decision = Decision { stop: sets.gone.clone(), wake: sets.wake, ..Decision::default() };
     if app.removing {
-        decision.stop.extend(sets.new.iter().chain(&sets.old).map(|it| (it.id, StopReason::Removed)));
+        let left = sets.new.iter().chain(&sets.old).chain(&sets.lost);
+        decision.stop.extend(left.map(|it| (it.id, StopReason::Removed)));
     } else {
         count(state, app, &sets, &mut decision);
         hold_back(app, now, &mut decision);
@@ -68,7 +84,7 @@ pub fn decide(state: &State, app: &App, now: Timestamp) -> Decision {
 fn closeness(state: &State, app: &App, sets: &Sets<'_>) -> Closeness {
     let wanted = if app.removing { 0 } else { app.aim().map_or(0, |it| it.spec.instances) };
     let n_new = sets.new.len() as u32;
-    let serving = sets.new.iter().filter(|it| serves(state, app, it) && app.is_ready(it)).count() as u32;
+    let serving = sets.new.iter().filter(|it| counts(state, app, it)).count() as u32;
     let left = sets.old.len() as u32 + sets.n_stopping + n_new.saturating_sub(wanted);
     Closeness { serving: serving.min(wanted), left }
 }
@@ -92,7 +108,7 @@ fn is_settled_with(state: &State, app: &App, sets: &Sets<'_>) -> bool {
     if app.removing {
         return sets.new.is_empty();
     }
-    let serving = sets.new.iter().filter(|it| serves(state, app, it) && app.is_ready(it)).count();
+    let serving = sets.new.iter().filter(|it| counts(state, app, it)).count();
     let wanted = app.aim().map_or(0, |it| it.spec.instances) as usize;
     sets.new.len() == wanted && serving == wanted
 }
@@ -100,20 +116,22 @@ fn is_settled_with(state: &State, app: &App, sets: &Sets<'_>) -> bool {
 fn sort<'a>(state: &'a State, app: &'a App, now: Timestamp) -> Sets<'a> {
     let mut sets = Sets::default();
     for instance in state.instances_of(app) {
-        let lost_since = match state.nodes.get(&instance.node).map(|it| &it.status) {
-            Some(NodeStatus::Lost { since }) => Some(*since),
-            _ => None,
-        };
+        let is_lost = state.is_unreachable(instance);
+        let given_up_at = given_up_at(state, app, instance).filter(|_| instance.is_wanted());
         let stuck_at = stuck_at(state, instance);
         if instance.goal != Goal::Run {
-            let stopping = u32::from(!instance.has_ended() && lost_since.is_none());
+            let stopping = u32::from(!instance.has_ended() && !is_lost);
             sets.n_stopping += stopping;
             sets.n_old_stopping += if app.is_current(instance) { 0 } else { stopping };
         } else if instance.has_ended() {
             sets.gone.push((instance.id, StopReason::Ended));
-        } else if lost_since.is_some_and(|it| is_given_up(app, it, now, &mut sets.wake)) {
-            sets.gone.push((instance.id, StopReason::Lost));
-        } else if instance.health == Health::Failed && lost_since.is_none() {
+        } else if given_up_at.is_some_and(|it| it <= now) {
+            if app.is_turning() && !app.is_current(instance) {
+                sets.gone.push((instance.id, StopReason::Lost));
+            } else {
+                sets.lost.push(instance);
+            }
+        } else if instance.health == Health::Failed && !is_lost {
             sets.gone.push((instance.id, StopReason::Unhealthy));
             sets.n_stopping += 1;
             sets.n_old_stopping += u32::from(!app.is_current(instance));
@@ -126,22 +144,24 @@ fn sort<'a>(state: &'a State, app: &'a App, now: Timestamp) -> Sets<'a> {
         } else {
             sets.new.push(instance);
         }
-        if let Some(at) = stuck_at.filter(|it| *it > now) {
-            sets.wake = Some(sets.wake.map_or(at, |it| it.min(at)));
-        }
+        let timers = [sets.wake, stuck_at.filter(|it| *it > now), given_up_at.filter(|it| *it > now)];
+        sets.wake = timers.into_iter().flatten().min();
     }
     sets
 }
 
-/// Whether instances of a node that was lost at `since` are replaced by now; notes when they will be.
-fn is_given_up(app: &App, since: Timestamp, now: Timestamp, wake: &mut Option<Timestamp>) -> bool {
-    let unreachable = app.aim().unwrap_or(&app.current).spec.policy.unreachable;
-    let Unreachable::After { inactive_ms, .. } = unreachable else { return false };
-    let due = since.plus_ms(inactive_ms);
-    if due > now {
-        *wake = Some(wake.map_or(due, |it| it.min(due)));
+/// When an instance is given up because its node is lost; absent if that is not lost, or the app waits for ever.
+fn given_up_at(state: &State, app: &App, instance: &Instance) -> Option<Timestamp> {
+    let NodeStatus::Lost { since } = state.nodes.get(&instance.node)?.status else { return None };
+    match app.aim().unwrap_or(&app.current).spec.policy.unreachable {
+        Unreachable::Disabled => None,
+        Unreachable::After { inactive_ms, .. } => Some(since.plus_ms(inactive_ms)),
     }
-    due <= now
+}
+
+/// Whether an instance's node was lost for so long that another one is to take its place.
+pub fn is_given_up(state: &State, app: &App, instance: &Instance, now: Timestamp) -> bool {
+    given_up_at(state, app, instance).is_some_and(|it| it <= now)
 }
 
 fn count(state: &State, app: &App, sets: &Sets<'_>, decision: &mut Decision) {
@@ -149,19 +169,18 @@ fn count(state: &State, app: &App, sets: &Sets<'_>, decision: &mut Decision) {
     let wanted = aim.spec.instances;
     let n_new = sets.new.len() as u32;
     let missing = wanted.saturating_sub(n_new);
+    decision.missing = missing;
+    decision.lost = by_dispensability(state, app, &sets.lost).into_iter().map(|it| it.id).collect();
     let replacing = app.is_turning() && (!sets.old.is_empty() || sets.n_old_stopping > 0);
     if replacing {
         let (min_healthy, max_running) = aim.limits();
         let existing = n_new + sets.old.len() as u32 + sets.n_stopping;
         decision.launch = missing.min(max_running.saturating_sub(existing));
-        // A new one counts when it may take the place of an old one, not before.
-        let takes_over = |it: &&&Arc<Instance>| serves(state, app, it) && app.is_ready(it);
-        let new = sets.new.iter().filter(takes_over).count();
-        let old = sets.old.iter().filter(|it| serves(state, app, it)).count();
-        let mut spare = ((new + old) as u32).saturating_sub(min_healthy) as usize;
+        let serving = sets.new.iter().chain(&sets.old).filter(|it| counts(state, app, it)).count();
+        let mut spare = (serving as u32).saturating_sub(min_healthy) as usize;
         for old in by_dispensability(state, app, &sets.old) {
             // One that does not serve is no loss.
-            if serves(state, app, old) {
+            if counts(state, app, old) {
                 if spare == 0 {
                     break;
                 }
@@ -186,11 +205,14 @@ fn hold_back(app: &App, now: Timestamp, decision: &mut Decision) {
     }
 }
 
-fn serves(state: &State, app: &App, instance: &Instance) -> bool {
-    app.is_served_by(instance) && !state.is_unreachable(instance)
+/// Whether an instance counts as serving. In an update a new one does when it may take the place of an old one: when
+/// it is ready, not before.
+pub fn counts(state: &State, app: &App, instance: &Instance) -> bool {
+    let takes_over = !app.is_turning() || !app.is_current(instance) || app.is_ready(instance);
+    takes_over && app.is_served_by(instance) && !state.is_unreachable(instance)
 }
 
-/// The instances in the order in which they can be spared: those that do not serve first, among them those of lost
+/// The instances in the order in which they can be spared: those that do not count first, among them those of lost
 /// nodes, then those whose group by the app's GROUP_BY constraints is the fullest, then by the app's choice.
 fn by_dispensability<'a>(state: &State, app: &App, instances: &[&'a Arc<Instance>]) -> Vec<&'a Arc<Instance>> {
     let policy = &app.aim().unwrap_or(&app.current).spec.policy;
@@ -198,7 +220,7 @@ fn by_dispensability<'a>(state: &State, app: &App, instances: &[&'a Arc<Instance
     if policy.kill_selection == KillSelection::YoungestFirst {
         ordered.reverse();
     }
-    ordered.sort_by_key(|it| (serves(state, app, it), !state.is_unreachable(it), it.is_running()));
+    ordered.sort_by_key(|it| (counts(state, app, it), !state.is_unreachable(it), it.is_running()));
     let spread: Vec<&str> =
         policy.constraints.iter().filter(|it| it.operator == Operator::GroupBy).map(|it| it.field.as_str()).collect();
     if spread.is_empty() { ordered } else { evenly(state, app, ordered, &spread) }
@@ -214,7 +236,7 @@ fn evenly<'a>(state: &State, app: &App, ordered: Vec<&'a Arc<Instance>>, fields:
         let node = state.node(&it.node);
         fields.iter().map(|field| node.and_then(|it| it.field(field)).map(str::to_owned)).collect()
     };
-    let (idle, serving): (Vec<_>, Vec<_>) = ordered.into_iter().partition(|it| !serves(state, app, it));
+    let (idle, serving): (Vec<_>, Vec<_>) = ordered.into_iter().partition(|it| !counts(state, app, it));
     let mut queues: BTreeMap<Vec<Option<String>>, Queue<'a>> = BTreeMap::new();
     for (n, instance) in serving.into_iter().enumerate() {
         queues.entry(group(instance)).or_default().push_back((n, instance));

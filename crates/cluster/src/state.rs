@@ -214,8 +214,10 @@ impl State {
             }
         }
         for app in self.apps_in(group) {
-            let removed = app.removing && self.change_of(app).is_none();
-            if let Some((_, it)) = app.versions.get_prev(&version).filter(|_| !removed) {
+            let deployment = app.deployment.and_then(|it| self.deployment(it));
+            let gone_since = deployment.filter(|_| app.removing).map(|it| it.version);
+            let was_there = gone_since.is_none_or(|it| version < it);
+            if let Some((_, it)) = app.versions.get_prev(&version).filter(|_| was_there) {
                 then.insert(app.id.clone(), Arc::clone(it));
             }
         }

@@ -40,11 +40,15 @@ fn books(state: &State) -> Result<(), String> {
             }
         }
     }
+    for reservation in state.reservations() {
+        let (sum, _) = sums.entry(&reservation.node).or_default();
+        sum.disk_bytes += reservation.disk_bytes;
+    }
     for (id, (sum, _)) in sums {
         let capacity = state.node(id).ok_or_else(|| format!("{id}: instances on an unknown node"))?;
         let capacity = capacity.description.capacity;
         if exceeds(sum, capacity) {
-            return Err(format!("{id}: its instances hold {sum:?} of {capacity:?}"));
+            return Err(format!("{id}: its instances and volumes hold {sum:?} of {capacity:?}"));
         }
     }
     Ok(())

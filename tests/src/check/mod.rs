@@ -12,11 +12,12 @@ mod monotony;
 mod order;
 mod pace;
 mod progress;
+mod residents;
 mod uniqueness;
 
 use crate::sim::docker::{Engine, Trouble};
 use crate::sim::machine::Taken;
-use cluster::{App, AppVersion, Applied, Command, Instance, InstanceId, NodeId, Rejected, State};
+use cluster::{App, AppSpec, AppVersion, Applied, Command, Instance, InstanceId, NodeId, Rejected, State, Volume};
 use std::fmt;
 
 /// Something that happened in a world.
@@ -121,6 +122,10 @@ pub enum Did<'a> {
     Removed(&'a str, InstanceId),
     /// Refused to start it.
     Refused(&'a str, InstanceId, &'a Trouble),
+    /// Made the volume of this reservation: its agent did.
+    MadeVolume(InstanceId),
+    /// Destroyed the volume of this reservation: its agent did.
+    DestroyedVolume(InstanceId),
 }
 
 /// A promise that was broken.
@@ -172,6 +177,7 @@ impl Checks {
             Box::<pace::Pace>::default(),
             Box::<monotony::Monotony>::default(),
             Box::<honesty::Honesty>::default(),
+            Box::<residents::Residents>::default(),
             Box::<progress::Progress>::default(),
         ];
         Self { checks, violation: None }
@@ -213,6 +219,11 @@ fn aim(app: &App) -> Option<&AppVersion> {
         Some(held) => app.versions.get(&held.at?).map(AsRef::as_ref),
         None => Some(&app.current),
     }
+}
+
+/// Whether instances of this definition have data that stays on their nodes.
+fn is_resident(spec: &AppSpec) -> bool {
+    spec.run.volumes.iter().any(|it| matches!(it, Volume::Persistent(_)))
 }
 
 /// Whether an instance is asked for its health: by the definition that it runs, not by one that it does not know.

@@ -1,6 +1,6 @@
 //! Pace: an update never goes below its minimum health by its own doing, and never above its maximum.
 
-use super::{Check, Fact, aim, is_checked};
+use super::{Check, Fact, aim, is_checked, is_resident};
 use crate::sim::machine::Taken;
 use cluster::{App, Command, Condition, Event, Goal, Health, Instance, NodeStatus, State, StopReason};
 use std::collections::BTreeSet;
@@ -39,8 +39,13 @@ fn judge(taken: &Taken, app: &App, events: &[Event]) -> Result<(), String> {
     let (n, upgrade) = (u64::from(aim.spec.instances), aim.spec.policy.upgrade);
     let floor = (n * u64::from(upgrade.min_health_ppm)).div_ceil(1_000_000);
     let ceiling = n + n * u64::from(upgrade.max_over_ppm) / 1_000_000;
-    // Where nothing could move, one more is allowed.
-    let ceiling = if ceiling <= floor { floor + 1 } else { ceiling };
+    let (floor, ceiling) = match () {
+        // Data has one user at a time: the old one ends first.
+        () if is_resident(&aim.spec) => (floor.min(n.saturating_sub(1)), n),
+        // Where nothing could move, one more is allowed.
+        () if ceiling <= floor => (floor, floor + 1),
+        () => (floor, ceiling),
+    };
 
     let mut launched = 0;
     let mut spared = 0;
@@ -93,9 +98,15 @@ const fn is_voluntary(instance: &Instance) -> bool {
 
 fn serves(state: &State, app: &App, instance: &Instance) -> bool {
     let checked = is_checked(app, instance);
+    // In an update a new one must also have said that it is ready.
+    let asked = app.deployment.is_some()
+        && app.held.is_none()
+        && is_new(app, instance)
+        && aim(app).is_some_and(|it| !it.spec.policy.readiness_checks.is_empty());
     instance.goal == Goal::Run
         && instance.condition == Condition::Running
         && (!checked || instance.health == Health::Healthy)
+        && (!asked || instance.readiness.ready)
         && !is_lost(state, instance)
 }
 

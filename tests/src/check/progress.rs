@@ -1,11 +1,11 @@
 //! Progress: once faults have ended, everything wanted is there, healthy, and nothing else; every deployment has
 //! ended; and what cannot be there has a reason that is told.
 
-use super::{Check, Fact, is_checked};
+use super::{Check, Fact, aim, is_checked, is_resident};
 use crate::sim::docker::{Daemon, Engine, Phase};
 use cluster::{
-    App, Condition, Goal, Health, Instance, Node, NodeId, NodeStatus, Operator, Resources, State, Timestamp,
-    Unreachable, WantedHostPort, explain,
+    App, AppSpec, Condition, Goal, Health, Instance, Node, NodeId, NodeStatus, Operator, Resources, State, Timestamp,
+    Unreachable, Volume, WantedHostPort, explain,
 };
 
 /// Compares what was asked for with what runs.
@@ -131,10 +131,13 @@ fn is_fine(app: &App, it: &Instance) -> bool {
         && (!checked || it.health == Health::Healthy)
 }
 
-/// Whether its image lets it ever be as wanted.
+/// Whether its image lets it ever be as wanted, also that at which it waits for its turn.
 fn is_good(app: &App) -> bool {
-    let image = &app.current.spec.run.image;
-    image.starts_with("web:") || image.starts_with("slow:")
+    let good = |it: &AppSpec| {
+        let (image, asked) = (&it.run.image, !it.policy.readiness_checks.is_empty());
+        image.starts_with("web:") || image.starts_with("slow:") || (image.starts_with("busy:") && !asked)
+    };
+    good(&app.current.spec) && aim(app).is_none_or(|it| good(&it.spec))
 }
 
 /// Whether no node takes one more of its instances, found out one by one.
@@ -149,7 +152,17 @@ fn takes(state: &State, node: &Node, app: &App) -> bool {
     for it in &there {
         left = left.minus(&it.resources);
     }
-    let Resources { cpu_milli, memory_bytes, disk_bytes } = spec.run.resources;
+    let kept: Vec<_> = state.reservations().filter(|it| it.node == *node.id()).collect();
+    left.disk_bytes -= kept.iter().map(|it| it.disk_bytes).sum::<u64>();
+    let Resources { cpu_milli, memory_bytes, mut disk_bytes } = spec.run.resources;
+    let comes_home = is_resident(spec) && kept.iter().any(|it| it.app == app.id && it.holder.is_none() && !it.doomed);
+    if is_resident(spec) && !comes_home {
+        let own = state.reservations().filter(|it| it.app == app.id && !it.doomed).count();
+        if own >= spec.instances as usize {
+            return false;
+        }
+        disk_bytes += volume_bytes(spec);
+    }
     let fits = left.cpu_milli >= cpu_milli && left.memory_bytes >= memory_bytes && left.disk_bytes >= disk_bytes;
     let free = |port: u16| there.iter().all(|it| !it.ports.contains(&port));
     let ports = spec.run.ports.iter().all(|it| match it.host_port {
@@ -167,6 +180,7 @@ fn takes(state: &State, node: &Node, app: &App) -> bool {
                 && other.goal == Goal::Run
                 && other.run == app.current.run
                 && !matches!(other.condition, Condition::Ended(_))
+                && (spec.policy.unreachable == Unreachable::Disabled || !is_on_lost(state, other))
                 && state.node(&other.node).and_then(|it_node| it_node.field(&it.field)) == value
         });
         let same = same.count();
@@ -178,7 +192,17 @@ fn takes(state: &State, node: &Node, app: &App) -> bool {
             _ => true,
         }
     });
-    fits && ports && constraints
+    // Who comes back to its data is not asked once more whether it may be there.
+    fits && ports && (constraints || comes_home)
+}
+
+fn is_on_lost(state: &State, instance: &Instance) -> bool {
+    state.node(&instance.node).is_some_and(|it| matches!(it.status, NodeStatus::Lost { .. }))
+}
+
+fn volume_bytes(spec: &AppSpec) -> u64 {
+    let size = |it: &Volume| if let Volume::Persistent(it) = it { it.size_mib << 20 } else { 0 };
+    spec.run.volumes.iter().map(size).sum()
 }
 
 fn engine_as_wanted(state: &State, node: &NodeId, engine: &Engine) -> Result<(), String> {

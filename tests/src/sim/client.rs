@@ -4,8 +4,8 @@ use super::rng::Rng;
 use cluster::apply::{DEADLINE_LABEL, ROLLBACK_LABEL};
 use cluster::{
     AppId, AppSpec, CheckPort, Command, Constraint, Expect, GroupUpdate, HealthCheck, HealthKind, KillSelection,
-    Network, Operator, PathId, Policy, PortSpec, Protocol, Resources, RunSpec, State, Unreachable, UpgradeStrategy,
-    WantedHostPort,
+    Network, Operator, PathId, PersistentVolume, Policy, PortSpec, Protocol, ReadinessCheck, Resources, RunSpec, State,
+    Unreachable, UpgradeStrategy, Volume, VolumeMode, WantedHostPort,
 };
 use std::collections::BTreeMap;
 
@@ -64,7 +64,8 @@ pub fn wish(state: &State, rng: &mut Rng) -> Command {
             let instances: Vec<_> = app.instances.iter().copied().collect();
             let victims =
                 (0..rng.range(1, 2)).filter_map(|_| instances.get(rng.below(instances.len() as u64) as usize));
-            Command::Kill { instances: victims.copied().collect(), scale: rng.chance(300), force, wipe: false }
+            let (instances, scale) = (victims.copied().collect(), rng.chance(300));
+            Command::Kill { instances, scale, force, wipe: rng.chance(200) }
         }
     }
 }
@@ -110,8 +111,9 @@ fn patience(rng: &mut Rng) -> BTreeMap<String, String> {
 fn image(rng: &mut Rng) -> String {
     let kind = match rng.below(100) {
         0..82 => "web",
-        82..90 => "slow",
-        90..93 => "sick",
+        82..89 => "slow",
+        89..91 => "busy",
+        91..93 => "sick",
         93..97 => "crash",
         _ => "missing",
     };
@@ -121,7 +123,8 @@ fn image(rng: &mut Rng) -> String {
 fn spec(app: &AppId, rng: &mut Rng) -> AppSpec {
     let share = |rng: &mut Rng| *rng.pick(&[0, 250_000, 500_000, 1_000_000]);
     let upgrade = UpgradeStrategy { min_health_ppm: share(rng), max_over_ppm: share(rng) };
-    let ports = (0..rng.below(3)).map(|n| port(n, rng)).collect();
+    let ports: Vec<PortSpec> = (0..rng.below(3)).map(|n| port(n, rng)).collect();
+    let asked = !ports.is_empty() && rng.chance(400);
     let mut constraints = Vec::new();
     if rng.chance(150) {
         constraints.push(constraint("hostname", Operator::Unique, None));
@@ -132,7 +135,7 @@ fn spec(app: &AppId, rng: &mut Rng) -> AppSpec {
     if rng.chance(100) {
         constraints.push(constraint("rack", Operator::Is, Some("a")));
     }
-    AppSpec {
+    let spec = AppSpec {
         id: app.clone(),
         instances: rng.range(1, 5) as u32,
         run: RunSpec {
@@ -173,11 +176,23 @@ fn spec(app: &AppId, rng: &mut Rng) -> AppSpec {
                 Unreachable::After { inactive_ms: rng.below(2) * 3_000, expunge_ms: 10_000 }
             },
             accepted_roles: Vec::new(),
-            readiness_checks: Vec::new(),
+            readiness_checks: if asked { vec![readiness_check()] } else { Vec::new() },
             dependencies: dependencies(app, rng),
             residency: None,
         },
-    }
+    };
+    // One app has data, another one sometimes.
+    let stays = app.as_str() == "/pay/db" || (app.as_str() == "/x" && rng.chance(300));
+    if stays { resident(spec) } else { spec }
+}
+
+/// The app with a persistent volume, and the rules that come with it.
+fn resident(mut spec: AppSpec) -> AppSpec {
+    let volume = PersistentVolume { container_path: "data".to_owned(), size_mib: 2_048, mode: VolumeMode::Rw };
+    spec.run.volumes.push(Volume::Persistent(volume));
+    spec.policy.upgrade.max_over_ppm = 0;
+    spec.policy.unreachable = Unreachable::Disabled;
+    spec
 }
 
 fn port(n: u64, rng: &mut Rng) -> PortSpec {
@@ -187,13 +202,26 @@ fn port(n: u64, rng: &mut Rng) -> PortSpec {
         host_port: *rng.pick(&[WantedHostPort::Any, WantedHostPort::Any, WantedHostPort::None, fixed]),
         service_port: 0,
         protocol: Protocol::Tcp,
-        name: None,
+        name: (n == 0).then(|| "http".to_owned()),
         labels: BTreeMap::new(),
     }
 }
 
 fn constraint(field: &str, operator: Operator, value: Option<&str>) -> Constraint {
     Constraint { field: field.to_owned(), operator, value: value.map(ToOwned::to_owned) }
+}
+
+fn readiness_check() -> ReadinessCheck {
+    ReadinessCheck {
+        name: "ready".to_owned(),
+        tls: false,
+        path: "/ready".to_owned(),
+        port_name: "http".to_owned(),
+        interval_ms: 1_000,
+        timeout_ms: 500,
+        codes: vec![200],
+        keep_response: true,
+    }
 }
 
 fn health_check() -> HealthCheck {

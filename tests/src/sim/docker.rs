@@ -7,6 +7,7 @@
 //! | `web:…` | serves soon after its start |
 //! | `slow:…` | serves late, and takes the whole grace period to stop |
 //! | `sick:…` | runs, and never passes a health check |
+//! | `busy:…` | serves soon after its start, and never says that it is ready |
 //! | `crash:…` | ends with code 1 soon after its start |
 //! | `missing:…` | is never there: the image cannot be pulled |
 
@@ -27,6 +28,8 @@ pub struct Engine {
     pub containers: BTreeMap<String, Container>,
     /// What it was asked while it hung.
     pub backlog: Vec<Request>,
+    /// The volumes on the machine's disk, by reservation.
+    pub volumes: BTreeSet<InstanceId>,
     images: BTreeSet<String>,
 }
 
@@ -52,6 +55,8 @@ pub struct Container {
     pub resources: Resources,
     /// Host ports it binds while it runs.
     pub ports: Vec<u16>,
+    /// The reservation whose volume it has, if it has one.
+    pub volume: Option<InstanceId>,
     /// How far it is.
     pub phase: Phase,
     /// When it last started.
@@ -107,6 +112,8 @@ pub enum Trouble {
     NoImage,
     /// There is no such container.
     NoContainer,
+    /// There is no such volume.
+    NoVolume,
     /// There is one of that name already.
     NameTaken,
     /// A container that runs has this host port.
@@ -135,6 +142,7 @@ impl Engine {
             live_restore,
             containers: BTreeMap::new(),
             backlog: Vec::new(),
+            volumes: BTreeSet::new(),
             images: BTreeSet::new(),
         }
     }
@@ -158,6 +166,9 @@ impl Engine {
                 }
                 if self.containers.contains_key(name) {
                     return Err(Trouble::NameTaken);
+                }
+                if container.volume.is_some_and(|it| !self.volumes.contains(&it)) {
+                    return Err(Trouble::NoVolume);
                 }
                 self.containers.insert(name.clone(), Container::clone(container));
             }
@@ -239,6 +250,11 @@ impl Container {
     pub fn serves(&self, now: u64) -> bool {
         let after = if self.image.starts_with("slow:") { 3_000 } else { 400 };
         self.phase == Phase::Running && !self.image.starts_with("sick:") && now >= self.started_at + after
+    }
+
+    /// Whether it says that it is ready.
+    pub fn is_ready(&self, now: u64) -> bool {
+        self.serves(now) && !self.image.starts_with("busy:") && now >= self.started_at + 1_500
     }
 
     /// After how long it ends by itself, if it does.

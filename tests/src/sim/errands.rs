@@ -86,6 +86,11 @@ impl World {
     }
 
     fn run_errand(&mut self, n: usize, errand: Errand) {
+        if let Errand::Create { order, .. } = &errand
+            && let Some(reservation) = order.reservation
+        {
+            self.make_volume(n, reservation);
+        }
         let node = &self.nodes[n];
         let (ms, timeout) = match (node.engine.daemon, &errand) {
             (_, Errand::Probe { .. } | Errand::Ask { .. } | Errand::Destroy { .. }) => (self.rng.range(1, 60), false),
@@ -203,16 +208,23 @@ impl World {
 
     /// An instance said whether it is ready, or a node's volumes are destroyed.
     fn outside_answers(&mut self, n: usize, incarnation: u64, errand: &Errand) {
+        if let Errand::Destroy { reservation } = *errand {
+            // Done also where the agent has ended meanwhile.
+            self.destroy_volume(n, reservation);
+        }
         if self.nodes[n].incarnation != incarnation {
             return;
         }
         let input = match *errand {
             Errand::Ask { instance, ends_at } => {
                 let mut containers = self.nodes[n].engine.containers.values();
-                let serves = containers.any(|it| it.instance == instance && it.serves(self.now));
-                let response = ReadinessResponse { status: 200, content_type: String::new(), body: String::new() };
-                let answer = if serves && self.now <= ends_at { Ok(response) } else { Err("refused".to_owned()) };
-                Input::Answered { instance, answer }
+                let serving = containers.find(|it| it.instance == instance && it.serves(self.now));
+                let answer = serving.filter(|_| self.now <= ends_at).map(|it| ReadinessResponse {
+                    status: if it.is_ready(self.now) { 200 } else { 503 },
+                    content_type: String::new(),
+                    body: String::new(),
+                });
+                Input::Answered { instance, answer: answer.ok_or_else(|| "refused".to_owned()) }
             }
             Errand::Destroy { reservation } => Input::Destroyed { reservation, result: Ok(()) },
             _ => return,
@@ -232,6 +244,25 @@ impl World {
             Outcome::Failure("connection refused".to_owned())
         };
         self.agent_takes(n, Input::Probed { instance, check, outcome });
+    }
+
+    /// The agent makes a volume before it makes the container; one that is there stays as it is.
+    fn make_volume(&mut self, n: usize, reservation: InstanceId) {
+        if self.nodes[n].engine.volumes.insert(reservation) {
+            self.tell_volume(n, Did::MadeVolume(reservation));
+        }
+    }
+
+    fn destroy_volume(&mut self, n: usize, reservation: InstanceId) {
+        if self.nodes[n].engine.volumes.remove(&reservation) {
+            self.tell_volume(n, Did::DestroyedVolume(reservation));
+        }
+    }
+
+    fn tell_volume(&mut self, n: usize, did: Did<'_>) {
+        let (id, engine) = (self.nodes[n].id(), self.nodes[n].engine.clone());
+        self.say(format_args!("n{n}: {did:?}"));
+        self.see(&Fact::Docker { node: &id, did, engine: &engine });
     }
 
     fn there(&self, n: usize, name: &str) -> Known {
@@ -275,6 +306,12 @@ impl World {
             }
         }
         if let Some(container) = before {
+            if mutants::planted(Mutant::DestroysVolumes)
+                && matches!(did, Did::Removed(..))
+                && let Some(reservation) = container.volume
+            {
+                self.destroy_volume(n, reservation);
+            }
             self.hint(n, container.instance);
         }
     }
@@ -372,6 +409,7 @@ fn container_of(order: &Assignment) -> Container {
         image: image_of(order),
         resources: order.spec.as_ref().map(|it| it.run.resources).unwrap_or_default(),
         ports: order.ports.clone(),
+        volume: order.reservation,
         phase: Phase::Created,
         started_at: 0,
         n_starts: 0,

@@ -775,7 +775,7 @@ mod constraints_test {
     /// The nodes that take one more instance.
     fn takers(world: &World) -> Vec<String> {
         let state = world.state();
-        let rules = Rules::of(&state, state.app(&id("/a")).unwrap());
+        let rules = Rules::of(&state, state.app(&id("/a")).unwrap(), state.time());
         state.nodes().filter(|it| rules.refusal(it).is_none()).map(|it| it.id().to_string()).collect()
     }
 

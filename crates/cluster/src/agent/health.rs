@@ -6,7 +6,7 @@
 //! 400 ms and so on, up to its interval. A service that is up after 150 ms is known to be up after 300 ms, not after
 //! five seconds.
 
-use crate::model::{CheckResult, Health, HealthCheck, Timestamp};
+use crate::model::{CheckResult, Health, HealthCheck, HealthKind, Timestamp};
 
 /// The pause after the first failed probe of a check that has not succeeded yet, milliseconds; doubles from there.
 const FIRST_PAUSE_MS: u64 = 100;
@@ -80,14 +80,18 @@ impl Checks {
         self.checks.len() == specs.len() && self.checks.iter().zip(specs).all(|(check, spec)| check.spec == *spec)
     }
 
-    /// The same instance under other definitions: checks that stay keep their results.
+    /// The same instance under other definitions: who is asked the same question keeps its results, though it may be
+    /// asked more often, or be given more time.
     #[must_use]
     pub fn redefined(&self, specs: &[HealthCheck], now: Timestamp) -> Self {
         let mut new = Self::new(specs, self.since, &[], 0);
         for check in &mut new.checks {
             check.due = check.due.max(now);
-            if let Some(old) = self.checks.iter().find(|it| it.spec == check.spec) {
-                *check = old.clone();
+            let same = |it: &&Check| it.spec == check.spec;
+            let asks_the_same = |it: &&Check| question(&it.spec) == question(&check.spec);
+            if let Some(old) = self.checks.iter().find(same).or_else(|| self.checks.iter().find(asks_the_same)) {
+                let due = old.due.min(now.plus_ms(check.spec.interval_ms.max(1)));
+                *check = Check { spec: check.spec.clone(), due, ..old.clone() };
             }
         }
         new
@@ -156,6 +160,11 @@ impl Checks {
     }
 }
 
+/// What a check asks, and where.
+fn question(spec: &HealthCheck) -> (&HealthKind, &str, bool) {
+    (&spec.kind, &spec.container, spec.ipv6)
+}
+
 impl Check {
     fn succeeded(&mut self, now: Timestamp) -> bool {
         let news = !self.answered || !self.result.alive;
@@ -182,7 +191,7 @@ impl Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CheckPort, HealthKind};
+    use crate::model::CheckPort;
 
     const START: Timestamp = Timestamp(1_000_000);
 
@@ -283,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn results_outlive_the_agent_but_not_a_new_definition() {
+    fn results_outlive_the_agent_and_other_limits_but_not_another_question() {
         let mut checks = Checks::new(&[check(0, 3), check(7, 3)], START, &[], 0);
         checks.answered(0, Outcome::Success, START);
         assert_eq!(checks.health(), Health::Unknown, "one check did not answer yet");
@@ -297,7 +306,10 @@ mod tests {
 
         let redefined = checks.redefined(&[check(7, 3)], later);
         assert_eq!(redefined.health(), Health::Healthy);
-        let redefined = checks.redefined(&[check(8, 3)], later);
+        let redefined = checks.redefined(&[HealthCheck { interval_ms: 500, ..check(8, 1) }], START);
+        assert_eq!((redefined.health(), redefined.wake_at()), (Health::Healthy, Some(START.plus_ms(500))));
+        let other = HealthKind::Command { value: "true".into() };
+        let redefined = checks.redefined(&[HealthCheck { kind: other, ..check(7, 3) }], later);
         assert_eq!((redefined.health(), redefined.wake_at()), (Health::Unknown, Some(later)));
     }
 }

@@ -155,7 +155,7 @@ impl Changing<'_> {
                 }
                 StopReason::Removed => app.removing,
                 StopReason::Ended => instance.has_ended(),
-                StopReason::Lost => self.state.is_unreachable(&instance),
+                StopReason::Lost => rollout::is_given_up(self.state, &app, &instance, self.now()),
                 StopReason::Unhealthy => instance.health == Health::Failed,
                 StopReason::Stuck => rollout::stuck_at(self.state, &instance).is_some_and(|it| it <= self.now()),
                 StopReason::Killed => false,
@@ -167,7 +167,7 @@ impl Changing<'_> {
             if instance.is_wanted() {
                 let out_of_date = !app.is_current(&instance);
                 counts.new -= u32::from(!app.is_turning() || !out_of_date);
-                if self.state.is_unreachable(&instance) {
+                if self.state.is_unreachable(&instance) && self.may_run(&app, &instance) {
                     counts.existing -= 1;
                     counts.old -= u32::from(out_of_date);
                 }
@@ -183,7 +183,7 @@ impl Changing<'_> {
             let (wanted, out_of_date) = (instance.is_wanted(), !app.is_current(instance));
             counts.serving += u32::from(self.serves(app, instance));
             counts.new += u32::from(wanted && (!app.is_turning() || !out_of_date));
-            if wanted || !self.state.is_unreachable(instance) {
+            if self.may_run(app, instance) {
                 counts.existing += 1;
                 counts.old += u32::from(out_of_date);
             }
@@ -192,7 +192,14 @@ impl Changing<'_> {
     }
 
     fn serves(&self, app: &App, instance: &Instance) -> bool {
-        instance.is_wanted() && app.is_served_by(instance) && !self.state.is_unreachable(instance)
+        instance.is_wanted() && rollout::counts(self.state, app, instance)
+    }
+
+    /// Whether the instance takes one of the places that an update has: not if it ends, or was given up, where nobody
+    /// can reach it.
+    fn may_run(&self, app: &App, instance: &Instance) -> bool {
+        !self.state.is_unreachable(instance)
+            || (instance.is_wanted() && !rollout::is_given_up(self.state, app, instance, self.now()))
     }
 
     fn settle(&mut self, id: DeploymentId, app: &AppId) -> bool {
@@ -254,11 +261,16 @@ impl Changing<'_> {
         if deployment.due().is_none_or(|it| it > self.now()) {
             return false;
         }
-        if deployment.rolls_back {
-            let by = self.next_deployment();
-            self.revert(&deployment, by, Outcome::Failed { reason, rolled_back_by: Some(by) });
-        } else {
-            self.end_deployment(id, Outcome::Failed { reason, rolled_back_by: None });
+        match deployment.rolls_back.then(|| self.undoing(&deployment)) {
+            None => self.end_deployment(id, Outcome::Failed { reason, rolled_back_by: None }),
+            Some(Ok(targets)) => {
+                let by = self.next_deployment();
+                self.revert(&deployment, targets, by, Outcome::Failed { reason, rolled_back_by: Some(by) });
+            }
+            Some(Err(conflict)) => {
+                let reason = format!("{reason}; it is not rolled back: {conflict}");
+                self.end_deployment(id, Outcome::Failed { reason, rolled_back_by: None });
+            }
         }
         true
     }

@@ -47,11 +47,13 @@ pub(super) struct Targets {
     pub(super) apps: Vec<Target>,
     /// Absent: the group goes.
     pub(super) groups: Vec<(PathId, Option<GroupSpec>)>,
+    /// They undo what another deployment did: when that fails as well, nobody goes back once more.
+    pub(super) undo: bool,
 }
 
 impl Targets {
     pub(super) fn of(apps: Vec<Target>) -> Self {
-        Self { apps, groups: Vec::new() }
+        Self { apps, ..Self::default() }
     }
 }
 
@@ -84,16 +86,21 @@ impl Changing<'_> {
 
     pub(super) fn roll_back(&mut self, id: DeploymentId) -> Result<(), Rejected> {
         let deployment = self.active(id)?;
+        let targets = self.undoing(&deployment)?;
         let by = self.next_deployment();
-        self.revert(&deployment, by, Outcome::RolledBack { by });
+        self.revert(&deployment, targets, by, Outcome::RolledBack { by });
         Ok(())
     }
 
-    /// Reverts only what the deployment changes: what it created goes, what it changed gets its old content back,
+    /// What undoes only what the deployment changes: what it created goes, what it changed gets its old content back,
     /// and instances that still run that content stay. What another deployment has changed since stays as well.
-    pub(super) fn revert(&mut self, deployment: &Deployment, by: DeploymentId, outcome: Outcome) {
+    ///
+    /// # Errors
+    /// If what it deleted cannot come back, because others have taken its path or its external volume.
+    pub(super) fn undoing(&self, deployment: &Deployment) -> Result<Targets, Rejected> {
         let id = deployment.id;
-        let targets = deployment.changes.iter().filter_map(|(app, change)| {
+        let own = deployment.changes.iter().filter(|(_, it)| !it.carried);
+        let targets = own.filter_map(|(app, change)| {
             let still_ours = |it: &&Arc<App>| {
                 it.deployment.is_none_or(|holder| holder == id)
                     && change.to.map_or(it.removing, |to| !it.removing && it.current.version == to)
@@ -113,7 +120,7 @@ impl Changing<'_> {
                 }
             })
         });
-        let mut targets = Targets::of(targets.collect());
+        let mut targets = Targets { undo: true, ..Targets::of(targets.collect()) };
         let unchanged_since = |path: &PathId| {
             self.state
                 .groups
@@ -122,23 +129,32 @@ impl Changing<'_> {
                 .is_some_and(|it| it.0 == deployment.version)
         };
         targets.groups = deployment.groups.iter().filter(|(path, _)| unchanged_since(path)).cloned().collect();
-        let inherited = Inherited { aims: self.aims_of(deployment), ..Inherited::default() };
-        self.end_deployment(id, outcome);
+        self.check_paths(&targets)?;
+        self.check_external_volumes(&targets)?;
+        Ok(targets)
+    }
+
+    /// Ends the deployment by a new one with these targets.
+    pub(super) fn revert(&mut self, deployment: &Deployment, targets: Targets, by: DeploymentId, outcome: Outcome) {
+        let changes: Vec<_> = self.unfinished(deployment).into_iter().filter(|(_, it)| it.carried).collect();
+        let inherited = Inherited { aims: self.aims_of(deployment), changes };
+        self.end_deployment(deployment.id, outcome);
         // What was there before had no cycle, unless others have made one since: then there is no order to keep.
-        let steps = self.steps(&targets, &[]).unwrap_or_default();
+        let steps = self.steps(&targets, &inherited.changes).unwrap_or_default();
         self.deploy_as(by, targets, inherited, &steps);
     }
 
     /// Ends a deployment where it stands: an app that it was removing stays.
     pub(super) fn cancel(&mut self, id: DeploymentId) -> Result<(), Rejected> {
         let deployment = self.active(id)?;
-        for app in deployment.changes.keys() {
-            if let Some(app) = self.state.apps.get(app)
-                && app.removing
-                && app.deployment == Some(id)
-            {
-                self.put_app(App { removing: false, ..App::clone(app) });
-            }
+        let changed = deployment.changes.keys().filter_map(|it| self.state.apps.get(it));
+        let staying: Vec<Arc<App>> = changed.filter(|it| it.removing && it.deployment == Some(id)).cloned().collect();
+        let spec = |it: &Arc<App>| Target::Spec(Box::new(it.current.spec.clone()), None);
+        let targets = Targets::of(staying.iter().map(spec).collect());
+        self.check_paths(&targets)?;
+        self.check_external_volumes(&targets)?;
+        for app in staying {
+            self.put_app(App { removing: false, ..App::clone(&app) });
         }
         self.end_deployment(id, Outcome::Cancelled);
         Ok(())
@@ -222,10 +238,8 @@ impl Changing<'_> {
     }
 
     fn check_service_ports(&self, targets: &Targets) -> Result<(), Rejected> {
-        // An app keeps those that it has.
         let has = |spec: &AppSpec, n: usize| {
-            let ports = self.state.apps.get(&spec.id).map(|it| &it.current.spec.run.ports);
-            ports.and_then(|it| it.get(n)).is_some_and(|it| SERVICE_PORTS.contains(&it.service_port))
+            kept_service_port(spec, self.state.apps.get(&spec.id).map(AsRef::as_ref), n).is_some()
         };
         let open = |it: &Target| match it {
             Target::Spec(spec, _) if spec.run.pod.is_none() => {
@@ -239,20 +253,29 @@ impl Changing<'_> {
         if taken + wanted > SERVICE_PORTS.len() { Err(Rejected::NoServicePort) } else { Ok(()) }
     }
 
-    /// What volumes forbid: other persistent ones while data is kept, and an external one that another app has.
-    fn check_volumes(&self, targets: &Targets) -> Result<(), Rejected> {
+    /// Persistent volumes stay what they are while data is kept, also that of an app that is still being deleted.
+    fn check_persistent_volumes(&self, targets: &Targets) -> Result<(), Rejected> {
         for target in &targets.apps {
             let Target::Spec(spec, _) = target else { continue };
-            let app = self.state.live_app(&spec.id);
+            let app = self.state.apps.get(&spec.id);
             let kept = |it: &AppSpec| -> Vec<Volume> {
                 it.run.volumes.iter().filter(|it| matches!(it, Volume::Persistent(_))).cloned().collect()
             };
-            if let Some(app) = app
-                && !app.reservations.is_empty()
-                && kept(&app.current.spec) != kept(spec)
-            {
+            let Some(app) = app.filter(|it| !it.reservations.is_empty()) else { continue };
+            let (now, wanted) = (kept(&app.current.spec), kept(spec));
+            // A rollback may have taken the volumes away, and left the data: they can come back as they were.
+            let before = || app.versions.values().rev().map(|it| kept(&it.spec)).find(|it| !it.is_empty());
+            if now != wanted && !(now.is_empty() && before().as_ref() == Some(&wanted)) {
                 return Err(Rejected::Resident { app: spec.id.clone(), what: "they" });
             }
+        }
+        Ok(())
+    }
+
+    /// An external volume has one app, unless it is shared.
+    fn check_external_volumes(&self, targets: &Targets) -> Result<(), Rejected> {
+        for target in &targets.apps {
+            let Target::Spec(spec, _) = target else { continue };
             for volume in spec.run.volumes.iter().filter_map(exclusive) {
                 let has = |it: &&Arc<App>| {
                     !it.removing
@@ -270,10 +293,11 @@ impl Changing<'_> {
     /// Opens a deployment, after the check that nobody else holds its apps.
     pub(super) fn deploy(&mut self, targets: Targets, force: bool) -> Result<(), Rejected> {
         self.check_paths(&targets)?;
-        self.check_volumes(&targets)?;
+        self.check_persistent_volumes(&targets)?;
+        self.check_external_volumes(&targets)?;
         self.check_service_ports(&targets)?;
-        let holders: BTreeSet<DeploymentId> =
-            targets.apps.iter().filter_map(|it| self.state.apps.get(it.app())?.deployment).collect();
+        let held = targets.apps.iter().filter_map(|it| Some((it, self.state.apps.get(it.app())?.deployment?)));
+        let holders: BTreeSet<DeploymentId> = held.filter(|it| self.is_change(it.0)).map(|it| it.1).collect();
         if !holders.is_empty() && !force {
             return Err(Rejected::Locked { deployments: holders.into_iter().collect() });
         }
@@ -293,6 +317,19 @@ impl Changing<'_> {
         }
         self.deploy_as(id, targets, inherited, &steps);
         Ok(())
+    }
+
+    /// Whether the target is not what is wanted of its app already: only then its deployment is in the way.
+    fn is_change(&self, target: &Target) -> bool {
+        let Target::Spec(spec, run) = target else { return true };
+        let Some(app) = self.state.live_app(&spec.id) else { return true };
+        let mut spec = AppSpec::clone(spec);
+        if spec.run.pod.is_none() && !keep_service_ports(&mut spec, Some(app)) {
+            return true;
+        }
+        let version = self.now();
+        let run = run.or_else(|| self.run_of(app, &spec)).unwrap_or(version);
+        Self::next_version(Some(app), spec, run, version).is_some()
     }
 
     /// What a deployment has still to do: whoever takes over from it does that too, or an accepted change would be
@@ -350,7 +387,7 @@ impl Changing<'_> {
                 let held = held_at(record.removing, aims.get(&app), record.current.version);
                 let held = Some(held).filter(|it| it.at != Some(record.current.version));
                 self.put_app(App { deployment: Some(id), held, ..App::clone(record) });
-                changes.insert(app, Change { closeness: Closeness::default(), ..change });
+                changes.insert(app, Change { carried: true, closeness: Closeness::default(), ..change });
             }
         }
         let groups = self.regroup(targets.groups, version);
@@ -369,7 +406,7 @@ impl Changing<'_> {
             open: 0,
             progress_at: self.now(),
             deadline_ms,
-            rolls_back,
+            rolls_back: rolls_back && !targets.undo,
             outcome: None,
             ended_at: None,
         };
@@ -389,16 +426,14 @@ impl Changing<'_> {
     pub(super) fn next_step(&mut self, mut deployment: Deployment) -> Arc<Deployment> {
         deployment.step += 1;
         deployment.progress_at = self.now();
-        let turn: Vec<AppId> = deployment
-            .changes
-            .iter()
-            .filter(|(_, it)| it.step == deployment.step && !it.settled)
-            .map(|(app, _)| app.clone())
-            .collect();
+        let turn = deployment.changes.iter().filter(|(_, it)| it.step == deployment.step && !it.settled);
+        let turn: Vec<(AppId, bool)> = turn.map(|(app, it)| (app.clone(), it.replaces)).collect();
         deployment.open = turn.len() as u32;
-        for app in turn {
+        for (app, replaces) in turn {
             if let Some(app) = self.state.apps.get(&app).filter(|it| it.held.is_some()) {
-                self.put_app(App { held: None, ..App::clone(app) });
+                // What it was till now may have failed; what it is now has not.
+                let backoff = if replaces { Backoff::default() } else { app.backoff };
+                self.put_app(App { held: None, backoff, ..App::clone(app) });
             }
         }
         let deployment = Arc::new(deployment);
@@ -439,7 +474,11 @@ impl Changing<'_> {
             if before == spec || (path.is_root() && spec.is_none()) {
                 continue;
             }
-            let versions = record.map(|it| it.versions.clone()).unwrap_or_default().update(version, spec);
+            let mut versions = record.map(|it| it.versions.clone()).unwrap_or_default();
+            // Of those from before the oldest kept version of the tree only the last is in one.
+            let oldest = self.state.tree.get_min().and_then(|it| versions.get_prev(it)).map(|it| *it.0);
+            versions = oldest.map_or(versions.clone(), |it| versions.into_iter().filter(|(at, _)| *at >= it).collect());
+            versions.insert(version, spec);
             self.state.groups.insert(path.clone(), Arc::new(Group { id: path.clone(), versions }));
             self.event(Event::GroupChanged { group: path.clone(), version });
             changed.push((path, before));
@@ -489,6 +528,7 @@ impl Changing<'_> {
             to,
             pod,
             replaces,
+            carried: false,
             step: 0,
             settled: false,
             closeness: Closeness::default(),
@@ -512,6 +552,7 @@ impl Changing<'_> {
         };
         let next = Arc::new(next);
         let replaces = before.as_ref().is_some_and(|it| it.current.run != next.run);
+        let same_definition = before.as_ref().filter(|it| it.current.configured == next.configured);
         let held = match &before {
             Some(before) => held_at(before.removing, aims.get(&before.id), before.current.version),
             None => Held { at: None },
@@ -528,7 +569,7 @@ impl Changing<'_> {
             deployment: Some(deployment),
             held: Some(held),
             removing: false,
-            backoff: before.as_ref().filter(|_| !replaces).map_or_else(Backoff::default, |it| it.backoff),
+            backoff: same_definition.map_or_else(Backoff::default, |it| it.backoff),
             last_failure: before.as_ref().and_then(|it| it.last_failure.clone()),
         };
         self.count_service_ports(before.as_deref(), Some(&next.spec));
@@ -581,13 +622,9 @@ impl Changing<'_> {
             // Pods' endpoints have none.
             return spec;
         }
-        for (n, port) in spec.run.ports.iter_mut().enumerate() {
-            if port.service_port == 0 {
-                let had = before.and_then(|it| it.current.spec.run.ports.get(n)).map(|it| it.service_port);
-                port.service_port = match had.filter(|it| SERVICE_PORTS.contains(it)) {
-                    Some(had) => had,
-                    None => self.free_service_port(),
-                };
+        if !keep_service_ports(&mut spec, before) {
+            for port in spec.run.ports.iter_mut().filter(|it| it.service_port == 0) {
+                port.service_port = self.free_service_port();
             }
         }
         spec
@@ -638,6 +675,23 @@ impl Changing<'_> {
         }
         app
     }
+}
+
+/// The service port that an app keeps for its `n`-th port where the choice is left to the cluster, if it has one.
+fn kept_service_port(spec: &AppSpec, before: Option<&App>, n: usize) -> Option<u16> {
+    let had = before?.current.spec.run.ports.get(n)?.service_port;
+    let is_given = || spec.run.ports.iter().any(|it| it.service_port == had);
+    (SERVICE_PORTS.contains(&had) && !is_given()).then_some(had)
+}
+
+/// Gives the app those service ports again that it had; whether it has all of them now.
+fn keep_service_ports(spec: &mut AppSpec, before: Option<&App>) -> bool {
+    let open: Vec<usize> = (0..spec.run.ports.len()).filter(|n| spec.run.ports[*n].service_port == 0).collect();
+    let kept: Vec<Option<u16>> = open.iter().map(|n| kept_service_port(spec, before, *n)).collect();
+    for (n, port) in open.into_iter().zip(&kept) {
+        spec.run.ports[n].service_port = port.unwrap_or(0);
+    }
+    kept.iter().all(Option::is_some)
 }
 
 /// What an app stays at until its turn comes: what it is brought to now, and nothing for one that was on its way out.

@@ -42,6 +42,8 @@ pub struct Change {
     pub pod: bool,
     /// Whether running instances are replaced.
     pub replaces: bool,
+    /// Whether another deployment began it, which this one took over from: it is finished, and not rolled back.
+    pub carried: bool,
     /// In which step it is made, from 1: removals first, then by how deep the app's dependencies go.
     pub step: u32,
     /// Whether this part is done.

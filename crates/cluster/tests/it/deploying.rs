@@ -1,6 +1,6 @@
 //! Deploy, update, scale, restart, roll back, suspend, kill, delete.
 
-use crate::support::{Cluster, app, id, image, upgrade};
+use crate::support::{Cluster, app, id, image, node, upgrade};
 use cluster::*;
 
 /// What an update looks like round by round: in each, all agents obey once.
@@ -237,6 +237,32 @@ fn who_takes_over_a_deployment_finishes_what_it_had_begun_elsewhere() {
 }
 
 #[test]
+fn who_took_over_a_deployment_rolls_back_its_own_changes_only() {
+    let mut cluster = Cluster::with_nodes(2);
+    for name in ["/a", "/b", "/c"] {
+        cluster.put(app(name, 1)).unwrap();
+        cluster.settle();
+    }
+    let apps = ["/a", "/b"].map(|it| (image(app(it, 1), "web:2"), Expect::Any)).to_vec();
+    cluster.ask(Command::PutApps { apps, force: false }).unwrap();
+    let update = GroupUpdate {
+        id: PathId::root(),
+        apps: Some(vec![image(app("/a", 1), "web:3"), image(app("/b", 1), "web:2")]),
+        groups: None,
+        dependencies: None,
+    };
+    let forced = Command::PutGroup { update, absent: false, force: true };
+    let deployment = cluster.ask(forced).unwrap().deployment.unwrap();
+    cluster.ask(Command::RollBack { deployment }).unwrap();
+    let images = |cluster: &Cluster| ["/a", "/b", "/c"].map(|it| cluster.app(it).current.spec.run.image.clone());
+    assert_eq!(images(&cluster), ["web:2", "web:2", "web:1"]);
+    cluster.settle();
+    assert_eq!(images(&cluster), ["web:2", "web:2", "web:1"]);
+    assert!(["/a", "/b", "/c"].iter().all(|it| cluster.picture(it) == "1 new healthy"));
+    assert!(!cluster.is_deploying());
+}
+
+#[test]
 fn what_another_deployment_has_changed_since_is_neither_rolled_back_nor_cancelled() {
     for cancel in [false, true] {
         let mut cluster = Cluster::with_nodes(1);
@@ -343,4 +369,73 @@ fn conditions_on_what_is_there_are_kept() {
     assert_eq!(put(1, Expect::Absent), Err(Rejected::Exists { app: id("/web") }));
     assert!(put(2, Expect::Version(version)).is_ok());
     assert_eq!(put(3, Expect::Version(version)), Err(Rejected::Changed { app: id("/web") }));
+}
+
+#[test]
+fn what_others_made_where_something_was_deleted_stays_and_the_deletion_cannot_be_taken_back() {
+    let mut shared = app("/a", 0);
+    let volume = ExternalVolume {
+        container_path: "/data".to_owned(),
+        mode: VolumeMode::Rw,
+        name: "pay".to_owned(),
+        driver: "rexray".to_owned(),
+        options: std::collections::BTreeMap::new(),
+        shared: false,
+    };
+    shared.run.volumes = vec![Volume::External(volume)];
+    shared.instances = 1;
+    let mut other = shared.clone();
+    other.id = id("/other");
+    for since in [app("/a/inside", 1), other] {
+        for cancel in [false, true] {
+            let mut cluster = Cluster::with_nodes(1);
+            cluster.put(shared.clone()).unwrap();
+            cluster.settle();
+            let removal = Command::RemoveApp { app: id("/a"), force: false };
+            let deployment = cluster.ask(removal).unwrap().deployment.unwrap();
+            cluster.put(since.clone()).unwrap();
+            let end = if cancel { Command::Cancel { deployment } } else { Command::RollBack { deployment } };
+            let refused = cluster.ask(end);
+            assert!(
+                matches!(refused, Err(Rejected::Nested { .. } | Rejected::VolumeTaken { .. })),
+                "{} {cancel}: {refused:?}",
+                since.id
+            );
+            cluster.settle();
+            assert_eq!(cluster.picture("/a"), "gone");
+            assert_eq!(cluster.picture(since.id.as_str()), "1 new healthy");
+        }
+    }
+}
+
+#[test]
+fn an_app_that_is_put_as_it_is_belongs_to_whoever_deploys_it() {
+    let mut cluster = Cluster::with_nodes(1);
+    let first = cluster.put(app("/a", 1)).unwrap().deployment.unwrap();
+    for force in [false, true] {
+        let apps = vec![(app("/a", 1), Expect::Any), (app(&format!("/b{force}"), 1), Expect::Any)];
+        cluster.ask(Command::PutApps { apps, force }).unwrap();
+        assert_eq!(cluster.app("/a").deployment, Some(first), "nothing of it is taken over");
+    }
+    let apps = vec![(app("/a", 2), Expect::Any), (app("/c", 1), Expect::Any)];
+    let refused = cluster.ask(Command::PutApps { apps, force: false });
+    assert_eq!(refused, Err(Rejected::Locked { deployments: vec![first] }));
+}
+
+#[test]
+fn a_plan_is_bounded_also_where_one_app_has_many_instances_to_end() {
+    let mut cluster = Cluster::with_nodes(0);
+    let mut big = node("n1", &[]);
+    big.capacity = Resources { cpu_milli: 1 << 40, memory_bytes: 1 << 50, disk_bytes: 0 };
+    big.ports.last = 60_000;
+    cluster.ask(Command::Register { node: big }).unwrap();
+    cluster.put(app("/many", 6_000)).unwrap();
+    cluster.settle();
+    cluster.apply(Command::RemoveApp { app: id("/many"), force: false }).unwrap();
+    let steps = plan(&cluster.state, &mut cluster.agenda, Timestamp(cluster.now)).steps;
+    assert_eq!(steps.len(), plan::MAX_STEPS);
+    cluster.apply(Command::Execute { steps }).unwrap();
+    cluster.plan();
+    cluster.settle();
+    assert_eq!(cluster.picture("/many"), "gone");
 }

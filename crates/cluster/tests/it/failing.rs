@@ -1,6 +1,6 @@
 //! Instances that crash, nodes that are lost and come back, agents that err.
 
-use crate::support::{Cluster, app, id, image, node};
+use crate::support::{Cluster, app, constrained, id, image, node};
 use cluster::agent::{Observation, Seen};
 use cluster::*;
 
@@ -249,4 +249,87 @@ fn silence_costs_a_node_its_place_but_never_most_of_the_cluster() {
     assert_eq!(lost(&[0, 1, 2, 3], 10_000, 11_000), [names[4].clone()]);
     assert_eq!(lost(&[0, 1], 11_000, 30_000), [], "three of five at once: the leader may be the one who is cut off");
     assert_eq!(lost(&[0, 1, 2, 3], 100_000, 100_500), [], "after a pause of its own it forgives");
+}
+
+#[test]
+fn instances_of_a_lost_node_that_nobody_could_replace_go_on_at_its_return() {
+    let mut cluster = Cluster::with_nodes(2);
+    let mut spec = app("/web", 4);
+    spec.run.resources.cpu_milli = 1_500;
+    cluster.put(spec.clone()).unwrap();
+    cluster.settle();
+    let before = cluster.wanted("/web");
+    cluster.ask(Command::Lose { node: NodeId::new("n2") }).unwrap();
+    cluster.wait(3_600_000);
+    assert_eq!(cluster.wanted("/web"), before, "there is no room for others");
+    let waiting = explain::app(&cluster.state, cluster.app("/web"), Timestamp(cluster.now)).expect("it says so");
+    assert_eq!(waiting.count, 2);
+    // Room for one of the two.
+    let mut third = node("n3", &[]);
+    third.capacity.cpu_milli = 2_000;
+    cluster.ask(Command::Register { node: third }).unwrap();
+    cluster.settle();
+    let kept = |cluster: &Cluster| cluster.wanted("/web").iter().filter(|it| before.contains(it)).count();
+    assert_eq!((cluster.wanted("/web").len(), kept(&cluster)), (4, 3));
+    cluster.register("n2", &[("rack", "b")]).unwrap();
+    cluster.settle();
+    assert_eq!((cluster.wanted("/web").len(), kept(&cluster)), (4, 3), "only who was replaced ended");
+    assert_eq!(cluster.picture("/web"), "4 new healthy");
+}
+
+#[test]
+fn a_lost_instance_does_not_keep_its_successor_away() {
+    for (field, operator, value) in
+        [("rack", Operator::Unique, None), ("rack", Operator::MaxPer, Some("1")), ("hostname", Operator::Cluster, None)]
+    {
+        let mut cluster = Cluster::with_nodes(3);
+        let n = if operator == Operator::Cluster { 1 } else { 2 };
+        cluster.put(constrained(app("/web", n), &[(field, operator, value)])).unwrap();
+        cluster.settle();
+        let node = cluster.state.instance(cluster.wanted("/web")[0]).unwrap().node.clone();
+        let rack_a = cluster.state.node(&node).unwrap().field("rack") == Some("a");
+        if !rack_a && operator != Operator::Cluster {
+            // The other one stands in the rack that has two nodes.
+            let other = cluster.state.instance(cluster.wanted("/web")[1]).unwrap().node.clone();
+            cluster.ask(Command::Lose { node: other }).unwrap();
+        } else {
+            cluster.ask(Command::Lose { node }).unwrap();
+        }
+        cluster.settle();
+        assert!(cluster.picture("/web").contains(&format!("{n} new healthy")), "{operator:?}");
+    }
+}
+
+#[test]
+fn a_lost_nodes_instances_are_given_up_as_the_app_says_now() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(app("/web", 2)).unwrap();
+    cluster.settle();
+    let before = cluster.wanted("/web");
+    cluster.apply(Command::Lose { node: NodeId::new("n2") }).unwrap();
+    // A plan that was made before the app was told to wait.
+    let on_n2 = |it: &&InstanceId| cluster.state.instance(**it).unwrap().node == NodeId::new("n2");
+    let late = Step::Stop { instance: *before.iter().find(on_n2).unwrap(), reason: StopReason::Lost };
+    let mut patient = app("/web", 2);
+    patient.policy.unreachable = Unreachable::Disabled;
+    cluster.apply(Command::PutApps { apps: vec![(patient, Expect::Any)], force: false }).unwrap();
+    assert_eq!(cluster.apply(Command::Execute { steps: vec![late] }), Err(Rejected::Nothing));
+    cluster.wait(3_600_000);
+    assert_eq!(cluster.wanted("/web"), before);
+}
+
+#[test]
+fn a_new_definition_ends_the_launch_delay_and_a_new_number_does_not() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(app("/web", 1)).unwrap();
+    cluster.settle();
+    cluster.crash(cluster.wanted("/web")[0]);
+    let delayed = cluster.app("/web").backoff;
+    assert_eq!(delayed.failures, 1);
+    cluster.put(app("/web", 2)).unwrap();
+    assert_eq!(cluster.app("/web").backoff, delayed, "scaled");
+    let mut patient = app("/web", 2);
+    patient.policy.backoff_ms = 2_000;
+    cluster.ask(Command::PutApps { apps: vec![(patient, Expect::Any)], force: true }).unwrap();
+    assert_eq!(cluster.app("/web").backoff, Backoff::default());
 }

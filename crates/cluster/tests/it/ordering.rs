@@ -154,6 +154,19 @@ fn removals_come_first() {
     assert_eq!((cluster.wanted("/g/old").len(), cluster.wanted("/g/new").len()), (0, 1));
 }
 
+fn readiness_check() -> ReadinessCheck {
+    ReadinessCheck {
+        name: "ready".to_owned(),
+        tls: false,
+        path: "/ready".to_owned(),
+        port_name: "http".to_owned(),
+        interval_ms: 1_000,
+        timeout_ms: 500,
+        codes: vec![200],
+        keep_response: true,
+    }
+}
+
 /// A deployment of an app that never becomes healthy, past its deadline.
 fn hopeless(cluster: &mut Cluster, spec: AppSpec, seconds: u64) -> DeploymentId {
     let deployment = cluster.put(spec).unwrap().deployment.unwrap();
@@ -256,16 +269,7 @@ fn a_new_instance_takes_over_only_when_it_is_ready() {
     cluster.settle();
     let old = cluster.wanted("/web")[0];
     let mut spec = image(app("/web", 1), "web:2");
-    spec.policy.readiness_checks = vec![ReadinessCheck {
-        name: "ready".to_owned(),
-        tls: false,
-        path: "/ready".to_owned(),
-        port_name: "http".to_owned(),
-        interval_ms: 1_000,
-        timeout_ms: 500,
-        codes: vec![200],
-        keep_response: true,
-    }];
+    spec.policy.readiness_checks = vec![readiness_check()];
     cluster.put(spec).unwrap();
     cluster.obey(Health::Healthy);
     let [_, new] = cluster.wanted("/web")[..] else { panic!("both are there") };
@@ -356,4 +360,92 @@ fn scaling_down_keeps_groups_even() {
     };
     let in_a = cluster.wanted("/web").iter().filter(|it| rack(it) == "a").count();
     assert_eq!(in_a, 2);
+}
+
+#[test]
+fn a_rollback_that_fails_as_well_ends_there() {
+    let mut cluster = Cluster::with_nodes(2);
+    let settings = Settings { deployment_rollback: true, deployment_deadline_ms: 10_000, ..Settings::default() };
+    cluster.ask(Command::Configure { settings }).unwrap();
+    cluster.put(upgrade(app("/web", 1), 0, 0)).unwrap();
+    cluster.settle();
+    let bad = hopeless(&mut cluster, image(upgrade(app("/web", 1), 0, 0), "bad:1"), 60);
+    let Some(Outcome::Failed { rolled_back_by: Some(back), .. }) = cluster.state.deployment(bad).unwrap().outcome
+    else {
+        panic!("{:?}", cluster.state.deployment(bad));
+    };
+    let outcome = &cluster.state.deployment(back).unwrap().outcome;
+    assert!(matches!(outcome, Some(Outcome::Failed { rolled_back_by: None, .. })), "{outcome:?}");
+    assert_eq!(cluster.app("/web").current.spec.run.image, "web:1");
+    assert!(!cluster.is_deploying());
+}
+
+#[test]
+fn an_app_whose_turn_has_come_does_not_wait_for_the_failures_of_what_it_was() {
+    let mut cluster = Cluster::with_nodes(2);
+    put_all(&mut cluster, &[app("/db", 1), after(app("/web", 1), &["/db"])]).unwrap();
+    cluster.settle();
+    put_all(&mut cluster, &[image(app("/db", 1), "db:2"), after(image(app("/web", 1), "web:2"), &["/db"])]).unwrap();
+    let old = cluster.wanted("/web")[0];
+    cluster.crash(old);
+    assert_ne!(cluster.app("/web").backoff, Backoff::default());
+    let (db, web) = (cluster.wanted("/db"), cluster.wanted("/web"));
+    for instance in db.into_iter().chain(web) {
+        let health = Health::Healthy;
+        cluster.see(instance, Seen::Running { ip: None, health, checks: Vec::new(), readiness: Readiness::default() });
+    }
+    cluster.obey(Health::Healthy);
+    assert!(cluster.app("/web").is_turning());
+    assert_eq!(cluster.app("/web").backoff, Backoff::default());
+}
+
+#[test]
+fn scaling_down_in_an_update_keeps_those_that_are_ready() {
+    let mut cluster = Cluster::with_nodes(2);
+    let mut spec = upgrade(app("/web", 3), 0, 0);
+    spec.policy.readiness_checks = vec![readiness_check()];
+    cluster.put(spec.clone()).unwrap();
+    cluster.obey(Health::Healthy);
+    let first = cluster.wanted("/web")[0];
+    let readiness = Readiness { ready: true, response: None };
+    cluster.see(first, Seen::Running { ip: None, health: Health::Healthy, checks: Vec::new(), readiness });
+    spec.policy.kill_selection = KillSelection::OldestFirst;
+    spec.instances = 1;
+    cluster.ask(Command::PutApps { apps: vec![(spec, Expect::Any)], force: true }).unwrap();
+    assert_eq!(cluster.wanted("/web"), [first]);
+}
+
+#[test]
+fn a_plan_that_came_too_late_counts_only_successors_that_are_ready() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(upgrade(app("/web", 1), 100, 0)).unwrap();
+    cluster.settle();
+    let old = cluster.wanted("/web")[0];
+    let mut spec = image(upgrade(app("/web", 1), 100, 0), "web:2");
+    spec.policy.readiness_checks = vec![readiness_check()];
+    cluster.put(spec).unwrap();
+    cluster.obey(Health::Healthy);
+    let late = Step::Stop { instance: old, reason: StopReason::Replaced };
+    assert_eq!(cluster.apply(Command::Execute { steps: vec![late] }), Err(Rejected::Nothing));
+}
+
+#[test]
+fn a_failed_deployment_that_cannot_be_rolled_back_says_why() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(app("/g/old", 1)).unwrap();
+    cluster.settle();
+    let patient = labelled(labelled(app("/g/new", 1), DEADLINE_LABEL, "5"), ROLLBACK_LABEL, "true");
+    let apps = Some(vec![patient]);
+    let update = GroupUpdate { id: PathId::parse("/g").unwrap(), apps, groups: None, dependencies: None };
+    let put = Command::PutGroup { update, absent: false, force: false };
+    let deployment = cluster.ask(put).unwrap().deployment.unwrap();
+    cluster.obey(Health::Unhealthy);
+    assert_eq!(cluster.picture("/g/old"), "gone");
+    cluster.put(app("/g/old/inside", 0)).unwrap();
+    cluster.wait(10_000);
+    let Some(Outcome::Failed { reason, rolled_back_by: None }) = &cluster.state.deployment(deployment).unwrap().outcome
+    else {
+        panic!("{:?}", cluster.state.deployment(deployment));
+    };
+    assert!(reason.contains("it is not rolled back: App '/g/old' cannot be created"), "{reason}");
 }

@@ -193,3 +193,14 @@ fn an_app_that_keeps_its_service_ports_needs_no_new_ones() {
     cluster.settle();
     assert_eq!(cluster.put(app("/one-more", 0)), Err(Rejected::NoServicePort));
 }
+
+#[test]
+fn a_service_port_that_is_given_is_not_chosen_for_another_port_of_the_app() {
+    let mut cluster = Cluster::with_nodes(1);
+    cluster.put(app("/web", 0)).unwrap();
+    let mut two = app("/web", 0);
+    two.run.ports = vec![port(WantedHostPort::Any), PortSpec { service_port: 10_000, ..port(WantedHostPort::Any) }];
+    cluster.put(two).unwrap();
+    let ports: Vec<u16> = cluster.app("/web").current.spec.run.ports.iter().map(|it| it.service_port).collect();
+    assert_eq!(ports, [10_001, 10_000]);
+}

@@ -138,12 +138,24 @@ fn what_is_kept_cannot_be_redefined() {
         size_mib: 200,
         mode: VolumeMode::Rw,
     })];
-    for spec in [bigger, app("/db", 1)] {
+    for spec in [bigger.clone(), app("/db", 1)] {
         assert!(matches!(cluster.put(spec), Err(Rejected::Resident { .. })));
     }
     let mut more = resident(1);
     more.run.resources.cpu_milli = 200;
     cluster.put(more).unwrap();
+    cluster.settle();
+
+    let (before, _) = places(&cluster).remove(0);
+    cluster.ask(Command::RemoveApp { app: id("/db"), force: false }).unwrap();
+    for spec in [bigger.clone(), app("/db", 1)] {
+        let put = Command::PutApps { apps: vec![(spec, Expect::Any)], force: true };
+        assert!(matches!(cluster.ask(put), Err(Rejected::Resident { .. })), "the old one's data is still there");
+    }
+    cluster.settle();
+    cluster.put(bigger).unwrap();
+    cluster.settle();
+    assert_ne!(places(&cluster)[0].0, before);
 }
 
 #[test]
@@ -166,4 +178,26 @@ fn an_external_volume_has_one_app_unless_it_is_shared() {
     assert_eq!(cluster.put(with("/b", false)), Err(Rejected::VolumeTaken { volume: "vol".to_owned(), app: id("/a") }));
     cluster.put(with("/a", false)).unwrap();
     cluster.put(with("/c", true)).unwrap();
+}
+
+#[test]
+fn data_outlives_the_rollback_of_the_update_that_made_it() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(upgrade(app("/db", 1), 0, 0)).unwrap();
+    cluster.settle();
+    let deployment = cluster.put(resident(1)).unwrap().deployment.unwrap();
+    cluster.obey(Health::Healthy);
+    let kept = cluster.app("/db").reservations.clone();
+    assert_eq!(kept.len(), 1);
+    cluster.ask(Command::RollBack { deployment }).unwrap();
+    cluster.settle();
+    assert_eq!(cluster.app("/db").reservations, kept, "nobody ordered that it go");
+    let mut other = resident(1);
+    other.run.volumes.push(other.run.volumes[0].clone());
+    assert!(matches!(cluster.put(other), Err(Rejected::Resident { .. })));
+    cluster.put(image(upgrade(app("/db", 1), 0, 0), "web:2")).unwrap();
+    cluster.settle();
+    cluster.put(resident(1)).unwrap();
+    cluster.settle();
+    assert_eq!(places(&cluster).iter().map(|it| it.0).collect::<Vec<_>>(), kept.iter().copied().collect::<Vec<_>>());
 }

@@ -97,3 +97,32 @@ fn a_replayed_log_gives_the_same_state() {
     let half = run(None, &entries[..5], 0);
     assert_eq!(run(Some(half), &entries[5..], 5), whole);
 }
+
+#[test]
+fn an_app_is_in_no_version_of_the_tree_from_its_removal_on_also_while_it_goes() {
+    let mut cluster = Cluster::with_nodes(1);
+    let before = cluster.put(app("/g/a", 1)).unwrap().version.unwrap();
+    cluster.settle();
+    let remove = Command::RemoveApp { app: crate::support::id("/g/a"), force: false };
+    let removed = cluster.ask(remove).unwrap().version.unwrap();
+    let root = PathId::root();
+    let at = |cluster: &Cluster, version| cluster.state.apps_at(&root, version).len();
+    assert_eq!((at(&cluster, before), at(&cluster, removed)), (1, 0), "{}", cluster.picture("/g/a"));
+    cluster.settle();
+    assert_eq!((at(&cluster, before), at(&cluster, removed)), (1, 0), "{}", cluster.picture("/g/a"));
+}
+
+#[test]
+fn so_many_versions_of_a_group_are_kept_as_are_in_the_tree() {
+    let mut cluster = Cluster::with_nodes(1);
+    let path = |text: &str| PathId::parse(text).unwrap();
+    for n in 0..200 {
+        let dependencies = Some(vec![path(&format!("/x{n}"))]);
+        let update = GroupUpdate { id: path("/g"), apps: None, groups: None, dependencies };
+        cluster.apply(Command::PutGroup { update, absent: false, force: false }).unwrap();
+    }
+    let group = cluster.state.group(&path("/g")).unwrap();
+    assert!((50..=52).contains(&group.versions.len()), "{}", group.versions.len());
+    let oldest = cluster.state.tree_versions().next().unwrap();
+    assert!(group.at(oldest).is_some(), "the oldest version of the tree is whole");
+}

@@ -194,7 +194,7 @@ impl Agent {
                 known.advertised = true;
             } else if !assignment.stop
                 && (known.container.is_none()
-                    || (known.adopted && known.is_running() && known.health() == Health::Unknown))
+                    || ((known.adopted || known.advertised) && known.is_running() && known.health() == Health::Unknown))
             {
                 // Not known to serve, and not known not to: its entry from before stays.
                 wish.keep.insert(*instance);

@@ -143,3 +143,50 @@ fn health_checks_go_where_they_are_told() {
         assert_eq!(probed.or(cause.map(Err)), Some(expect.map_err(str::to_owned)));
     }
 }
+
+#[test]
+fn who_serves_stays_in_consul_while_a_new_check_has_not_answered() {
+    let check = |kind, interval_ms| HealthCheck {
+        kind,
+        mesos: false,
+        container: String::new(),
+        ipv6: false,
+        grace_ms: 0,
+        interval_ms,
+        timeout_ms: 2_000,
+        max_failures: 3,
+        delay_ms: 0,
+    };
+    let tcp = || HealthKind::Tcp { port: CheckPort::Index(0) };
+    let order = |checks| {
+        let mut spec = fixture::spec("/web", 1);
+        spec.policy.health_checks = checks;
+        Assignment { started: true, ..fixture::assignment(instance(1), spec) }
+    };
+    let command = HealthKind::Command { value: "true".into() };
+    let tell = |desk: &mut Desk, input| {
+        desk.agent.handle(input, desk.now);
+        published(&desk.agent.drain())
+    };
+    let probed = |outcome| Input::Probed { instance: instance(1), check: 0, outcome };
+    for (before, after, known) in [
+        (vec![check(tcp(), 5_000)], vec![check(tcp(), 10_000)], true),
+        (vec![check(tcp(), 5_000)], vec![check(command, 5_000)], false),
+        (vec![], vec![check(tcp(), 5_000)], false),
+    ] {
+        let mut desk = Desk::new(true);
+        let is_checked = !before.is_empty();
+        desk.assign(vec![Assignment { started: false, ..order(before) }]);
+        let mut wish = tell(&mut desk, Input::Done { instance: instance(1), result: Done::Now(running()) });
+        if is_checked {
+            wish = tell(&mut desk, probed(Outcome::Success));
+        }
+        assert_eq!(wish.unwrap().services.len(), 1);
+        let (generation, assignments) = (20, vec![order(after)]);
+        let input = Input::Assigned { generation, assignments, forget: vec![], destroy: vec![], complete: false };
+        let wish = tell(&mut desk, input);
+        assert_eq!(wish.map(|it| it.keep.contains(&instance(1))), (!known).then_some(true));
+        let wish = tell(&mut desk, probed(Outcome::Failure("refused".into()))).unwrap();
+        assert!(wish.services.is_empty() && wish.keep.is_empty(), "it is known not to serve");
+    }
+}
