@@ -155,7 +155,9 @@ impl Changing<'_> {
     }
 
     fn put_app(&mut self, app: App) {
-        self.state.apps.insert(app.id.clone(), Arc::new(app));
+        let app = Arc::new(app);
+        let before = self.state.apps.insert(app.id.clone(), Arc::clone(&app));
+        self.state.external.replace(before.as_deref(), Some(&app));
     }
 
     fn put_node(&mut self, node: Node) {

@@ -26,6 +26,7 @@ pub mod state;
 
 pub mod capacity;
 pub mod explain;
+mod external;
 pub mod layers;
 pub mod liveness;
 pub mod place;

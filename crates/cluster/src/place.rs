@@ -150,7 +150,7 @@ impl<'a> Rules<'a> {
     /// The rules for one more instance of the app's wanted version, as of `now`.
     ///
     /// Only instances of that version count, and none that was given up: one that is to be replaced does not keep its
-    /// successor away.
+    /// successor away. Those on their way out count where a value bears so many only, for as long as they run.
     pub fn of(state: &State, app: &'a App, now: Timestamp) -> Self {
         let aim = app.aim().unwrap_or(&app.current);
         let AppVersion { spec, .. } = &**aim;
@@ -179,9 +179,14 @@ impl<'a> Rules<'a> {
         };
         let is_counted =
             |it: &&Arc<Instance>| it.is_wanted() && app.is_current(it) && !rollout::is_given_up(state, app, it, now);
-        for instance in state.instances_of(app).filter(is_counted) {
-            if let Some(node) = state.nodes.get(&instance.node) {
+        let is_leaving =
+            |it: &&Arc<Instance>| !it.is_wanted() && !it.has_ended() && app.is_current(it) && !state.is_unreachable(it);
+        for instance in state.instances_of(app) {
+            let Some(node) = state.nodes.get(&instance.node) else { continue };
+            if is_counted(&instance) {
                 rules.count(node);
+            } else if is_leaving(&instance) {
+                rules.constraints.iter_mut().filter(|it| it.is_a_limit()).for_each(|it| it.count(node));
             }
         }
         rules
@@ -306,18 +311,7 @@ impl<'a> Rules<'a> {
     /// Takes note of an instance on a node.
     fn count(&mut self, node: &Node) {
         *self.on_node.entry(node.id().clone()).or_default() += 1;
-        for rule in &mut self.constraints {
-            if rule.is_counted()
-                && let Some(value) = node.field(&rule.constraint.field)
-            {
-                match rule.counts.get_mut(value) {
-                    Some(count) => *count += 1,
-                    None => {
-                        rule.counts.insert(value.to_owned(), 1);
-                    }
-                }
-            }
-        }
+        self.constraints.iter_mut().filter(|it| it.is_counted()).for_each(|it| it.count(node));
     }
 
     /// Whether candidates of every class must be looked at: where instances are counted by an attribute.
@@ -343,6 +337,22 @@ impl<'a> Rule<'a> {
             Operator::Unique | Operator::MaxPer | Operator::GroupBy => true,
             Operator::Cluster => self.constraint.value.is_none(),
             Operator::Like | Operator::Unlike | Operator::Is => false,
+        }
+    }
+
+    /// Whether a value bears so many instances and no more.
+    fn is_a_limit(&self) -> bool {
+        matches!(self.constraint.operator, Operator::Unique | Operator::MaxPer)
+    }
+
+    /// Takes note of an instance on a node.
+    fn count(&mut self, node: &Node) {
+        let Some(value) = node.field(&self.constraint.field) else { return };
+        match self.counts.get_mut(value) {
+            Some(count) => *count += 1,
+            None => {
+                self.counts.insert(value.to_owned(), 1);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::agent::Assignment;
 use crate::capacity::Capacity;
+use crate::external::External;
 use crate::model::{
     App, AppId, AppSpec, AppVersion, ClusterId, Deployment, DeploymentId, Goal, Grave, Group, GroupSpec, Instance,
     InstanceId, Node, NodeId, PathId, Reservation, Settings, Timestamp, Version, WantedHostPort,
@@ -44,6 +45,9 @@ pub struct State {
     /// Free room by node, for placement; follows from `nodes`.
     #[serde(skip)]
     pub(crate) capacity: Capacity,
+    /// Who has which external volume; follows from `apps`.
+    #[serde(skip)]
+    pub(crate) external: External,
 }
 
 impl PartialEq for State {
@@ -73,6 +77,7 @@ impl State {
     #[must_use]
     pub fn indexed(mut self) -> Self {
         self.capacity = Capacity::of(self.nodes.values().map(AsRef::as_ref));
+        self.external = External::of(self.apps.values().map(AsRef::as_ref));
         self
     }
 
@@ -192,9 +197,18 @@ impl State {
         self.groups.get(id).filter(|it| it.current().is_some())
     }
 
+    /// The groups inside a group, at any depth, that somebody made; also those that are remembered only.
+    fn groups_in(&self, group: &PathId) -> impl Iterator<Item = &Arc<Group>> {
+        let group = group.clone();
+        let first = PathId::from(&group.first_inside());
+        let there = self.groups.range(first..).map(|(_, it)| it);
+        // The root is the first inside itself.
+        there.skip_while(|it| it.id.is_root()).take_while(move |it| group.contains(it.id.as_str()))
+    }
+
     /// Whether there is a group of this path: made by somebody, the path of one that is, or of an app.
     pub fn has_group(&self, id: &PathId) -> bool {
-        let made_inside = || self.groups().any(|it| id.contains(it.id.as_str()));
+        let made_inside = || self.groups_in(id).any(|it| it.current().is_some());
         id.is_root() || self.group(id).is_some() || self.apps_in(id).any(|it| !it.removing) || made_inside()
     }
 
@@ -226,8 +240,8 @@ impl State {
 
     /// The groups that somebody had made by a version of the tree, this one or inside it, as they were then.
     pub fn groups_at(&self, group: &PathId, version: Version) -> impl Iterator<Item = (&PathId, &GroupSpec)> {
-        let inside = self.groups.values().filter(move |it| it.id == *group || group.contains(it.id.as_str()));
-        inside.filter_map(move |it| Some((&it.id, it.at(version)?)))
+        let around = self.groups.get(group).into_iter().chain(self.groups_in(group));
+        around.filter_map(move |it| Some((&it.id, it.at(version)?)))
     }
 
     /// Every reservation, oldest first.

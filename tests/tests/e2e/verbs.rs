@@ -74,6 +74,8 @@ fn every_verb_that_shows_something_prints_a_table_and_json() {
     let cluster = dev.cluster();
     let tasks = cluster.deploy(&web("/demo/web", 1));
     let task = tasks[0].id.as_str();
+    let told = ends(&cluster, 0, &["events"]);
+    assert!(told.out.contains("api_post_event") && told.out.contains("deployment_success"), "{told:?}");
     for (args, expect) in [
         (&["app", "list"][..], "/demo/web"),
         (&["app", "show", "/demo/web"], "ekiden-demo:1"),

@@ -239,6 +239,7 @@ impl Changing<'_> {
         for reservation in &app.reservations {
             self.doom(*reservation);
         }
+        self.state.external.replace(Some(&app), None);
         self.state.apps.remove(&app.id);
         let grave = Grave { removed, versions: app.versions };
         self.state.graves.entry(app.id.clone()).or_default().insert(removed, Arc::new(grave));

@@ -3,6 +3,7 @@
 use super::{Changing, KEPT_TREE_VERSIONS, KEPT_VERSIONS};
 use crate::command::{Expect, Rejected};
 use crate::event::Event;
+use crate::external::exclusive;
 use crate::layers::{self, Overlay};
 use crate::model::{
     App, AppId, AppSpec, AppVersion, Backoff, Change, Closeness, Deployment, DeploymentId, Grave, Group, GroupSpec,
@@ -274,16 +275,17 @@ impl Changing<'_> {
 
     /// An external volume has one app, unless it is shared.
     fn check_external_volumes(&self, targets: &Targets) -> Result<(), Rejected> {
+        // Those that are changed as well keep what their targets say.
+        let changed: BTreeSet<&AppId> =
+            targets.apps.iter().filter(|it| !matches!(it, Target::Restart(_))).map(Target::app).collect();
+        let mut taken: BTreeMap<&str, &AppId> = BTreeMap::new();
         for target in &targets.apps {
             let Target::Spec(spec, _) = target else { continue };
-            for volume in spec.run.volumes.iter().filter_map(exclusive) {
-                let has = |it: &&Arc<App>| {
-                    !it.removing
-                        && it.id != spec.id
-                        && it.current.spec.run.volumes.iter().filter_map(exclusive).any(|it| it == volume)
-                };
-                if let Some(other) = self.state.apps.values().find(has) {
-                    return Err(Rejected::VolumeTaken { volume: volume.to_owned(), app: other.id.clone() });
+            for volume in exclusive(spec) {
+                let mut others = self.state.external.holders(volume).filter(|it| !changed.contains(it));
+                let other = taken.insert(volume, &spec.id).filter(|it| **it != spec.id).or_else(|| others.next());
+                if let Some(other) = other {
+                    return Err(Rejected::VolumeTaken { volume: volume.to_owned(), app: other.clone() });
                 }
             }
         }
@@ -709,12 +711,4 @@ fn number(changes: &mut OrdMap<AppId, Change>, steps: &BTreeMap<AppId, u32>) {
         .iter()
         .map(|(app, change)| (app.clone(), Change { step: numbers[&of(app)], ..change.clone() }))
         .collect();
-}
-
-/// The name of an external volume that only one app may have.
-fn exclusive(volume: &Volume) -> Option<&str> {
-    match volume {
-        Volume::External(it) if !it.shared => Some(&it.name),
-        _ => None,
-    }
 }

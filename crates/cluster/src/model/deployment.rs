@@ -43,6 +43,7 @@ pub struct Change {
     /// Whether running instances are replaced.
     pub replaces: bool,
     /// Whether another deployment began it, which this one took over from: it is finished, and not rolled back.
+    #[serde(default)]
     pub carried: bool,
     /// In which step it is made, from 1: removals first, then by how deep the app's dependencies go.
     pub step: u32,

@@ -60,6 +60,20 @@ fn an_out_of_date_instance_does_not_keep_its_successor_away() {
 }
 
 #[test]
+fn who_is_on_the_way_out_counts_where_a_value_bears_so_many_only() {
+    for (operator, value) in [(Operator::Unique, None), (Operator::MaxPer, Some("1"))] {
+        let mut cluster = Cluster::with_nodes(1);
+        cluster.put(constrained(app("/web", 1), &[("hostname", operator, value)])).unwrap();
+        cluster.settle();
+        let first = cluster.wanted("/web");
+        cluster.ask(Command::Kill { instances: first, scale: false, force: false, wipe: false }).unwrap();
+        assert_eq!(cluster.wanted("/web"), [], "{operator:?}: it may still run");
+        cluster.settle();
+        assert_eq!(cluster.wanted("/web").len(), 1, "{operator:?}: it is gone");
+    }
+}
+
+#[test]
 fn resources_are_never_promised_twice() {
     let mut cluster = Cluster::with_nodes(2);
     let mut spec = app("/big", 9);

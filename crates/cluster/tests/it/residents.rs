@@ -178,6 +178,26 @@ fn an_external_volume_has_one_app_unless_it_is_shared() {
     assert_eq!(cluster.put(with("/b", false)), Err(Rejected::VolumeTaken { volume: "vol".to_owned(), app: id("/a") }));
     cluster.put(with("/a", false)).unwrap();
     cluster.put(with("/c", true)).unwrap();
+    cluster.settle();
+
+    let both = |specs: Vec<AppSpec>| Command::PutApps {
+        apps: specs.into_iter().map(|it| (it, Expect::Any)).collect(),
+        force: false,
+    };
+    let other = |it: &str| {
+        let mut spec = with(it, false);
+        let Volume::External(volume) = &mut spec.run.volumes[0] else { unreachable!() };
+        volume.name = "other".to_owned();
+        spec
+    };
+    let refused = cluster.ask(both(vec![other("/d"), other("/e")]));
+    assert_eq!(refused.unwrap_err(), Rejected::VolumeTaken { volume: "other".to_owned(), app: id("/d") });
+    cluster.ask(both(vec![other("/a"), with("/b", false)])).expect("one gives it up, the other takes it");
+    cluster.settle();
+    cluster.state = cluster.state.clone().indexed();
+    assert!(matches!(cluster.put(with("/a", false)), Err(Rejected::VolumeTaken { app, .. }) if app == id("/b")));
+    cluster.ask(Command::RemoveApp { app: id("/b"), force: false }).unwrap();
+    cluster.put(with("/a", false)).expect("who is being removed has nothing");
 }
 
 #[test]
