@@ -163,7 +163,7 @@ impl Fake {
 
     /// Reports what an agent saw of an instance.
     pub fn report(&self, instance: &Instance, seen: Seen) {
-        let observations = vec![Observation { instance: instance.id, seen }];
+        let observations = vec![Observation { instance: instance.id, judged_by: Timestamp::default(), seen }];
         let report = Command::Report { node: instance.node.clone(), observations, destroyed: Vec::new() };
         let _ = self.apply(Principal::Agent(instance.node.clone()), report);
     }

@@ -142,6 +142,9 @@ fn wait_of(state: &State, app: &App, instance: &Instance) -> Option<String> {
         let message = if instance.message.is_empty() { "are starting" } else { &instance.message };
         return Some(format!("on {}: {message}", instance.node));
     }
+    if app.is_served_by(instance) && !app.is_judged(instance) {
+        return Some("have not been asked by their new health checks yet".to_owned());
+    }
     if app.is_served_by(instance) {
         return (!app.is_ready(instance)).then(|| match &instance.readiness.response {
             None => "have not passed their readiness check yet".to_owned(),

@@ -206,9 +206,10 @@ fn hold_back(app: &App, now: Timestamp, decision: &mut Decision) {
 }
 
 /// Whether an instance counts as serving. In an update a new one does when it may take the place of an old one: when
-/// it is ready, not before.
+/// it is ready, and was asked what its app's checks ask now.
 pub fn counts(state: &State, app: &App, instance: &Instance) -> bool {
-    let takes_over = !app.is_turning() || !app.is_current(instance) || app.is_ready(instance);
+    let is_done = || app.is_ready(instance) && app.is_judged(instance);
+    let takes_over = !app.is_turning() || !app.is_current(instance) || is_done();
     takes_over && app.is_served_by(instance) && !state.is_unreachable(instance)
 }
 

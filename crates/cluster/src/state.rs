@@ -4,8 +4,8 @@ use crate::agent::Assignment;
 use crate::capacity::Capacity;
 use crate::external::External;
 use crate::model::{
-    App, AppId, AppSpec, AppVersion, ClusterId, Deployment, DeploymentId, Goal, Grave, Group, GroupSpec, Instance,
-    InstanceId, Node, NodeId, PathId, Reservation, Settings, Timestamp, Version, WantedHostPort,
+    App, AppId, AppSpec, AppVersion, ClusterId, Deployment, DeploymentId, Goal, Grave, Group, GroupSpec, HealthCheck,
+    Instance, InstanceId, Node, NodeId, PathId, Reservation, Settings, Timestamp, Version, WantedHostPort,
 };
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
@@ -288,7 +288,9 @@ impl State {
     /// What an instance's agent shall do.
     pub fn assignment(&self, instance: &Instance) -> Assignment {
         let stop = instance.goal != Goal::Run;
-        let kill_grace_ms = self.apps.get(&instance.app).and_then(|it| it.current.spec.policy.kill_grace_ms);
+        let app = self.apps.get(&instance.app);
+        let kill_grace_ms = app.and_then(|it| it.current.spec.policy.kill_grace_ms);
+        let policy = app.and_then(|it| it.followed_by(instance)).map(|it| it.configured);
         Assignment {
             instance: instance.id,
             app: instance.app.clone(),
@@ -298,6 +300,7 @@ impl State {
             started: instance.is_running() || instance.has_ended(),
             kill_grace_ms: kill_grace_ms.unwrap_or(KILL_GRACE_MS),
             reservation: instance.reservation,
+            policy: policy.unwrap_or_default(),
             spec: if stop { None } else { self.spec_of(instance) },
         }
     }
@@ -339,6 +342,16 @@ impl App {
     pub fn is_served_by(&self, instance: &Instance) -> bool {
         let checked = self.followed_by(instance).is_some_and(|it| !it.spec.policy.health_checks.is_empty());
         instance.is_serving(checked)
+    }
+
+    /// Whether what is known of an instance's health is the answer to what the version that it follows asks; where
+    /// nobody can say any more what was asked, it is.
+    pub fn is_judged(&self, instance: &Instance) -> bool {
+        let Some(asked) = self.versions.get(&instance.judged_by) else { return true };
+        self.followed_by(instance).is_none_or(|it| {
+            let [asks, asked] = [it, asked].map(|it| it.spec.policy.health_checks.iter().map(HealthCheck::question));
+            asks.eq(asked)
+        })
     }
 
     /// Whether an instance is ready to take an old one's place, as far as its readiness check is concerned.

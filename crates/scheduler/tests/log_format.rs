@@ -144,7 +144,7 @@ fn observations() -> Vec<Observation> {
     ]
     .into_iter()
     .zip(0..)
-    .map(|(seen, n)| Observation { instance: instance(n), seen })
+    .map(|(seen, n)| Observation { instance: instance(n), judged_by: Timestamp(1), seen })
     .collect()
 }
 

@@ -194,7 +194,11 @@ impl World {
             let others = self.nodes.iter().enumerate().filter(|it| it.0 != n);
             let foreign = others.flat_map(|it| it.1.engine.containers.values()).map(|it| it.instance).next();
             observations.clear();
-            observations.extend(foreign.map(|instance| Observation { instance, seen: Seen::Removed }));
+            observations.extend(foreign.map(|instance| Observation {
+                instance,
+                judged_by: Timestamp::default(),
+                seen: Seen::Removed,
+            }));
         }
         if let Some(link) = self.nodes[n].link {
             self.send_over(link, true, || Event::ToMember { link, message });

@@ -93,6 +93,7 @@ fn all_made(spec: AppSpec, ports: &[u16]) -> Result<Vec<(String, Value)>, SpecEr
         started: false,
         kill_grace_ms: 3_000,
         reservation: spec.is_resident().then(instance),
+        policy: Timestamp(1_000),
         spec: Some(Arc::new(spec)),
     };
     let pieces = containers(&assignment, &place)?;

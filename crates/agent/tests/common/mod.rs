@@ -142,6 +142,7 @@ impl Scheduler {
             started: false,
             kill_grace_ms: 1_000,
             reservation: None,
+            policy: Timestamp(1_000),
             spec: Some(Arc::new(spec)),
         }
     }

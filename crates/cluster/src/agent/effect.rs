@@ -79,7 +79,7 @@ pub enum Input {
     Probed {
         /// Which instance.
         instance: InstanceId,
-        /// Which of its checks.
+        /// The number of the check.
         check: u32,
         /// What it said.
         outcome: Outcome,
@@ -209,7 +209,7 @@ pub enum Output {
     Probe {
         /// Which one.
         instance: InstanceId,
-        /// Which of its checks.
+        /// The number of the check.
         check: u32,
         /// How.
         probe: Probe,

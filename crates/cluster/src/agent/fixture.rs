@@ -69,6 +69,7 @@ pub(crate) fn assignment(instance: InstanceId, spec: AppSpec) -> Assignment {
         started: false,
         kill_grace_ms: 3_000,
         reservation: None,
+        policy: Timestamp(1_000),
         spec: Some(Arc::new(spec)),
     }
 }

@@ -6,7 +6,7 @@
 //! 400 ms and so on, up to its interval. A service that is up after 150 ms is known to be up after 300 ms, not after
 //! five seconds.
 
-use crate::model::{CheckResult, Health, HealthCheck, HealthKind, Timestamp};
+use crate::model::{CheckResult, Health, HealthCheck, Timestamp};
 
 /// The pause after the first failed probe of a check that has not succeeded yet, milliseconds; doubles from there.
 const FIRST_PAUSE_MS: u64 = 100;
@@ -34,7 +34,9 @@ pub enum Outcome {
 pub struct Checks {
     /// When the agent first saw the container running.
     since: Timestamp,
-    checks: Vec<Check>,
+    list: Vec<Check>,
+    /// The number of the first check: a late answer to a question of former definitions has none of these.
+    first: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,42 +74,48 @@ impl Checks {
             let due = since.plus_ms(wait_ms);
             Check { spec: spec.clone(), result, answered, due, asked_until: None, pause_ms: FIRST_PAUSE_MS }
         });
-        Self { since, checks: checks.collect() }
+        Self { since, list: checks.collect(), first: 0 }
     }
 
     /// Whether these are the checks of an app with these definitions.
     pub fn are(&self, specs: &[HealthCheck]) -> bool {
-        self.checks.len() == specs.len() && self.checks.iter().zip(specs).all(|(check, spec)| check.spec == *spec)
+        self.list.len() == specs.len() && self.list.iter().zip(specs).all(|(check, spec)| check.spec == *spec)
     }
 
     /// The same instance under other definitions: who is asked the same question keeps its results, though it may be
     /// asked more often, or be given more time.
     #[must_use]
     pub fn redefined(&self, specs: &[HealthCheck], now: Timestamp) -> Self {
-        let mut new = Self::new(specs, self.since, &[], 0);
-        for check in &mut new.checks {
+        let mut new = Self { first: self.first + self.list.len() as u32, ..Self::new(specs, self.since, &[], 0) };
+        for check in &mut new.list {
             check.due = check.due.max(now);
             let same = |it: &&Check| it.spec == check.spec;
-            let asks_the_same = |it: &&Check| question(&it.spec) == question(&check.spec);
-            if let Some(old) = self.checks.iter().find(same).or_else(|| self.checks.iter().find(asks_the_same)) {
-                let due = old.due.min(now.plus_ms(check.spec.interval_ms.max(1)));
-                *check = Check { spec: check.spec.clone(), due, ..old.clone() };
+            let asks_the_same = |it: &&Check| it.spec.question() == check.spec.question();
+            if let Some(old) = self.list.iter().find(same).or_else(|| self.list.iter().find(asks_the_same)) {
+                // Who is being asked is asked again: that answer would come under the old number.
+                let next = if old.asked_until.is_some() { now } else { now.plus_ms(check.spec.interval_ms.max(1)) };
+                *check = Check { spec: check.spec.clone(), due: old.due.min(next), asked_until: None, ..old.clone() };
             }
         }
         new
     }
 
-    /// The checks to probe now, by their place in the app; each is under way until [`Checks::answered`].
+    /// The place in the app of a check with this number.
+    pub fn place(&self, check: u32) -> usize {
+        check.saturating_sub(self.first) as usize
+    }
+
+    /// The numbers of the checks to probe now; each is under way until [`Checks::answered`].
     pub fn due(&mut self, now: Timestamp) -> Vec<u32> {
         let mut due = Vec::new();
-        for (n, check) in self.checks.iter_mut().enumerate() {
+        for (n, check) in self.list.iter_mut().enumerate() {
             if check.asked_until.is_some_and(|until| now > until) {
                 check.asked_until = None;
             }
             if check.asked_until.is_none() && check.due <= now {
                 check.asked_until = Some(now.plus_ms(check.spec.timeout_ms + ANSWER_MARGIN_MS));
                 check.due = now.plus_ms(check.spec.interval_ms.max(1));
-                due.push(n as u32);
+                due.push(self.first + n as u32);
             }
         }
         due
@@ -115,12 +123,13 @@ impl Checks {
 
     /// When [`Checks::due`] has something to say next.
     pub fn wake_at(&self) -> Option<Timestamp> {
-        self.checks.iter().map(|it| it.asked_until.map_or(it.due, |until| until.plus_ms(1))).min()
+        self.list.iter().map(|it| it.asked_until.map_or(it.due, |until| until.plus_ms(1))).min()
     }
 
     /// Takes a probe's outcome; returns whether it is news: the first success, a flip, a failure that counts.
     pub fn answered(&mut self, check: u32, outcome: Outcome, now: Timestamp) -> bool {
-        let Some(check) = self.checks.get_mut(check as usize) else { return false };
+        let Some(n) = check.checked_sub(self.first) else { return false };
+        let Some(check) = self.list.get_mut(n as usize) else { return false };
         check.asked_until = None;
         let counts = check.answered || now.since_ms(self.since) >= check.spec.grace_ms;
         match outcome {
@@ -139,11 +148,11 @@ impl Checks {
     /// What all checks say together; [`Health::Unknown`] where there is none.
     pub fn health(&self) -> Health {
         let failed = |it: &Check| it.spec.max_failures > 0 && it.result.consecutive_failures >= it.spec.max_failures;
-        if self.checks.iter().any(failed) {
+        if self.list.iter().any(failed) {
             Health::Failed
-        } else if self.checks.iter().any(|it| it.answered && !it.result.alive) {
+        } else if self.list.iter().any(|it| it.answered && !it.result.alive) {
             Health::Unhealthy
-        } else if self.checks.is_empty() || self.checks.iter().any(|it| !it.answered) {
+        } else if self.list.is_empty() || self.list.iter().any(|it| !it.answered) {
             Health::Unknown
         } else {
             Health::Healthy
@@ -152,17 +161,12 @@ impl Checks {
 
     /// Each check's results, in the app's order; empty before the first.
     pub fn results(&self) -> Vec<CheckResult> {
-        if self.checks.iter().any(|it| it.answered) {
-            self.checks.iter().map(|it| it.result.clone()).collect()
+        if self.list.iter().any(|it| it.answered) {
+            self.list.iter().map(|it| it.result.clone()).collect()
         } else {
             Vec::new()
         }
     }
-}
-
-/// What a check asks, and where.
-fn question(spec: &HealthCheck) -> (&HealthKind, &str, bool) {
-    (&spec.kind, &spec.container, spec.ipv6)
 }
 
 impl Check {
@@ -191,7 +195,7 @@ impl Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::CheckPort;
+    use crate::model::{CheckPort, HealthKind};
 
     const START: Timestamp = Timestamp(1_000_000);
 
@@ -309,7 +313,12 @@ mod tests {
         let redefined = checks.redefined(&[HealthCheck { interval_ms: 500, ..check(8, 1) }], START);
         assert_eq!((redefined.health(), redefined.wake_at()), (Health::Healthy, Some(START.plus_ms(500))));
         let other = HealthKind::Command { value: "true".into() };
-        let redefined = checks.redefined(&[HealthCheck { kind: other, ..check(7, 3) }], later);
+        let mut redefined = checks.redefined(&[HealthCheck { kind: other, ..check(7, 3) }], later);
         assert_eq!((redefined.health(), redefined.wake_at()), (Health::Unknown, Some(later)));
+        assert!(!redefined.answered(0, Outcome::Success, later), "that was the answer to another question");
+        let [number] = redefined.due(later)[..] else { panic!("it is asked") };
+        assert_eq!(redefined.place(number), 0);
+        assert!(redefined.answered(number, Outcome::Success, later));
+        assert_eq!(redefined.health(), Health::Healthy);
     }
 }

@@ -2,7 +2,9 @@
 
 use super::readiness::Asking;
 use super::{Assignment, Checks, Container, Next, SavedInstance, Seen, Wanted, end_of, next};
-use crate::model::{CheckResult, End, EndKind, Health, HealthCheck, InstanceId, Readiness, ReadinessCheck, Timestamp};
+use crate::model::{
+    CheckResult, End, EndKind, Health, HealthCheck, InstanceId, Readiness, ReadinessCheck, Timestamp, Version,
+};
 
 /// The pause before a failed operation is tried again, milliseconds; doubles up to [`AGAIN_MAX_MS`].
 const AGAIN_MS: u64 = 500;
@@ -40,6 +42,8 @@ pub(super) struct Known {
     pub(super) message: String,
     /// Its health checks, while it runs.
     pub(super) checks: Option<Checks>,
+    /// The version by whose health checks it is judged.
+    pub(super) judged_by: Version,
     /// What its readiness check has said.
     pub(super) readiness: Readiness,
     /// That check, while the instance runs and is not ready.
@@ -75,6 +79,7 @@ impl Known {
     /// An instance that a scheduler speaks of for the first time.
     pub(super) fn new(assignment: Assignment, container: Option<Container>) -> Self {
         Self {
+            judged_by: assignment.policy,
             assignment,
             confirmed: true,
             orphan: false,
@@ -119,6 +124,14 @@ impl Known {
             ended: self.ended.clone(),
             ran: self.ran,
             readiness: self.readiness.clone(),
+        }
+    }
+
+    /// Takes in what is wanted now. Results that are only remembered say nothing about other checks.
+    pub(super) fn take_order(&mut self, order: Assignment) {
+        let before = std::mem::replace(&mut self.assignment, order);
+        if before.spec.is_some_and(|it| it.policy.health_checks != self.check_specs()) {
+            self.remembered.clear();
         }
     }
 
@@ -210,6 +223,7 @@ impl Known {
         let specs = self.check_specs().to_vec();
         if let Some(checks) = self.checks.as_mut().filter(|it| !it.are(&specs)) {
             *checks = checks.redefined(&specs, now);
+            self.judged_by = self.assignment.policy;
         }
     }
 
@@ -222,6 +236,7 @@ impl Known {
                     self.id().to_string().bytes().fold(0u64, |sum, it| sum.wrapping_mul(31).wrapping_add(it.into()));
                 let remembered = std::mem::take(&mut self.remembered);
                 self.checks = Some(Checks::new(self.check_specs(), now, &remembered, spread));
+                self.judged_by = self.assignment.policy;
                 self.ran = true;
                 self.tries = 0;
                 self.message.clear();

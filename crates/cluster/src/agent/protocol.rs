@@ -31,6 +31,9 @@ pub struct Assignment {
     pub kill_grace_ms: u64,
     /// The reservation whose volumes it gets, where it is resident.
     pub reservation: Option<InstanceId>,
+    /// The version that set the policy in what to run.
+    #[serde(default)]
+    pub policy: Version,
     /// What to run: the run part of the version it was launched with, the policy of the wanted one. Absent when it
     /// shall end.
     pub spec: Option<Arc<AppSpec>>,
@@ -41,6 +44,9 @@ pub struct Assignment {
 pub struct Observation {
     /// Which instance.
     pub instance: InstanceId,
+    /// The version whose health checks it is judged by.
+    #[serde(default)]
+    pub judged_by: Version,
     /// What was seen.
     pub seen: Seen,
 }

@@ -1,6 +1,6 @@
 //! What was told to the scheduler: the last value wins, nothing queues.
 
-use super::{Observation, Seen};
+use super::Observation;
 use crate::model::{InstanceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub(super) struct Reporter {
     sequence: u64,
     /// The report under way: one at a time, so that changes meanwhile go together in the next.
     awaited: Option<(u64, Timestamp)>,
-    told: BTreeMap<InstanceId, Seen>,
+    told: BTreeMap<InstanceId, Observation>,
     pending: BTreeSet<InstanceId>,
     /// Reservations whose volumes were destroyed; told until a scheduler has it in the log.
     destroyed: BTreeSet<InstanceId>,
@@ -87,18 +87,22 @@ impl Reporter {
     }
 
     /// The next report, if there is news and none is under way.
-    pub(super) fn take(&mut self, seen: impl Fn(InstanceId) -> Option<Seen>, now: Timestamp) -> Option<Report> {
+    pub(super) fn take(
+        &mut self,
+        observe: impl Fn(InstanceId) -> Option<Observation>,
+        now: Timestamp,
+    ) -> Option<Report> {
         if !self.connected || self.awaited.is_some() {
             return None;
         }
         let mut observations = Vec::new();
         while observations.len() < MAX_OBSERVATIONS {
             let Some(instance) = self.pending.pop_first() else { break };
-            if let Some(seen) = seen(instance)
-                && self.told.get(&instance) != Some(&seen)
+            if let Some(observation) = observe(instance)
+                && self.told.get(&instance) != Some(&observation)
             {
-                self.told.insert(instance, seen.clone());
-                observations.push(Observation { instance, seen });
+                self.told.insert(instance, observation.clone());
+                observations.push(observation);
             }
         }
         if observations.is_empty() && self.destroyed.is_empty() {

@@ -114,7 +114,8 @@ impl Desk {
 }
 
 fn report(sequence: u64, n: u32, seen: Seen) -> Output {
-    Output::Report { sequence, observations: vec![Observation { instance: instance(n), seen }], destroyed: vec![] }
+    let observation = Observation { instance: instance(n), judged_by: Timestamp(1_000), seen };
+    Output::Report { sequence, observations: vec![observation], destroyed: vec![] }
 }
 
 fn seen_running() -> Seen {

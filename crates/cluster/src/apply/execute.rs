@@ -103,6 +103,7 @@ impl Changing<'_> {
             condition: Condition::Staging,
             health: Health::Unknown,
             checks: Vec::new(),
+            judged_by: Version::default(),
             readiness: Readiness::default(),
             reservation,
             launched_at: self.now(),

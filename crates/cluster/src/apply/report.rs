@@ -4,10 +4,7 @@ use super::Changing;
 use crate::agent::{Observation, Seen};
 use crate::command::Rejected;
 use crate::event::Event;
-use crate::model::{
-    CheckResult, Condition, End, EndKind, Goal, Health, Instance, InstanceId, NodeId, Readiness, Reservation,
-    StopReason,
-};
+use crate::model::{Condition, End, EndKind, Goal, Instance, InstanceId, NodeId, Reservation, StopReason, Version};
 use std::sync::Arc;
 
 impl Changing<'_> {
@@ -24,10 +21,10 @@ impl Changing<'_> {
             return Err(Rejected::NoNode { node: node.clone() });
         }
         let mut changed = false;
-        for Observation { instance, seen } in observations {
+        for Observation { instance, judged_by, seen } in observations {
             let instance = self.state.instances.get(&instance).filter(|it| it.node == *node);
             if let Some(instance) = instance.map(Arc::clone) {
-                changed |= self.observe(&instance, seen);
+                changed |= self.observe(&instance, judged_by, seen);
             }
         }
         for id in destroyed {
@@ -40,11 +37,12 @@ impl Changing<'_> {
         if changed { Ok(()) } else { Err(Rejected::Nothing) }
     }
 
-    fn observe(&mut self, instance: &Arc<Instance>, seen: Seen) -> bool {
+    fn observe(&mut self, instance: &Arc<Instance>, judged_by: Version, seen: Seen) -> bool {
         match seen {
             Seen::Staging { message } => self.observe_staging(instance, message),
             Seen::Running { ip, health, checks, readiness } => {
-                self.observe_running(instance, ip, health, checks, readiness)
+                let after = Instance { health, checks, judged_by, readiness, ip, ..Instance::clone(instance) };
+                self.observe_running(instance, after)
             }
             Seen::Ended(end) => self.observe_end(instance, end).is_some(),
             Seen::Removed => {
@@ -65,27 +63,14 @@ impl Changing<'_> {
         news
     }
 
-    fn observe_running(
-        &mut self,
-        instance: &Instance,
-        ip: Option<String>,
-        health: Health,
-        checks: Vec<CheckResult>,
-        mut readiness: Readiness,
-    ) -> bool {
+    fn observe_running(&mut self, before: &Instance, mut after: Instance) -> bool {
         // Once ready, always ready: an agent that forgot may ask again, but takes nothing back.
-        readiness.ready |= instance.readiness.ready;
-        let started = instance.condition == Condition::Staging;
-        let same = instance.health == health
-            && instance.checks == checks
-            && instance.ip == ip
-            && instance.readiness == readiness;
-        if instance.has_ended() || (!started && same) {
+        after.readiness.ready |= before.readiness.ready;
+        let started = before.condition == Condition::Staging;
+        if before.has_ended() || (!started && after == *before) {
             return false;
         }
-        let before = instance.health;
-        let became_ready = readiness.ready && !instance.readiness.ready;
-        let mut after = Instance { health, checks, readiness, ip, ..instance.clone() };
+        let became_ready = after.readiness.ready && !before.readiness.ready;
         if started {
             after.condition = Condition::Running;
             after.started_at = Some(self.now());
@@ -98,8 +83,8 @@ impl Changing<'_> {
         if became_ready {
             self.event(Event::InstanceReady { instance: Arc::clone(&instance) });
         }
-        if before != health {
-            self.event(Event::HealthChanged { instance, before });
+        if before.health != instance.health {
+            self.event(Event::HealthChanged { instance, before: before.health });
         }
         true
     }

@@ -68,6 +68,13 @@ pub struct ReadinessResponse {
     pub body: String,
 }
 
+impl HealthCheck {
+    /// What it asks, and where: not how often, nor how patiently.
+    pub fn question(&self) -> (&HealthKind, &str, bool) {
+        (&self.kind, &self.container, self.ipv6)
+    }
+}
+
 /// How a health check asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HealthKind {

@@ -31,6 +31,9 @@ pub struct Instance {
     pub health: Health,
     /// Each health check's results, in the app's order; empty before the first.
     pub checks: Vec<CheckResult>,
+    /// The version whose health checks these are the answers to.
+    #[serde(default)]
+    pub judged_by: Version,
     /// What its readiness check says.
     pub readiness: Readiness,
     /// The reservation it holds, where it is resident.

@@ -46,6 +46,34 @@ fn an_app_without_health_checks_is_deployed_when_it_runs() {
 }
 
 #[test]
+fn other_health_checks_are_deployed_when_they_were_answered() {
+    use cluster::agent::Seen;
+    let seen = |health| Seen::Running { ip: None, health, checks: Vec::new(), readiness: Readiness::default() };
+    let mut cluster = Cluster::with_nodes(1);
+    let mut spec = app("/web", 1);
+    let first = cluster.put(spec.clone()).unwrap().version.unwrap();
+    cluster.settle();
+    spec.policy.health_checks[0].interval_ms += 1;
+    cluster.put(spec.clone()).unwrap();
+    assert!(!cluster.is_deploying(), "the same question, asked more seldom");
+
+    spec.policy.health_checks[0].kind = HealthKind::Command { value: "true".to_owned() };
+    cluster.put(spec).unwrap();
+    let [instance] = cluster.wanted("/web")[..] else { panic!("the same one") };
+    let message = "have not been asked by their new health checks yet";
+    let waits =
+        explain::deployment(&cluster.state, cluster.state.active_deployments().next().unwrap(), Timestamp(cluster.now));
+    assert!(waits.iter().any(|it| it.contains(message)), "{waits:?}");
+    cluster.see_judged_by(first, instance, seen(Health::Healthy));
+    assert!(cluster.is_deploying(), "that is the answer to the old one");
+    cluster.see(instance, seen(Health::Unknown));
+    cluster.see(instance, seen(Health::Unhealthy));
+    assert!(cluster.is_deploying());
+    cluster.see(instance, seen(Health::Healthy));
+    assert!(!cluster.is_deploying());
+}
+
+#[test]
 fn updates_keep_within_their_limits() {
     let check = |min: u32, over: u32, expect: &[&str]| {
         let mut cluster = Cluster::with_nodes(3);

@@ -101,14 +101,17 @@ impl Cluster {
         panic!("the cluster never comes to rest");
     }
 
-    /// An agent reports one instance.
+    /// An agent that knows what is wanted reports one instance.
     pub(crate) fn see(&mut self, instance: InstanceId, seen: Seen) {
+        let judged_by = self.state.assignment(self.state.instance(instance).expect("a known instance")).policy;
+        self.see_judged_by(judged_by, instance, seen);
+    }
+
+    /// An agent that knows a version reports one instance.
+    pub(crate) fn see_judged_by(&mut self, judged_by: Version, instance: InstanceId, seen: Seen) {
         let node = self.state.instance(instance).expect("a known instance").node.clone();
-        let _ = self.ask(Command::Report {
-            node,
-            observations: vec![Observation { instance, seen }],
-            destroyed: Vec::new(),
-        });
+        let observations = vec![Observation { instance, judged_by, seen }];
+        let _ = self.ask(Command::Report { node, observations, destroyed: Vec::new() });
     }
 
     /// An agent reports that an instance ended by itself.

@@ -112,5 +112,5 @@ fn observe(assignment: &Assignment, time: Timestamp) -> Observation {
         }
         _ => Seen::Removed,
     };
-    Observation { instance: assignment.instance, seen }
+    Observation { instance: assignment.instance, judged_by: assignment.policy, seen }
 }

@@ -73,6 +73,7 @@ impl World {
                 .instances_on(&record)
                 .map(|it| cluster::agent::Observation {
                     instance: it.id,
+                    judged_by: cluster::Version::default(),
                     seen: cluster::agent::Seen::Running {
                         ip: None,
                         health: cluster::Health::Unknown,

@@ -75,7 +75,7 @@ impl Agent {
                 known.tries = 0;
                 known.retry_at = now;
             }
-            known.assignment = order;
+            known.take_order(order);
         }
         if !known.assignment.stop {
             known.redefine_checks(now);

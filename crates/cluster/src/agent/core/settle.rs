@@ -3,7 +3,7 @@
 use super::{Agent, LEAVE_WITHIN_MS};
 use crate::agent::known::Leaving;
 use crate::agent::reporter::Report;
-use crate::agent::{Container, Get, Next, Outcome, Output, Probe, Seen};
+use crate::agent::{Container, Get, Next, Observation, Outcome, Output, Probe};
 use crate::catalog::{self, Subject, Wish};
 use crate::model::{AppSpec, CheckPort, CheckTarget, Health, HealthCheck, HealthKind, InstanceId, Network, Timestamp};
 use std::collections::BTreeMap;
@@ -149,7 +149,7 @@ impl Agent {
         }
         let Some(checks) = known.checks.as_mut() else { return };
         for check in checks.due(now) {
-            let definition = &spec.policy.health_checks[check as usize];
+            let definition = &spec.policy.health_checks[checks.place(check)];
             match way.probe(spec, definition, &known.assignment.ports) {
                 Ok(probe) => {
                     self.outputs.push(Output::Probe { instance, check, probe, timeout_ms: definition.timeout_ms });
@@ -217,8 +217,11 @@ impl Agent {
             self.outputs.push(Output::Reconnect { reason });
         }
         let instances = &self.instances;
-        let seen = |it: InstanceId| -> Option<Seen> { instances.get(&it)?.seen() };
-        if let Some(Report { sequence, observations, destroyed }) = self.reporter.take(seen, now) {
+        let observe = |instance: InstanceId| -> Option<Observation> {
+            let known = instances.get(&instance)?;
+            Some(Observation { instance, judged_by: known.judged_by, seen: known.seen()? })
+        };
+        if let Some(Report { sequence, observations, destroyed }) = self.reporter.take(observe, now) {
             self.outputs.push(Output::Report { sequence, observations, destroyed });
         }
     }

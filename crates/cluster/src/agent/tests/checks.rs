@@ -168,7 +168,7 @@ fn who_serves_stays_in_consul_while_a_new_check_has_not_answered() {
         desk.agent.handle(input, desk.now);
         published(&desk.agent.drain())
     };
-    let probed = |outcome| Input::Probed { instance: instance(1), check: 0, outcome };
+    let probed = |check, outcome| Input::Probed { instance: instance(1), check, outcome };
     for (before, after, known) in [
         (vec![check(tcp(), 5_000)], vec![check(tcp(), 10_000)], true),
         (vec![check(tcp(), 5_000)], vec![check(command, 5_000)], false),
@@ -179,14 +179,14 @@ fn who_serves_stays_in_consul_while_a_new_check_has_not_answered() {
         desk.assign(vec![Assignment { started: false, ..order(before) }]);
         let mut wish = tell(&mut desk, Input::Done { instance: instance(1), result: Done::Now(running()) });
         if is_checked {
-            wish = tell(&mut desk, probed(Outcome::Success));
+            wish = tell(&mut desk, probed(0, Outcome::Success));
         }
         assert_eq!(wish.unwrap().services.len(), 1);
         let (generation, assignments) = (20, vec![order(after)]);
         let input = Input::Assigned { generation, assignments, forget: vec![], destroy: vec![], complete: false };
         let wish = tell(&mut desk, input);
         assert_eq!(wish.map(|it| it.keep.contains(&instance(1))), (!known).then_some(true));
-        let wish = tell(&mut desk, probed(Outcome::Failure("refused".into()))).unwrap();
+        let wish = tell(&mut desk, probed(u32::from(is_checked), Outcome::Failure("refused".into()))).unwrap();
         assert!(wish.services.is_empty() && wish.keep.is_empty(), "it is known not to serve");
     }
 }

@@ -76,7 +76,7 @@ impl World {
                 Input::Done { instance, result: Done::Now(Container::Absent) }
             }
             Output::Report { sequence, observations, .. } => {
-                for Observation { instance, seen } in observations {
+                for Observation { instance, seen, .. } in observations {
                     match seen {
                         Seen::Removed => {
                             assert!(self.orders[&instance].stop, "reported removed without an order, seed {seed}");
