@@ -111,7 +111,7 @@ impl Filter {
     fn read(query: &Query) -> Result<Self, Error> {
         let non_empty = |name| query.first(name).filter(|it| !it.is_empty());
         Ok(Self {
-            id: non_empty("id").map(str::to_owned),
+            id: non_empty("id").map(str::to_lowercase),
             cmd: non_empty("cmd").map(str::to_lowercase),
             labels: non_empty("label").map_or(Ok(Selector::default()), Selector::parse)?,
         })

@@ -146,6 +146,7 @@ async fn lists_are_filtered_and_embed_what_is_asked_for() {
         ("", vec!["/pay/api", "/pay/db", "/web"]),
         ("/", vec!["/pay/api", "/pay/db", "/web"]),
         ("?id=pay", vec!["/pay/api", "/pay/db"]),
+        ("?id=PAY", vec!["/pay/api", "/pay/db"]),
         ("?cmd=SERVE", vec!["/pay/api", "/pay/db"]),
         ("?label=team%3D%3Dpay", vec!["/pay/api", "/web"]),
         ("?label=team!=pay", vec!["/pay/db"]),
