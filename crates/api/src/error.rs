@@ -44,9 +44,12 @@ pub enum Error {
     /// The client accepts nothing that can be given.
     #[error("Not Acceptable")]
     NotAcceptable,
-    /// The body's type is not JSON.
+    /// The body comes in a form that is not taken.
     #[error("Unsupported Media Type")]
-    MediaType,
+    MediaType {
+        /// In which form it would be.
+        details: &'static str,
+    },
     /// The body is too long.
     #[error("Request Entity Too Large: a body may have {max_bytes} bytes at most")]
     TooLarge {
@@ -106,7 +109,9 @@ impl Error {
             Self::Conflict(_) => plain(StatusCode::CONFLICT),
             Self::Method { .. } => plain(StatusCode::METHOD_NOT_ALLOWED),
             Self::NotAcceptable => plain(StatusCode::NOT_ACCEPTABLE),
-            Self::MediaType => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::MediaType { details } => {
+                detailed(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message, Details::Text((*details).to_owned()))
+            }
             Self::TooLarge { .. } => plain(StatusCode::PAYLOAD_TOO_LARGE),
             Self::Timeout => plain(StatusCode::REQUEST_TIMEOUT),
             Self::Gateway(_) => plain(StatusCode::BAD_GATEWAY),

@@ -48,7 +48,10 @@ impl Request {
     /// There is none, it is said to be something else, or it is not JSON.
     pub(crate) fn json(&self) -> Result<Value, Error> {
         if !self.is_json() {
-            return Err(Error::MediaType);
+            return Err(Error::MediaType { details: "send JSON, with Content-Type: application/json" });
+        }
+        if self.is_encoded() {
+            return Err(Error::MediaType { details: "send it as it is, without Content-Encoding" });
         }
         if self.body.trim_ascii().is_empty() {
             return Err(Error::NoBody);
@@ -82,6 +85,12 @@ impl Request {
     fn is_json(&self) -> bool {
         let Some(essence) = self.essence() else { return true };
         essence == "application/json" || essence.ends_with("+json") && essence.starts_with("application/")
+    }
+
+    /// Whether the body is compressed, or in another form that had to be undone first.
+    fn is_encoded(&self) -> bool {
+        let encoding = self.headers.get(header::CONTENT_ENCODING);
+        encoding.is_some_and(|it| !it.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
     }
 
     /// Whether the body is a JSON merge patch (RFC 7396), whose `null` unsets.

@@ -33,7 +33,7 @@ const ELECTION_WAIT: Duration = Duration::from_millis(25);
 
 /// So many notices wait for a slow reader; it misses the oldest then.
 pub(crate) const NOTICES_WAITING_MAX: usize = 1024;
-/// The body of a group may be so many times as long as others.
+/// A body with many apps may be so many times as long as others.
 const GROUP_FACTOR: usize = 4;
 
 /// What a server says of itself, and its limits.
@@ -287,7 +287,7 @@ fn is_local(endpoint: Endpoint) -> bool {
 
 /// Whether the body may hold the definitions of many apps.
 fn has_long_body(endpoint: Endpoint) -> bool {
-    matches!(endpoint, Endpoint::GroupCreate | Endpoint::GroupPut)
+    matches!(endpoint, Endpoint::AppPutMany | Endpoint::AppPatchMany | Endpoint::GroupCreate | Endpoint::GroupPut)
 }
 
 /// Whether the answer is, or may be, something else than JSON.

@@ -303,14 +303,21 @@ async fn bodies_have_a_type_and_an_end() {
         let answer = world.send("POST /v2/apps", &[("content-type", content_type)], body.clone()).await;
         assert_eq!(answer.status, status, "{content_type}");
         if status == 415 {
-            assert_eq!(answer.json(), json!({ "message": "Unsupported Media Type" }));
+            let details = "send JSON, with Content-Type: application/json";
+            assert_eq!(answer.json(), json!({ "message": "Unsupported Media Type", "details": details }));
         }
     }
     assert_eq!(world.send("POST /v2/apps", &[], body.clone()).await.status, 409, "no type means JSON");
+    for (encoding, status) in [("gzip", 415), ("br", 415), ("identity", 409)] {
+        let answer = world.send("POST /v2/apps", &[("content-encoding", encoding)], body.clone()).await;
+        assert_eq!(answer.status, status, "{encoding}");
+    }
     let large = app("/large", 0).to_string() + &" ".repeat(1024 * 1024);
     let answer = world.send("POST /v2/apps", &[], large).await;
     assert_eq!(answer.status, 413);
     assert!(answer.json()["message"].as_str().unwrap().starts_with("Request Entity Too Large"));
+    let many = json!([app("/large", 0)]).to_string() + &" ".repeat(1024 * 1024);
+    assert_eq!(world.send("PUT /v2/apps", &[], many).await.status, 201, "a list may be longer");
 }
 
 #[tokio::test]
