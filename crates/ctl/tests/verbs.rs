@@ -857,10 +857,10 @@ fn some_events() -> String {
             "",
             json!({ "eventType": "event_stream_attached", "timestamp": V1, "remoteAddress": "x" }),
         ),
-        ("reset", "3-9", json!({ "eventType": "reset", "timestamp": V1, "missingThrough": 3 })),
+        ("reset", "3-9-0", json!({ "eventType": "reset", "timestamp": V1, "missingThrough": 3 })),
         (
             "api_post_event",
-            "4-0",
+            "4-0-0",
             json!({ "eventType": "api_post_event", "timestamp": V1, "uri": "/v2/apps/demo/web", "appDefinition": { "id": "/demo/web" } }),
         ),
         (
@@ -870,17 +870,17 @@ fn some_events() -> String {
         ),
         (
             "instance_changed_event",
-            "5-1",
+            "5-1-0",
             json!({ "eventType": "instance_changed_event", "timestamp": V2, "runSpecId": "/demo/web", "condition": "Failed", "host": "vm-1" }),
         ),
         (
             "health_status_changed_event",
-            "6-0",
+            "6-0-0",
             json!({ "eventType": "health_status_changed_event", "timestamp": V2, "appId": "/demo/web", "alive": false }),
         ),
         (
             "deployment_success",
-            "7-0",
+            "7-0-0",
             json!({ "eventType": "deployment_success", "timestamp": V2, "id": ID, "plan": { "id": ID } }),
         ),
     ])
@@ -908,7 +908,7 @@ older events are no longer kept
 ",
     );
     check(
-        &fake.run("events -o json --type a --type b --after 5-1").await,
+        &fake.run("events -o json --type a --type b --after 5-1-0").await,
         r#"
 -- stdout
 {"eventType":"api_post_event","timestamp":"2026-11-21T05:19:52.000Z","uri":"/v2/apps/demo/web","appDefinition":{"id":"/demo/web"}}
@@ -925,11 +925,11 @@ older events are no longer kept
         &fake.run("events -o wide").await,
         r"
 -- stdout
-4-0  2026-11-21T05:19:52.000Z  api_post_event  /demo/web
-4-0  2026-11-21T05:19:52.000Z  status_update_event  /demo/web  TASK_FAILED  on vm-1  exit code 1\u{1b}[2J
-5-1  2026-11-21T05:24:40.000Z  instance_changed_event  /demo/web  Failed  on vm-1
-6-0  2026-11-21T05:24:40.000Z  health_status_changed_event  /demo/web  unhealthy
-7-0  2026-11-21T05:24:40.000Z  deployment_success  12345678-9abc-8000-8000-000010000000
+4-0-0  2026-11-21T05:19:52.000Z  api_post_event  /demo/web
+4-0-0  2026-11-21T05:19:52.000Z  status_update_event  /demo/web  TASK_FAILED  on vm-1  exit code 1\u{1b}[2J
+5-1-0  2026-11-21T05:24:40.000Z  instance_changed_event  /demo/web  Failed  on vm-1
+6-0-0  2026-11-21T05:24:40.000Z  health_status_changed_event  /demo/web  unhealthy
+7-0-0  2026-11-21T05:24:40.000Z  deployment_success  12345678-9abc-8000-8000-000010000000
 -- stderr
 older events are no longer kept
 -- exit 0
@@ -938,18 +938,18 @@ older events are no longer kept
     check(
         &fake.asked().join("\n"),
         "
-GET /v2/events?plan-format=light behind 0-0
-GET /v2/events?event_type=a&event_type=b&plan-format=light behind 5-1
-GET /v2/events?plan-format=light behind 0-0",
+GET /v2/events?plan-format=light behind 0-0-0
+GET /v2/events?event_type=a&event_type=b&plan-format=light behind 5-1-0
+GET /v2/events?plan-format=light behind 0-0-0",
     );
 }
 
 #[tokio::test]
 async fn events_are_followed_over_the_end_of_a_stream() {
     let leader = Fake::new()
-        .once("GET /v2/events?plan-format=light", 200, frames(&[("a", "4-0", json!({ "timestamp": V1, "id": "x" }))]))
+        .once("GET /v2/events?plan-format=light", 200, frames(&[("a", "4-0-0", json!({ "timestamp": V1, "id": "x" }))]))
         .once("GET /v2/events?plan-format=light", 503, json!({ "message": "no leader" }))
-        .once("GET /v2/events?plan-format=light", 200, frames(&[("b", "5-0", json!({ "timestamp": V2, "id": "y" }))]))
+        .once("GET /v2/events?plan-format=light", 200, frames(&[("b", "5-0-0", json!({ "timestamp": V2, "id": "y" }))]))
         .on("GET /v2/events?plan-format=light", 200, "");
     let location = format!("location: {}/v2/events?plan-format=light", leader.url());
     let stand_by = Fake::new().with_header("GET /v2/events?plan-format=light", 302, &location, "");
@@ -970,15 +970,15 @@ error: interrupted
         &leader.asked()[..4].join("\n"),
         "
 GET /v2/events?plan-format=light
-GET /v2/events?plan-format=light behind 4-0
-GET /v2/events?plan-format=light behind 4-0
-GET /v2/events?plan-format=light behind 5-0",
+GET /v2/events?plan-format=light behind 4-0-0
+GET /v2/events?plan-format=light behind 4-0-0
+GET /v2/events?plan-format=light behind 5-0-0",
     );
 }
 
 #[tokio::test]
 async fn what_is_remembered_ends_where_the_stream_falls_silent() {
-    let events = frames(&[("a", "4-0", json!({ "timestamp": V1, "id": "x" }))]);
+    let events = frames(&[("a", "4-0-0", json!({ "timestamp": V1, "id": "x" }))]);
     let fake = Fake::new().with_header("GET /v2/events?plan-format=light", 200, "x-open: yes", events);
     check(
         &fake.run("events").await,

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// Where the cluster's memory begins: what is older than all that is kept.
-const BEGINNING: &str = "0-0";
+const BEGINNING: &str = "0-0-0";
 
 /// A stream that is silent for so long has told all that had happened.
 const QUIET: Duration = Duration::from_secs(1);
