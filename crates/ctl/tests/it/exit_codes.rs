@@ -1,9 +1,7 @@
 //! Each exit code of `docs/cli.md`, by what leads to it; and what is said besides.
 
-mod fake;
-
-use fake::wire::*;
-use fake::{Fake, User, check};
+use crate::fake::wire::*;
+use crate::fake::{Fake, User, check};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::time::Duration;
