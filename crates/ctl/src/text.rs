@@ -76,6 +76,16 @@ pub(crate) fn mebibytes(it: f64) -> String {
     if it >= 1024.0 { format!("{}G", number((it / 1024.0 * 10.0).round() / 10.0)) } else { format!("{}M", number(it)) }
 }
 
+/// An id as typed. An empty one, as of a variable that a script forgot to set, is none: it would name the root, or all.
+pub(crate) fn id(typed: &str) -> Result<String, String> {
+    if typed.is_empty() { Err("an id is expected, such as /demo/web".to_owned()) } else { Ok(typed.to_owned()) }
+}
+
+/// A number of instances as typed.
+pub(crate) fn instances(typed: &str) -> Result<u32, String> {
+    typed.parse().map_err(|_| format!("`{typed}` is no number of instances: write 3"))
+}
+
 /// `1 instance`, `3 instances`.
 pub(crate) fn count(n: usize, noun: &str) -> String {
     let ending = if n == 1 { "" } else { "s" };

@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 #[derive(Clone, Debug, Args)]
 pub struct Queue {
     /// Only this app or pod, with what each node says
+    #[arg(value_parser = text::id)]
     app: Option<String>,
 }
 

@@ -178,3 +178,34 @@ async fn a_closed_pipe_ends_quietly() {
     let fake = Fake::new().on("GET /v2/tasks", 200, json!({ "tasks": [task(1)] }));
     check(&fake.run_into(Box::new(Closed), "task list").await, "-- exit 0\n");
 }
+
+/// The verbs that take ids, as words.
+fn verbs_of_ids(command: &clap::Command, words: &[String]) -> Vec<Vec<String>> {
+    let below = command.get_subcommands().flat_map(|it| {
+        let words = [words, &[it.get_name().to_owned()]].concat();
+        verbs_of_ids(it, &words)
+    });
+    let takes_ids = command.get_positionals().any(|it| it.is_required_set() && it.get_id().as_str().starts_with("id"));
+    below.chain(takes_ids.then(|| words.to_vec())).collect()
+}
+
+#[test]
+fn an_empty_id_never_names_the_root_or_all() {
+    let grammar = ctl::grammar("ekiden");
+    let verbs = verbs_of_ids(&grammar, &["ekiden".to_owned()]);
+    assert!(verbs.len() > 30, "{verbs:?}");
+    for mut words in verbs {
+        words.push(String::new());
+        let err = grammar.clone().try_get_matches_from(&words).unwrap_err().to_string();
+        assert!(err.contains("an id is expected"), "{words:?}: {err}");
+    }
+}
+
+#[test]
+fn a_number_of_instances_is_a_whole_one() {
+    for typed in ["x", "-1", "1.5", "99999999999"] {
+        let line = ["ekiden", "app", "scale", "/demo/web", typed];
+        let err = ctl::grammar("ekiden").try_get_matches_from(line).unwrap_err().to_string();
+        assert!(err.contains("is no number of instances: write 3"), "{err}");
+    }
+}

@@ -12,6 +12,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Rollback {
     /// The app, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
     /// The version to go back to; `ekiden app versions` lists them
     #[arg(long, value_name = "VERSION")]

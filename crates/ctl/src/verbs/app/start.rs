@@ -3,6 +3,7 @@
 use super::scale;
 use crate::error::Result;
 use crate::session::Session;
+use crate::text;
 use crate::verbs::change::Wait;
 use clap::Args;
 
@@ -10,9 +11,10 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Start {
     /// The app, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
     /// How many instances shall run
-    #[arg(default_value_t = 1)]
+    #[arg(default_value_t = 1, value_parser = text::instances, allow_negative_numbers = true)]
     instances: u32,
     /// Take over from a deployment under way
     #[arg(long)]

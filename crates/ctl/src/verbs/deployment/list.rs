@@ -14,6 +14,7 @@ use serde_json::Value;
 #[derive(Clone, Debug, Args)]
 pub struct List {
     /// Only those that change this app
+    #[arg(value_parser = text::id)]
     app: Option<String>,
     /// Also those that have ended
     #[arg(short, long)]
