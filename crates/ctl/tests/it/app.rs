@@ -223,3 +223,35 @@ async fn app_rollback_takes_the_version_before() {
 PUT /v2/apps/demo/web {"version":"2026-11-21T05:19:52.000Z"}"#,
     );
 }
+
+#[tokio::test]
+async fn a_version_that_is_not_there_is_not_gone_back_to() {
+    let fake = Fake::new().on("GET /v2/apps/demo/web", 200, single(&app("/demo/web", 3, V2))).on(
+        "PUT /v2/apps/demo/web",
+        404,
+        json!({ "message": format!("App '/demo/web' does not exist in version {V1}") }),
+    );
+    check(
+        &fake.run(&format!("app rollback /demo/web --to {V1}")).await,
+        "
+-- stderr
+error: App '/demo/web' does not exist in version 2026-11-21T05:19:52.000Z
+  at: PUT /v2/apps/demo/web of http://fake
+  hint: `ekiden app versions ID` shows what there is
+-- exit 66
+",
+    );
+}
+
+#[tokio::test]
+async fn an_app_out_of_nothing_is_not_added() {
+    check(
+        &Fake::new().run("app add").await,
+        "
+-- stderr
+error: stdin is empty
+  hint: Marathon JSON is expected
+-- exit 65
+",
+    );
+}

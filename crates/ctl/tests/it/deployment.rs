@@ -6,12 +6,10 @@ use serde_json::json;
 
 #[tokio::test]
 async fn deployments_are_remembered() {
+    let mut empty = deployment("succeeded", 0, 0, &[]);
+    empty["changes"] = json!([]);
     let fake = Fake::new()
-        .on(
-            "GET /v3/deployments",
-            200,
-            json!({ "deployments": [deployment("succeeded", 0, 0, &[]), deployment("running", 1, 2, &[])] }),
-        )
+        .on("GET /v3/deployments", 200, json!({ "deployments": [empty, deployment("running", 1, 2, &[])] }))
         .on(
             &format!("GET /v3/deployments/{ID}"),
             200,
@@ -33,7 +31,7 @@ ID                                    STATUS   AGE  CHANGES
         "
 -- stdout
 ID                                    STATUS     AGE  CHANGES
-12345678-9abc-8000-8000-000010000000  succeeded  12s  replace /demo/web
+12345678-9abc-8000-8000-000010000000  succeeded  12s  -
 12345678-9abc-8000-8000-000010000000  running    12s  replace /demo/web
 -- exit 0
 ",

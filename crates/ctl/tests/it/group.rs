@@ -83,6 +83,7 @@ ID               KIND  RUNNING  STATUS     VERSION
 -- stderr
 error: Group '/none' does not exist
   at: GET /v2/groups/none?embed=group.groups&embed=group.apps&embed=group.apps.counts&embed=group.apps.deployments&embed=group.pods of http://fake
+  hint: `ekiden group list` shows what there is
 -- exit 66
 ");
 }
@@ -200,7 +201,7 @@ async fn a_group_under_deployment_is_locked() {
     let fake = Fake::new().on("DELETE /v2/groups/demo", 409, locked);
     check(&fake.run("group remove /demo").await, "
 -- stderr
-error: the app is locked by a deployment that is under way
+error: locked by a deployment that is under way
   at: DELETE /v2/groups/demo of http://fake
   deployment 12345678-9abc-8000-8000-000010000000
   hint: `ekiden deployment watch 12345678-9abc-8000-8000-000010000000` follows it, `ekiden deployment rollback 12345678-9abc-8000-8000-000010000000` takes it back, --force takes over from it

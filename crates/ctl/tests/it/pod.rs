@@ -75,6 +75,7 @@ ID            NODE  STATUS    SINCE  ADDRESS
 -- stderr
 error: Pod '/none' does not exist
   at: GET /v2/pods/none of http://fake
+  hint: `ekiden pod list` shows what there is
 -- exit 66
 ",
     );

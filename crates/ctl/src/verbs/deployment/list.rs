@@ -51,6 +51,6 @@ fn row(it: &v3::Deployment, now_ms: u64) -> Vec<Cell> {
         (&it.id).into(),
         Cell::toned(&it.status, tone),
         Cell::right(text::age(now_ms, &it.version)),
-        changes.join(", ").into(),
+        if changes.is_empty() { "-".to_owned() } else { changes.join(", ") }.into(),
     ]
 }
