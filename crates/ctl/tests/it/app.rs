@@ -182,12 +182,26 @@ async fn app_start_and_stop_are_words_for_scaling() {
         .on("GET /v2/apps/demo/web", 200, single(&app("/demo/web", 0, V1)))
         .on("PUT /v2/apps/demo/web", 200, accepted(V2));
     check(
-        &fake.run("app start /demo/web 2").await,
-        "
+        &fake.run("app start /demo/web 2 -o json").await,
+        r#"
+-- stdout
+{
+  "kind": "Result/v1",
+  "result": "unchanged",
+  "exitCode": 0,
+  "changes": [
+    {
+      "app": "/demo/web",
+      "change": "unchanged",
+      "version": "2026-11-21T05:19:52.000Z",
+      "result": "unchanged"
+    }
+  ]
+}
 -- stderr
-/demo/web has 3 instances already: unchanged
+/demo/web  unchanged
 -- exit 0
-",
+"#,
     );
     check_started(&fake.run("app start /demo/web 2").await, "/demo/web  scaled");
     check_started(&fake.run("app stop /demo/web").await, "/demo/web  scaled");
