@@ -76,6 +76,9 @@ fn read(session: &mut Session<'_>, file: &str) -> Result<(String, Value)> {
     let bytes = bytes.map_err(|err| Error::new(Kind::NotFound, format!("cannot read {}: {err}", shown(file))))?;
     let text =
         String::from_utf8(bytes).map_err(|_| Error::new(Kind::Invalid, format!("{} is no UTF-8 text", shown(file))))?;
+    if text.trim().is_empty() {
+        return Err(Error::new(Kind::Invalid, format!("{} is empty", shown(file))).hint("Marathon JSON is expected"));
+    }
     let value = serde_json::from_str(&text).map_err(|err| not_json(file, &text, &err))?;
     Ok((text, value))
 }

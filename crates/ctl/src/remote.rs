@@ -76,6 +76,21 @@ impl Request {
         format!("{} {}", self.method, self.target())
     }
 
+    /// The verb that shows what there is of what is asked for.
+    fn overview(&self) -> Option<&'static str> {
+        let (_, noun) = self.path.split_once("/v2/").or_else(|| self.path.split_once("/v3/"))?;
+        match noun.split(['/', ':']).next()? {
+            _ if self.path.contains("versions/") => None,
+            // What is changed was there a moment before: it is the version to go back to that is not.
+            "apps" if self.method == Method::PUT => Some("app versions ID"),
+            "apps" => Some("app list"),
+            "pods" => Some("pod list"),
+            "groups" => Some("group list"),
+            "deployments" => Some("deployment list --all"),
+            _ => None,
+        }
+    }
+
     fn target(&self) -> String {
         let query: Vec<_> = self.query.iter().map(|(name, value)| format!("{name}={}", text::percent(value))).collect();
         if query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, query.join("&")) }
@@ -175,6 +190,10 @@ impl Remote {
         }
         let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|it| it.to_str().ok());
         let err = refusal(head.status, &body, retry_after).at(place);
+        let err = match request.overview() {
+            Some(verb) if err.kind == Kind::NotFound => err.hint(format!("`ekiden {verb}` shows what there is")),
+            _ => err,
+        };
         let next = matches!(err.kind, Kind::Unreachable | Kind::Temporary) && request.method == Method::GET;
         Err(if next { Attempt::Next(err) } else { Attempt::Final(err) })
     }
@@ -339,7 +358,7 @@ fn refusal(status: StatusCode, body: &[u8], retry_after: Option<&str>) -> Error 
 }
 
 fn locked(deployment: &str) -> Error {
-    Error::new(Kind::Locked, "the app is locked by a deployment that is under way").hint(format!(
+    Error::new(Kind::Locked, "locked by a deployment that is under way").hint(format!(
         "`ekiden deployment watch {deployment}` follows it, `ekiden deployment rollback {deployment}` takes it back, \
          --force takes over from it"
     ))

@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::io::{Io, Pace};
 use crate::remote::{Remote, Request};
-use crate::table::{Table, Tone};
+use crate::table::{Cell, Table, Tone};
 use crate::{Color, Global, Output, text};
 use hyper::body::Incoming;
 use serde::Serialize;
@@ -138,6 +138,28 @@ impl<'a> Session<'a> {
         }
         let rendered = table.render(self.with_heading, self.color_out);
         self.data(&rendered)
+    }
+
+    /// Prints those of a list that are wanted: for programs as the server `printed` them, for people as the `rows` of a
+    /// table. `nothing` is said where there are none.
+    pub(crate) fn list<T>(
+        &mut self,
+        (list, printed): (&[T], &Value),
+        wanted: impl Fn(&T) -> bool,
+        rows: (&[&'static str], impl Fn(&Self, &T) -> Vec<Cell>),
+        nothing: &str,
+    ) -> Result<()> {
+        if self.is_json() {
+            let all = printed.as_array().into_iter().flatten().zip(list);
+            let all: Vec<&Value> = all.filter(|(_, it)| wanted(it)).map(|(value, _)| value).collect();
+            return self.json(&all);
+        }
+        let (heading, row) = rows;
+        let mut table = Table::new(heading);
+        for it in list.iter().filter(|it| wanted(it)) {
+            table.row(row(self, it));
+        }
+        self.table(&table, nothing)
     }
 
     /// Prints data: complete lines, already harmless.

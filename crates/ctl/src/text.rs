@@ -47,9 +47,10 @@ pub(crate) fn duration(it: Duration) -> String {
     }
 }
 
-/// How long ago something was, in one unit: `12s`, `5m`, `3h`, `41d`.
+/// How long ago something was, in one unit: `12s`, `5m`, `3h`, `41d`; `-` where it never was, as the version of the root
+/// of a new cluster.
 pub(crate) fn age(now_ms: u64, then: &str) -> String {
-    let Some(then) = api::time::parse(then) else { return "-".to_owned() };
+    let Some(then) = api::time::parse(then).filter(|it| it.0 > 0) else { return "-".to_owned() };
     let seconds = now_ms.saturating_sub(then.0) / 1000;
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -74,6 +75,16 @@ pub(crate) fn number(it: f64) -> String {
 /// MiB as the shortest exact unit: `512M`, `1.5G`.
 pub(crate) fn mebibytes(it: f64) -> String {
     if it >= 1024.0 { format!("{}G", number((it / 1024.0 * 10.0).round() / 10.0)) } else { format!("{}M", number(it)) }
+}
+
+/// An id as typed. An empty one, as of a variable that a script forgot to set, is none: it would name the root, or all.
+pub(crate) fn id(typed: &str) -> Result<String, String> {
+    if typed.is_empty() { Err("an id is expected, such as /demo/web".to_owned()) } else { Ok(typed.to_owned()) }
+}
+
+/// A number of instances as typed.
+pub(crate) fn instances(typed: &str) -> Result<u32, String> {
+    typed.parse().map_err(|_| format!("`{typed}` is no number of instances: write 3"))
 }
 
 /// `1 instance`, `3 instances`.
@@ -160,7 +171,8 @@ mod tests {
         assert_eq!(duration(Duration::from_secs(70)), "1 m 10 s");
         assert_eq!(duration(Duration::from_mins(125)), "2 h 5 m");
         assert_eq!(age(1_000_000_000, "1970-01-12T13:46:28.000Z"), "12s");
-        assert_eq!(age(1_000_000_000, "1970-01-01T00:00:00.000Z"), "11d");
+        assert_eq!(age(1_000_000_000, "1970-01-01T13:46:40.000Z"), "11d");
+        assert_eq!(age(1_000_000_000, "1970-01-01T00:00:00.000Z"), "-");
         assert_eq!(age(0, "yesterday"), "-");
         assert_eq!(clock(1_795_238_692_000), "05:24:52Z");
         assert_eq!([number(0.5), number(3.0), number(0.1)], ["0.5", "3", "0.1"]);

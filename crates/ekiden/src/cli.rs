@@ -1,7 +1,7 @@
 //! The command line's grammar: three roles of a process, and every verb of the operators.
 
 use crate::config::{AgentArgs, DevArgs, ServerArgs};
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Exit code of a wrong command line; `sysexits.h` calls it `EX_USAGE`.
@@ -44,7 +44,10 @@ pub(crate) enum Command {
 }
 
 /// Prints help, the version or what is wrong with the command line.
-pub(crate) fn refuse(err: &clap::Error) -> ExitCode {
+pub(crate) fn refuse(err: clap::Error) -> ExitCode {
+    // clap takes what the environment says for typed: it would leave out the help of an incomplete line.
+    let typed = || Cli::command().mut_arg("url", |it| it.env(None::<&str>)).try_get_matches().err();
+    let err = if err.use_stderr() { typed().unwrap_or(err) } else { err };
     // A closed pipe behind `--help` is no failure.
     let _ = err.print();
     if err.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
@@ -53,7 +56,6 @@ pub(crate) fn refuse(err: &clap::Error) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_grammar_has_no_contradictions() {

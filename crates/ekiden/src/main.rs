@@ -18,7 +18,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(err) => return cli::refuse(&err),
+        Err(err) => return cli::refuse(err),
     };
     match cli.command {
         Command::Dev(args) => process::daemon(|| dev::prepare(args), dev::run),

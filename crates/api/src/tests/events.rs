@@ -203,6 +203,8 @@ async fn a_reader_goes_on_where_it_stopped() {
         assert_eq!(names(&rest[1..]), expect, "from {id}");
     }
     assert!(all[1..].iter().all(|it| it.id.is_some()), "all but its own attachment");
+    let mut from_the_beginning = Reader::open(&world, "", Some("0-0-0")).await;
+    assert_eq!(names(&from_the_beginning.take(12).await), names(&all), "`ekiden events` asks so");
 }
 
 #[tokio::test]

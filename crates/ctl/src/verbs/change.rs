@@ -144,9 +144,9 @@ fn result_json(
             "deploymentId": it.deployment,
             "result": if it.is_unchanged() { UNCHANGED } else { of(it) },
         });
-        // A pod's removal is told without one.
-        if let Some(fields) = change.as_object_mut().filter(|_| it.version.is_empty()) {
-            fields.shift_remove("version");
+        // A pod's removal is told without a version, and what was not asked for has no deployment.
+        if let Some(fields) = change.as_object_mut() {
+            fields.retain(|_, it| it != "");
         }
         change
     });

@@ -3,17 +3,17 @@
 use crate::error::Result;
 use crate::remote::Request;
 use crate::session::Session;
-use crate::table::{Cell, Table, Tone};
+use crate::table::{Cell, Tone};
 use crate::text;
 use api::v2::{Queue as List, QueueItem};
 use clap::Args;
-use serde_json::Value;
 use std::fmt::Write as _;
 
 /// What waits, since when, and why.
 #[derive(Clone, Debug, Args)]
 pub struct Queue {
     /// Only this app or pod, with what each node says
+    #[arg(value_parser = text::id)]
     app: Option<String>,
 }
 
@@ -31,33 +31,19 @@ impl Queue {
 pub(super) async fn list(session: &mut Session<'_>, only: Option<&str>) -> Result<Vec<String>> {
     let (list, value) = session.ask::<List>(Request::get("/v2/queue")).await?;
     let wanted = only.map(text::app_id);
-    let is_wanted = |id: &str| wanted.as_ref().is_none_or(|it| it == id);
-    if session.is_json() {
-        let items = value["queue"].as_array().into_iter().flatten();
-        let items: Vec<_> = items.filter(|it| is_wanted(id_of(it))).collect();
-        session.json(&items)?;
-        return Ok(Vec::new());
-    }
-    let items: Vec<_> = list.queue.iter().filter(|it| is_wanted(it.id())).collect();
-    let mut table = Table::new(&["APP", "MISSING", "SINCE", "DELAY", "REASON"]);
-    for item in &items {
-        table.row(row(item, session.now_ms()));
-    }
-    session.table(&table, "Nothing waits.")?;
-    Ok(items.iter().map(|it| it.id().to_owned()).collect())
+    let is_wanted = |it: &QueueItem| wanted.as_ref().is_none_or(|wanted| wanted == it.id());
+    let rows = (&["APP", "MISSING", "SINCE", "DELAY", "REASON"][..], row);
+    session.list((&list.queue, &value["queue"]), is_wanted, rows, "Nothing waits.")?;
+    let shown = list.queue.iter().filter(|it| !session.is_json() && is_wanted(it));
+    Ok(shown.map(|it| it.id().to_owned()).collect())
 }
 
-/// The path of what waits, as it was printed.
-fn id_of(item: &Value) -> &str {
-    item["app"]["id"].as_str().or_else(|| item["pod"]["id"].as_str()).unwrap_or_default()
-}
-
-fn row(item: &QueueItem, now_ms: u64) -> Vec<Cell> {
+fn row(session: &Session<'_>, item: &QueueItem) -> Vec<Cell> {
     let delay = if item.delay.overdue { "-".to_owned() } else { format!("{} s", item.delay.time_left_seconds) };
     vec![
         item.id().into(),
         Cell::right(item.count.to_string()),
-        text::age(now_ms, &item.since).into(),
+        text::age(session.now_ms(), &item.since).into(),
         delay.into(),
         Cell::toned(reason(item), Tone::Busy),
     ]

@@ -30,7 +30,10 @@ impl Add {
         }
         let posted =
             session.ask::<AppInfo>(Request::post("/v2/apps", &source.text).with_flag("strict", self.strict)).await;
-        let (info, _) = posted.map_err(|err| file::blame(err, &source.file))?;
+        let (info, _) = posted.map_err(|err| match err.kind {
+            Kind::Locked => err.hint("`ekiden deploy` creates an app or changes the one that is there"),
+            _ => file::blame(err, &source.file),
+        })?;
         let deployment = info.deployments.first().map(|it| it.id.clone()).unwrap_or_default();
         let accepted = Accepted { app: info.app.id, deployment, version: info.app.version, did: "created" };
         change::finish(session, vec![accepted], &self.wait).await

@@ -13,6 +13,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Kill {
     /// The app, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
     /// Only instances on this host
     #[arg(long)]

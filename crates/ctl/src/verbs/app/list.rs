@@ -58,7 +58,7 @@ fn row(info: &AppInfo, waits: Option<&QueueItem>, now_ms: u64) -> Vec<Cell> {
     ]
 }
 
-/// The image of an app, or its command line where it has none.
+/// The image of an app, if it names one.
 pub(super) fn image(info: &AppInfo) -> &str {
     let docker = info.app.container.as_ref().and_then(|it| it.docker.as_ref());
     docker.map_or("-", |it| &it.image)

@@ -12,6 +12,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Remove {
     /// The app, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
     /// Accepted for compatibility: removing always takes over
     #[arg(long, hide = true)]

@@ -12,6 +12,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Restart {
     /// The app, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
     /// Take over from a deployment under way
     #[arg(long)]

@@ -12,6 +12,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Rollback {
     /// The app, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
     /// The version to go back to; `ekiden app versions` lists them
     #[arg(long, value_name = "VERSION")]
@@ -29,10 +30,10 @@ impl Rollback {
             Some(version) => version.clone(),
             None => self.previous(session).await?,
         };
-        session.note(&format!("{}: back to version {version}", text::app_id(&self.id)));
         let body = serde_json::json!({ "version": version }).to_string();
         let put = change::put(session, &self.id, body, "rolled back", |it| it.with_flag("force", self.force));
         let accepted = put.await?;
+        session.note(&format!("{}: back to version {version}", accepted.app));
         change::finish(session, vec![accepted], &self.wait).await
     }
 

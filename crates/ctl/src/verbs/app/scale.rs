@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::session::Session;
+use crate::text;
 use crate::verbs::change::{self, Wait};
 use clap::Args;
 
@@ -9,8 +10,10 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Scale {
     /// The app, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
     /// How many instances shall run
+    #[arg(value_parser = text::instances, allow_negative_numbers = true)]
     instances: u32,
     /// Take over from a deployment under way
     #[arg(long)]

@@ -17,6 +17,7 @@ const TEXTS: [&str; 6] = ["cmd", "user", "version", "killSelection", "executor",
 #[command(after_help = AFTER_HELP)]
 pub struct Update {
     /// The app, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
     /// What to change
     #[arg(value_name = "KEY=VALUE")]

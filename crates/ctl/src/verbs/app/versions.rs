@@ -13,6 +13,7 @@ use serde_json::Value;
 #[derive(Clone, Debug, Args)]
 pub struct Versions {
     /// The app, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
     /// At most so many
     #[arg(long, alias = "max-count", default_value_t = 10, value_name = "N")]

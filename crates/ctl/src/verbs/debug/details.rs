@@ -3,12 +3,14 @@
 use crate::error::Result;
 use crate::session::Session;
 use crate::table::Table;
+use crate::text;
 use clap::Args;
 
 /// What each node says that declines an app's instances.
 #[derive(Clone, Debug, Args)]
 pub struct Details {
     /// The app or pod, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
 }
 

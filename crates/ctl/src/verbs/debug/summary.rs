@@ -3,12 +3,14 @@
 use crate::error::Result;
 use crate::session::Session;
 use crate::table::{Cell, Table};
+use crate::text;
 use clap::Args;
 
 /// How many nodes decline an app's instances, for each reason, in the order in which they are looked at.
 #[derive(Clone, Debug, Args)]
 pub struct Summary {
     /// The app or pod, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
 }
 

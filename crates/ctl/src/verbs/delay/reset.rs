@@ -11,6 +11,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Reset {
     /// The app or pod, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
 }
 

@@ -4,16 +4,16 @@ use super::RUNNING;
 use crate::error::Result;
 use crate::remote::Request;
 use crate::session::Session;
-use crate::table::{Cell, Table, Tone};
+use crate::table::{Cell, Tone};
 use crate::text;
 use api::v3;
 use clap::Args;
-use serde_json::Value;
 
 /// List deployments under way.
 #[derive(Clone, Debug, Args)]
 pub struct List {
     /// Only those that change this app
+    #[arg(value_parser = text::id)]
     app: Option<String>,
     /// Also those that have ended
     #[arg(short, long)]
@@ -26,20 +26,13 @@ impl List {
         let app = self.app.as_ref().map(|it| text::app_id(it));
         let changes = |it: &v3::Deployment| app.as_ref().is_none_or(|app| it.changes.iter().any(|it| it.app == *app));
         let wanted = |it: &v3::Deployment| (self.all || it.status == RUNNING) && changes(it);
-        if session.is_json() {
-            let all = value["deployments"].as_array().into_iter().flatten().zip(&list.deployments);
-            let all: Vec<&Value> = all.filter(|(_, it)| wanted(it)).map(|(value, _)| value).collect();
-            return session.json(&all);
-        }
-        let mut table = Table::new(&["ID", "STATUS", "AGE", "CHANGES"]);
-        for it in list.deployments.iter().filter(|it| wanted(it)) {
-            table.row(row(it, session.now_ms()));
-        }
-        session.table(&table, "There are no deployments under way; --all lists those that have ended.")
+        let all = (&list.deployments[..], &value["deployments"]);
+        let nothing = "There are no deployments under way; --all lists those that have ended.";
+        session.list(all, wanted, (&["ID", "STATUS", "AGE", "CHANGES"], row), nothing)
     }
 }
 
-fn row(it: &v3::Deployment, now_ms: u64) -> Vec<Cell> {
+fn row(session: &Session<'_>, it: &v3::Deployment) -> Vec<Cell> {
     let tone = match it.status.as_str() {
         RUNNING => Tone::Busy,
         "succeeded" => Tone::Good,
@@ -49,7 +42,7 @@ fn row(it: &v3::Deployment, now_ms: u64) -> Vec<Cell> {
     vec![
         (&it.id).into(),
         Cell::toned(&it.status, tone),
-        Cell::right(text::age(now_ms, &it.version)),
-        changes.join(", ").into(),
+        Cell::right(text::age(session.now_ms(), &it.version)),
+        if changes.is_empty() { "-".to_owned() } else { changes.join(", ") }.into(),
     ]
 }

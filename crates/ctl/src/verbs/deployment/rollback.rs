@@ -4,6 +4,7 @@ use super::affected;
 use crate::error::Result;
 use crate::remote::Request;
 use crate::session::Session;
+use crate::text;
 use crate::verbs::change::{self, Accepted, Wait};
 use api::v2::DeploymentResult;
 use clap::Args;
@@ -12,6 +13,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Rollback {
     /// The deployment
+    #[arg(value_parser = text::id)]
     id: String,
     #[command(flatten)]
     wait: Wait,

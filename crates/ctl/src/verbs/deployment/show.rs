@@ -12,6 +12,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Show {
     /// The deployment
+    #[arg(value_parser = text::id)]
     id: String,
 }
 

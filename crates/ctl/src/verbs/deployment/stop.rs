@@ -4,6 +4,7 @@ use super::affected;
 use crate::error::Result;
 use crate::remote::Request;
 use crate::session::Session;
+use crate::text;
 use crate::verbs::change;
 use clap::Args;
 
@@ -11,6 +12,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Stop {
     /// The deployment
+    #[arg(value_parser = text::id)]
     id: String,
 }
 

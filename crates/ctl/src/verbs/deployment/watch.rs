@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Args)]
 pub struct Watch {
     /// The deployments
-    #[arg(required = true, value_name = "DEPLOYMENT")]
+    #[arg(required = true, value_name = "DEPLOYMENT", value_parser = text::id)]
     ids: Vec<String>,
     /// Watch so long at most; the deployment itself goes on
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = text::parse_duration)]

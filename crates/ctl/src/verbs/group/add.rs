@@ -17,7 +17,7 @@ pub struct Add {
     #[arg(default_value = "-")]
     file: String,
     /// Its id, where the file has none
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = text::id)]
     id: Option<String>,
     /// Take over from deployments under way
     #[arg(long)]

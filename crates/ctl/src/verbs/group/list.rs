@@ -13,6 +13,7 @@ use serde_json::Value;
 #[derive(Clone, Debug, Args)]
 pub struct List {
     /// Only this group and those in it
+    #[arg(value_parser = text::id)]
     id: Option<String>,
 }
 

@@ -12,6 +12,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Remove {
     /// The group, such as /demo
+    #[arg(value_parser = text::id)]
     id: String,
     /// Take over from deployments under way
     #[arg(long)]

@@ -13,9 +13,10 @@ use serde_json::json;
 #[derive(Clone, Debug, Args)]
 pub struct Scale {
     /// The group, such as /demo
+    #[arg(value_parser = text::id)]
     id: String,
     /// By how much: 2 doubles, 0.5 halves, 0 stops all
-    #[arg(value_parser = factor)]
+    #[arg(value_parser = factor, allow_negative_numbers = true)]
     factor: f64,
     /// Take over from deployments under way
     #[arg(long)]

@@ -14,6 +14,7 @@ use serde_json::Value;
 #[derive(Clone, Debug, Args)]
 pub struct Show {
     /// The group, such as /demo
+    #[arg(value_parser = text::id)]
     id: String,
     /// Print what it was at this version instead
     #[arg(long, alias = "group-version", value_name = "VERSION")]

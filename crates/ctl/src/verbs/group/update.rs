@@ -18,6 +18,7 @@ use serde_json::Value;
 #[command(after_help = AFTER_HELP)]
 pub struct Update {
     /// The group, such as /demo
+    #[arg(value_parser = text::id)]
     id: String,
     /// What to change
     #[arg(value_name = "KEY=VALUE")]

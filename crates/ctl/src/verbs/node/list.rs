@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::remote::Request;
 use crate::session::Session;
-use crate::table::{Cell, Table, Tone};
+use crate::table::{Cell, Tone};
 use crate::text;
 use api::v3;
 use clap::Args;
@@ -15,18 +15,13 @@ pub struct List {}
 impl List {
     pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
         let (list, value) = session.ask::<v3::NodeList>(Request::get("/v3/nodes")).await?;
-        if session.is_json() {
-            return session.json(&value["nodes"]);
-        }
-        let mut table = Table::new(&["NAME", "STATUS", "CPUS", "MEM", "INSTANCES", "ADDRESS", ""]);
-        for node in &list.nodes {
-            table.row(row(node));
-        }
-        session.table(&table, "There are no nodes. `ekiden agent` makes one of a machine.")
+        let rows = (&["NAME", "STATUS", "CPUS", "MEM", "INSTANCES", "ADDRESS", ""][..], row);
+        let nothing = "There are no nodes. `ekiden agent` makes one of a machine.";
+        session.list((&list.nodes, &value["nodes"]), |_| true, rows, nothing)
     }
 }
 
-fn row(node: &v3::Node) -> Vec<Cell> {
+fn row(_: &Session<'_>, node: &v3::Node) -> Vec<Cell> {
     let tone = match node.status.as_str() {
         "ready" => Tone::Good,
         "degraded" => Tone::Busy,

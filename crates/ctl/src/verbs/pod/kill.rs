@@ -12,9 +12,10 @@ use serde_json::json;
 #[derive(Clone, Debug, Args)]
 pub struct Kill {
     /// The pod, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
     /// Instance ids, or ends of them as `ekiden pod show` prints; without any, all are killed
-    #[arg(value_name = "INSTANCE")]
+    #[arg(value_name = "INSTANCE", value_parser = text::id)]
     instances: Vec<String>,
     /// Also destroy the volumes of those that keep data on their node
     #[arg(long)]

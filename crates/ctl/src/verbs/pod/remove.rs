@@ -11,6 +11,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Remove {
     /// The pod, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
     /// Take over from a deployment under way
     #[arg(long)]

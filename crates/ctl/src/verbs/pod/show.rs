@@ -15,6 +15,7 @@ use std::fmt::Write as _;
 #[derive(Clone, Debug, Args)]
 pub struct Show {
     /// The pod, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
     /// Print the definition of this version instead
     #[arg(long, value_name = "VERSION")]

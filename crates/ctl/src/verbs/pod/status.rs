@@ -12,6 +12,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Status {
     /// The pod, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
 }
 

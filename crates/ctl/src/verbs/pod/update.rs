@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::file;
 use crate::remote::Request;
 use crate::session::Session;
+use crate::text;
 use crate::verbs::change::{self, UNCHANGED, Wait};
 use api::v2::Pod;
 use clap::Args;
@@ -12,6 +13,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Update {
     /// The pod, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
     /// Marathon JSON: the whole pod; `-`, the default, is stdin
     #[arg(short, long)]

@@ -12,6 +12,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Versions {
     /// The pod, such as /demo/web
+    #[arg(value_parser = text::id)]
     id: String,
     /// At most so many
     #[arg(long, alias = "max-count", default_value_t = 10, value_name = "N")]

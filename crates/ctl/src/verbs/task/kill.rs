@@ -3,6 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::remote::Request;
 use crate::session::Session;
+use crate::text;
 use crate::verbs::change::{self, Accepted, Wait};
 use api::v2::{DeploymentResult, TaskList};
 use clap::Args;
@@ -11,7 +12,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct Kill {
     /// Task ids, or ends of them as `ekiden task list` prints
-    #[arg(required = true, value_name = "TASK")]
+    #[arg(required = true, value_name = "TASK", value_parser = text::id)]
     ids: Vec<String>,
     /// Lower the number of instances by as many
     #[arg(long)]

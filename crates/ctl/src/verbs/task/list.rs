@@ -11,6 +11,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct List {
     /// Only tasks of this app
+    #[arg(value_parser = text::id)]
     app: Option<String>,
 }
 

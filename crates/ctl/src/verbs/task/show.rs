@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 #[derive(Clone, Debug, Args)]
 pub struct Show {
     /// A task id, or the end of one as `ekiden task list` prints
-    #[arg(value_name = "TASK")]
+    #[arg(value_name = "TASK", value_parser = text::id)]
     id: String,
 }
 

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::remote::Request;
 use crate::session::Session;
+use crate::text;
 use api::v2::{TaskList, TaskSingle};
 use clap::Args;
 use serde_json::json;
@@ -11,7 +12,7 @@ use serde_json::json;
 #[derive(Clone, Debug, Args)]
 pub struct Stop {
     /// A task id, or the end of one as `ekiden task list` prints
-    #[arg(value_name = "TASK")]
+    #[arg(value_name = "TASK", value_parser = text::id)]
     id: String,
     /// Also destroy its volumes, where it keeps data on its node
     #[arg(long)]

@@ -1,5 +1,4 @@
 //! A cluster out of a script: each request that is awaited, and its answer. And a user at a terminal, or a CI job.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 pub(crate) mod wire;
 
@@ -272,4 +271,11 @@ pub(crate) fn check(seen: &str, expect: &str) {
     }
     let expect = expect.strip_prefix('\n').unwrap_or(expect);
     assert!(seen == expect, "expected:\n{expect}\nseen:\n{seen}");
+}
+
+/// The same, where this was said of a change and its deployment goes on.
+#[track_caller]
+pub(crate) fn check_started(seen: &str, said: &str) {
+    let id = wire::ID;
+    check(seen, &format!("-- stdout\n{id}\n-- stderr\n{said}\n`ekiden deployment watch {id}` follows it\n-- exit 0\n"));
 }

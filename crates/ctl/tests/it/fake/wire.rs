@@ -81,3 +81,65 @@ pub(crate) fn waiting(delay_seconds: u64, nodes: u32, declined: u32) -> Value {
         },
     }] })
 }
+
+/// A pod's definition, as a server prints it.
+pub(crate) fn pod(id: &str, instances: u32, version: &str) -> Value {
+    json!({
+        "id": id, "version": version, "labels": { "team": "demo" }, "networks": [{ "mode": "container/bridge" }],
+        "containers": [
+            {
+                "name": "web", "image": { "kind": "DOCKER", "id": "ekiden-demo:1" },
+                "resources": { "cpus": 0.1, "mem": 32, "disk": 0, "gpus": 0 },
+                "endpoints": [{ "name": "http", "containerPort": 8080, "hostPort": 0, "protocol": ["tcp"] }],
+                "healthCheck": {
+                    "http": { "endpoint": "http", "path": "/health", "scheme": "HTTP" }, "gracePeriodSeconds": 10,
+                    "intervalSeconds": 5, "maxConsecutiveFailures": 3, "timeoutSeconds": 2, "delaySeconds": 0,
+                },
+            },
+            {
+                "name": "side", "exec": { "command": { "shell": "ship" } },
+                "resources": { "cpus": 0.1, "mem": 16, "disk": 0, "gpus": 0 },
+            },
+        ],
+        "scaling": { "kind": "fixed", "instances": instances },
+        "scheduling": {
+            "backoff": { "backoff": 1, "backoffFactor": 1.15, "maxLaunchDelay": 300 },
+            "upgrade": { "minimumHealthCapacity": 1, "maximumOverCapacity": 1 }, "killSelection": "YOUNGEST_FIRST",
+            "unreachableStrategy": { "inactiveAfterSeconds": 0, "expungeAfterSeconds": 0 },
+        },
+        "role": "*",
+    })
+}
+
+/// The id of a pod's n-th instance.
+pub(crate) fn instance_id(n: u32) -> String {
+    format!("demo_pod.marathon-12345678-9abc-8000-8000-00000c00000{n}")
+}
+
+/// An instance of a pod, with its two containers.
+pub(crate) fn pod_instance(n: u32, status: &str, healthy: &str) -> Value {
+    let times = |since: &str| json!({ "statusSince": since, "lastUpdated": V2, "lastChanged": since });
+    let with = |mut base: Value, times: Value| {
+        base.as_object_mut().unwrap().extend(times.as_object().unwrap().clone());
+        base
+    };
+    let web = json!({
+        "name": "web", "status": "TASK_RUNNING", "endpoints": [{ "name": "http", "allocatedHostPort": 31000 + n }],
+        "conditions": [{ "name": "healthy", "value": healthy, "lastChanged": V1, "lastUpdated": V2 }],
+    });
+    let side = json!({ "name": "side", "status": "TASK_RUNNING" });
+    let base = json!({
+        "id": instance_id(n), "status": status, "agentId": "vm-1", "agentHostname": "10.0.0.7", "role": "*",
+        "networks": [{ "addresses": [format!("172.17.0.{n}")] }],
+        "containers": [with(web, times(V1)), with(side, times(V1))],
+    });
+    with(base, times(V1))
+}
+
+/// The answer of `GET /v2/pods/{id}::status`.
+pub(crate) fn pod_status(id: &str, word: &str, wanted: u32, instances: &[Value]) -> Value {
+    json!({
+        "id": id, "spec": pod(id, wanted, V1), "status": word, "statusSince": V1, "instances": instances,
+        "terminationHistory": [], "lastUpdated": V2, "lastChanged": V1,
+    })
+}

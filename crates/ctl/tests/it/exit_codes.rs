@@ -1,9 +1,7 @@
 //! Each exit code of `docs/cli.md`, by what leads to it; and what is said besides.
 
-mod fake;
-
-use fake::wire::*;
-use fake::{Fake, User, check};
+use crate::fake::wire::*;
+use crate::fake::{Fake, User, check};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::time::Duration;
@@ -282,7 +280,7 @@ async fn exit_6_when_the_app_is_locked() {
     );
     check(&fake.run("app scale /demo/web 5").await, "
 -- stderr
-error: the app is locked by a deployment that is under way
+error: locked by a deployment that is under way
   at: PUT /v2/apps/demo/web of http://fake
   deployment 12345678-9abc-8000-8000-000010000000
   hint: `ekiden deployment watch 12345678-9abc-8000-8000-000010000000` follows it, `ekiden deployment rollback 12345678-9abc-8000-8000-000010000000` takes it back, --force takes over from it
@@ -296,6 +294,7 @@ error: the app is locked by a deployment that is under way
 -- stderr
 error: An app with id [/demo/web] already exists.
   at: POST /v2/apps of http://fake
+  hint: `ekiden deploy` creates an app or changes the one that is there
 -- exit 6
 ",
     );
@@ -457,6 +456,7 @@ async fn exit_66_when_it_does_not_exist() {
 -- stderr
 error: App '/demo/web' does not exist
   at: GET /v2/apps/demo/web of http://fake
+  hint: `ekiden app list` shows what there is
 -- exit 66
 ",
     );
