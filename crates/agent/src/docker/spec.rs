@@ -347,7 +347,7 @@ fn map_ports(body: &mut ContainerCreateBody, assignment: &Assignment, spec: &App
     let mut bindings = HashMap::new();
     for (n, port) in spec.run.ports.iter().enumerate() {
         let host = spec.host_port(n, &assignment.ports);
-        let inside = if port.container_port == 0 { host.unwrap_or(0) } else { port.container_port };
+        let Some(inside) = spec.port_inside(n, &assignment.ports) else { continue };
         for protocol in protocols(port.protocol) {
             let inside = format!("{inside}/{protocol}");
             if let Some(host) = host {
@@ -455,7 +455,7 @@ fn endpoint_variables(assignment: &Assignment, spec: &AppSpec) -> Vec<(String, S
         let host = spec.host_port(n, &assignment.ports);
         let inside = match spec.run.network {
             Network::Host => None,
-            Network::Bridge | Network::Container { .. } => Some(port.container_port).filter(|it| *it != 0).or(host),
+            Network::Bridge | Network::Container { .. } => spec.port_inside(n, &assignment.ports),
         };
         let ports = [("ENDPOINT", inside.or(host)), ("EP_HOST", host), ("EP_CONTAINER", inside)];
         variables.extend(ports.into_iter().filter_map(|(kind, it)| Some((format!("{kind}_{name}"), it?.to_string()))));
@@ -471,7 +471,8 @@ fn port_variables(assignment: &Assignment, spec: &AppSpec) -> Vec<(String, Strin
             Network::Bridge | Network::Container { .. } => port.container_port,
             Network::Host => port.service_port,
         };
-        let number = spec.host_port(n, &assignment.ports).unwrap_or(requested).to_string();
+        let number = spec.host_port(n, &assignment.ports).or_else(|| spec.port_inside(n, &assignment.ports));
+        let number = number.unwrap_or(requested).to_string();
         let requested = if requested == 0 { number.clone() } else { requested.to_string() };
         variables.push((format!("PORT_{requested}"), number.clone()));
         if let Some(name) = &port.name {

@@ -268,6 +268,16 @@ fn the_environment_is_marathons_and_the_user_wins() {
         assert!(found.contains(&expect), "{expect} in {found:?}");
     }
     assert!(!found.iter().any(|it| it.starts_with("MARATHON_APP_LABEL_LONG")));
+    let mut unmapped = spec.clone();
+    unmapped.run.network = Network::Container { name: "mesh".into(), labels: BTreeMap::new() };
+    let unwanted = |number| PortSpec { host_port: WantedHostPort::None, ..port(number, Protocol::Tcp, None) };
+    unmapped.run.ports = vec![unwanted(0), unwanted(1025), port(0, Protocol::Tcp, None), unwanted(0)];
+    let made = self::made(unmapped, &[31_001]).unwrap();
+    let found = made["Env"].as_array().unwrap();
+    for expect in ["PORTS=1026,1025,31001,1027", "PORT_1026=1026", "PORT3=1027"] {
+        assert!(found.contains(&json!(expect)), "{expect} in {found:?}");
+    }
+    assert_eq!(made["ExposedPorts"], json!({"1026/tcp": {}, "1025/tcp": {}, "31001/tcp": {}, "1027/tcp": {}}));
     spec.run.network = Network::Host;
     let made = self::made(spec, &[31_001, 31_002]).unwrap();
     assert!(made["Env"].as_array().unwrap().contains(&json!("PORT_10000=31002")), "by the definition's number");
