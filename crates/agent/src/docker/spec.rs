@@ -270,16 +270,24 @@ fn mounts(assignment: &Assignment, run: &RunSpec, place: &Place) -> Result<Mount
         mounted.bind(&place.dirs.sandbox(assignment.instance, ""), SANDBOX, false);
     }
     for volume in &run.volumes {
-        match volume {
-            Volume::Host(it) => mounted.binds.push(volumes::bind(it, &place.volumes_allowed)?),
-            Volume::Persistent(it) => {
-                let reservation = assignment.reservation.ok_or(SpecError::NoReservation)?;
-                let inside = mount_point(&it.container_path).ok_or_else(|| VolumeError::inside(&it.container_path))?;
-                let dir = place.dirs.volume(reservation, &it.container_path);
-                mounted.bind(&dir, &inside, it.mode == cluster::VolumeMode::Ro);
+        let (kept, path, mode) = match volume {
+            Volume::Persistent(it) => (&it.container_path, &it.container_path, it.mode),
+            // The same data at a second place: what is not absolute is no path of the node.
+            Volume::Host(it) if !it.host_path.starts_with('/') && persistent(run).any(|kept| kept == it.host_path) => {
+                (&it.host_path, &it.container_path, it.mode)
             }
-            Volume::External(it) => mounted.mounts.push(volumes::external(it, &place.volume_drivers)?),
-        }
+            Volume::Host(it) => {
+                mounted.binds.push(volumes::bind(it, &place.volumes_allowed)?);
+                continue;
+            }
+            Volume::External(it) => {
+                mounted.mounts.push(volumes::external(it, &place.volume_drivers)?);
+                continue;
+            }
+        };
+        let reservation = assignment.reservation.ok_or(SpecError::NoReservation)?;
+        let inside = mount_point(path).ok_or_else(|| VolumeError::inside(path))?;
+        mounted.bind(&place.dirs.volume(reservation, kept), &inside, mode == cluster::VolumeMode::Ro);
     }
     Ok(mounted)
 }

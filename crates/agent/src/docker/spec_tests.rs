@@ -368,6 +368,22 @@ fn volumes_of_every_kind_are_mounted() {
             ),
         ],
     );
+    let elsewhere = |host_path: &str| {
+        let container_path = "/var/lib/mysql".into();
+        Volume::Host(HostVolume { container_path, host_path: host_path.into(), mode: VolumeMode::Ro })
+    };
+    let mut twice = spec();
+    twice.run.volumes = vec![elsewhere("data"), persistent("data", VolumeMode::Rw)];
+    assert_eq!(
+        made(twice.clone(), &[]).unwrap()["HostConfig"]["Mounts"],
+        json!([
+            {"Type": "bind", "Source": sandbox, "Target": "/mnt/mesos/sandbox"},
+            {"Type": "bind", "Source": format!("{dir}/data"), "Target": "/var/lib/mysql", "ReadOnly": true},
+            {"Type": "bind", "Source": format!("{dir}/data"), "Target": "/mnt/mesos/sandbox/data"},
+        ])
+    );
+    twice.run.volumes[0] = elsewhere("other");
+    assert!(matches!(made(twice, &[]).unwrap_err(), SpecError::Volume(VolumeError::Malformed { .. })));
     let external: fn(&mut AppSpec) = |it| {
         it.run.volumes = vec![Volume::External(ExternalVolume {
             container_path: "/data".into(),
