@@ -388,7 +388,9 @@ const fn protocols(protocol: Protocol) -> &'static [&'static str] {
 fn environment(assignment: &Assignment, spec: &AppSpec, address: &str) -> BTreeMap<String, String> {
     let mut env = context(assignment, address, task_id(&assignment.app, assignment.instance));
     env.extend(resource_variables("MARATHON_APP_RESOURCE", spec.run.resources));
-    env.insert("MARATHON_APP_DOCKER_IMAGE".to_owned(), spec.run.image.clone());
+    if !spec.run.mesos {
+        env.insert("MARATHON_APP_DOCKER_IMAGE".to_owned(), spec.run.image.clone());
+    }
     env.insert("MARATHON_APP_ENFORCE_GROUP_ROLE".to_owned(), "FALSE".to_owned());
     env.extend(label_variables(spec.policy.labels.iter()));
     env.extend(port_variables(assignment, spec));

@@ -268,6 +268,13 @@ fn the_environment_is_marathons_and_the_user_wins() {
         assert!(found.contains(&expect), "{expect} in {found:?}");
     }
     assert!(!found.iter().any(|it| it.starts_with("MARATHON_APP_LABEL_LONG")));
+    let is_image = |it: &Value| it.as_str().unwrap().starts_with("MARATHON_APP_DOCKER_IMAGE=");
+    for (mesos, has_image) in [(false, true), (true, false)] {
+        let mut typed = spec.clone();
+        typed.run.mesos = mesos;
+        let made = self::made(typed, &[31_001, 31_002]).unwrap();
+        assert_eq!(made["Env"].as_array().unwrap().iter().any(is_image), has_image, "of type MESOS: {mesos}");
+    }
     let mut unmapped = spec.clone();
     unmapped.run.network = Network::Container { name: "mesh".into(), labels: BTreeMap::new() };
     let unwanted = |number| PortSpec { host_port: WantedHostPort::None, ..port(number, Protocol::Tcp, None) };
