@@ -1,7 +1,7 @@
 //! What an operator says to an agent: [`Args`] as written, [`Config`] as meant. `deploy/config/agent.toml` documents
 //! every key.
 
-use crate::fetch::{FetchConfig, Reach};
+use crate::fetch::{self, FetchConfig, Reach};
 use cluster::{NodeId, PortRange, Resources};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -89,6 +89,8 @@ pub struct FetchArgs {
     pub files: Vec<PathBuf>,
     /// `public`, `private` or `any`: which addresses names may lead to; `public`.
     pub reach: Option<String>,
+    /// A file with the certificates (PEM) of further CAs to trust, for `https`; none.
+    pub ca_file: Option<PathBuf>,
     /// MiB that the files of one instance may take, unpacked; 1024.
     pub max_mib: Option<u64>,
     /// Seconds that fetching may take; 300.
@@ -278,12 +280,16 @@ impl FetchArgs {
                 return Err(bad("fetch.files", format!("'{}' is not an absolute path below /", path.display())));
             }
         }
+        if let Some(file) = &self.ca_file {
+            fetch::authorities(file).map_err(|problem| bad("fetch.ca_file", problem))?;
+        }
         let mib = |it: Option<u64>, default: u64| it.unwrap_or(default).saturating_mul(1 << 20);
         Ok(FetchConfig {
             enabled: self.enabled,
             uris: self.uris,
             files: self.files,
             reach,
+            ca_file: self.ca_file,
             max_bytes: mib(self.max_mib, 1024),
             timeout: Duration::from_secs(self.timeout_s.unwrap_or(300)),
             cache_bytes: mib(self.cache_mib, 2048),
@@ -383,6 +389,7 @@ mod tests {
         let fetch = all.fetch;
         assert!(fetch.enabled && !fetch.uris.is_empty() && !fetch.files.is_empty() && fetch.reach.is_some());
         assert!(fetch.max_mib.is_some() && fetch.timeout_s.is_some() && fetch.cache_mib.is_some());
+        assert!(fetch.ca_file.is_some());
         assert!(all.consul.token_file.is_some() && all.consul.ca_file.is_some() && all.consul.drain_ms.is_some());
     }
 
@@ -407,6 +414,8 @@ mod tests {
             ("servers = ['a:1']\n[fetch]\nreach = 'far'", "fetch.reach"),
             ("servers = ['a:1']\n[fetch]\nuris = ['files.example']", "fetch.uris"),
             ("servers = ['a:1']\n[fetch]\nfiles = ['srv']", "fetch.files"),
+            ("servers = ['a:1']\n[fetch]\nca_file = '/nonexistent'", "fetch.ca_file"),
+            ("servers = ['a:1']\n[fetch]\nca_file = '/dev/null'", "fetch.ca_file"),
             ("servers = ['a:1']\n[docker]\nhost = 'ssh://x'", "docker.host"),
             ("servers = ['a:1']\n[consul]\naddress = 'localhost:8500'", "consul.address"),
             ("servers = ['a:1']\n[consul]\naddress = 'http://x'\ntoken_file = '/nonexistent'", "consul.token_file"),

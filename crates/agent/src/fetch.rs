@@ -217,15 +217,27 @@ impl Fetcher {
         for address in &addresses {
             rules::address_allowed(&self.config, url, address.ip())?;
         }
-        let client = reqwest::Client::builder()
+        let trusted = self.config.ca_file.as_deref().map(authorities).transpose().map_err(failed)?;
+        let mut client = reqwest::Client::builder()
             .use_rustls_tls()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_DEADLINE)
             .user_agent("ekiden")
             .resolve_to_addrs(host, &addresses);
+        for authority in trusted.into_iter().flatten() {
+            client = client.add_root_certificate(authority);
+        }
         client.build().map_err(|it| failed(with_causes(&it)))
     }
+}
+
+/// The CAs of a file. It is read again for each download, so that it can be exchanged while the agent runs.
+pub(crate) fn authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, String> {
+    let of_file = |problem: String| format!("{}: {problem}", file.display());
+    let pem = fs::read(file).map_err(|it| of_file(it.to_string()))?;
+    let found = reqwest::Certificate::from_pem_bundle(&pem).map_err(|it| of_file(with_causes(&it)))?;
+    if found.is_empty() { Err(of_file("there is no certificate in it".to_owned())) } else { Ok(found) }
 }
 
 async fn receive(

@@ -6,7 +6,9 @@ use cluster::agent::{Assignment, Seen};
 use cluster::{AppSpec, EndKind, ExternalVolume, Fetch, InstanceId, PersistentVolume, Volume, VolumeMode};
 use common::{Running, Scheduler, app, docker, docker_is_here, wait_for};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use tracing::subscriber::set_global_default;
 
 fn resident(cmd: &str, paths: &[&str]) -> AppSpec {
     let mut spec = app(cmd);
@@ -28,11 +30,34 @@ async fn gone(scheduler: &Scheduler, it: &Assignment) {
     wait_for("removal", || scheduler.is_removed(it.instance)).await;
 }
 
+/// What the agents of this program log.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn has(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).contains(text)
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn data_outlive_instances_and_agents_until_their_end_is_ordered() {
     if !docker_is_here() {
         return;
     }
+    let log = Log::default();
+    let lines = log.clone();
+    set_global_default(tracing_subscriber::fmt().with_writer(move || lines.clone()).finish()).unwrap();
     let (scheduler, dir) = (Scheduler::new().await, tempfile::tempdir().unwrap());
     let agent = Running::new(scheduler.args(dir.path()));
     let write = "echo one > data/f; echo two > /var/lib/db/f; exec sleep 1000";
@@ -57,17 +82,16 @@ async fn data_outlive_instances_and_agents_until_their_end_is_ordered() {
     let volumes = dir.path().join("volumes").join(reservation.to_string());
     wait_for("the second to find what the first wrote", || volumes.join("data/seen").exists()).await;
 
-    scheduler.destroy(reservation);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(volumes.join("data/f").exists(), "a container has it still");
-    // Without its memory the agent does not know of the second any more, but Docker does.
+    // What the agent knows to have it, the core holds by itself. Without its memory it does not know of the second any
+    // more, but Docker does.
     agent.end().await.unwrap();
     std::fs::remove_file(dir.path().join("assignments")).unwrap();
     let order = scheduler.forget(second.instance);
     let agent = Running::new(scheduler.args(dir.path()));
     wait_for("a connection", || scheduler.book.lock().unwrap().connections == 3).await;
     scheduler.destroy(reservation);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let refusal = format!("the containers of {} still have them", second.instance);
+    wait_for("the refusal", || log.has(&refusal)).await;
     assert!(volumes.join("data/f").exists(), "a container has it still");
     scheduler.assign(&[order]);
     gone(&scheduler, &second).await;

@@ -264,7 +264,6 @@ pub(crate) async fn dispatch<C: ControlPlane>(
     endpoint: Endpoint,
     request: &Request,
 ) -> Result<Response, Error> {
-    pods::spare(api, endpoint, request).await?;
     match endpoint {
         Endpoint::AppCreate => updates::create(api, request).await,
         Endpoint::AppDelete => updates::delete(api, request).await,

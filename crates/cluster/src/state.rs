@@ -5,7 +5,8 @@ use crate::capacity::Capacity;
 use crate::external::External;
 use crate::model::{
     App, AppId, AppSpec, AppVersion, ClusterId, Deployment, DeploymentId, Goal, Grave, Group, GroupSpec, HealthCheck,
-    Instance, InstanceId, Node, NodeId, PathId, Reservation, Settings, Timestamp, Version, WantedHostPort,
+    Instance, InstanceId, Node, NodeId, PathId, PodCommand, Reservation, RunSpec, Settings, Timestamp, Version,
+    WantedHostPort,
 };
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
@@ -278,11 +279,24 @@ impl State {
         let AppSpec { id, instances, run, policy: _ } = &launched.spec;
         let policy = app.followed_by(instance)?.spec.policy.clone();
         let mut spec = AppSpec { id: id.clone(), instances: *instances, run: run.clone(), policy };
-        let containers = spec.run.pod.iter_mut().flat_map(|it| &mut it.containers).map(|it| &mut it.image);
-        for image in containers.chain([&mut spec.run.image]).filter(|it| it.is_empty()) {
-            image.clone_from(&self.settings.command_image);
-        }
+        self.add_command_image(&mut spec.run);
         Some(Arc::new(spec))
+    }
+
+    /// Gives an image to what names none. Nobody chose it for its entrypoint: what was said is the whole command.
+    fn add_command_image(&self, run: &mut RunSpec) {
+        for container in run.pod.iter_mut().flat_map(|it| &mut it.containers).filter(|it| it.image.is_empty()) {
+            container.image.clone_from(&self.settings.command_image);
+            if let Some(PodCommand::Argv { override_entrypoint, .. }) = &mut container.command {
+                *override_entrypoint = true;
+            }
+        }
+        if run.image.is_empty() {
+            run.image.clone_from(&self.settings.command_image);
+            if run.cmd.is_none() && !run.args.is_empty() {
+                run.parameters.push(("entrypoint".to_owned(), run.args.remove(0)));
+            }
+        }
     }
 
     /// What an instance's agent shall do.

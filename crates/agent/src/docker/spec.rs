@@ -270,16 +270,24 @@ fn mounts(assignment: &Assignment, run: &RunSpec, place: &Place) -> Result<Mount
         mounted.bind(&place.dirs.sandbox(assignment.instance, ""), SANDBOX, false);
     }
     for volume in &run.volumes {
-        match volume {
-            Volume::Host(it) => mounted.binds.push(volumes::bind(it, &place.volumes_allowed)?),
-            Volume::Persistent(it) => {
-                let reservation = assignment.reservation.ok_or(SpecError::NoReservation)?;
-                let inside = mount_point(&it.container_path).ok_or_else(|| VolumeError::inside(&it.container_path))?;
-                let dir = place.dirs.volume(reservation, &it.container_path);
-                mounted.bind(&dir, &inside, it.mode == cluster::VolumeMode::Ro);
+        let (kept, path, mode) = match volume {
+            Volume::Persistent(it) => (&it.container_path, &it.container_path, it.mode),
+            // The same data at a second place: what is not absolute is no path of the node.
+            Volume::Host(it) if !it.host_path.starts_with('/') && persistent(run).any(|kept| kept == it.host_path) => {
+                (&it.host_path, &it.container_path, it.mode)
             }
-            Volume::External(it) => mounted.mounts.push(volumes::external(it, &place.volume_drivers)?),
-        }
+            Volume::Host(it) => {
+                mounted.binds.push(volumes::bind(it, &place.volumes_allowed)?);
+                continue;
+            }
+            Volume::External(it) => {
+                mounted.mounts.push(volumes::external(it, &place.volume_drivers)?);
+                continue;
+            }
+        };
+        let reservation = assignment.reservation.ok_or(SpecError::NoReservation)?;
+        let inside = mount_point(path).ok_or_else(|| VolumeError::inside(path))?;
+        mounted.bind(&place.dirs.volume(reservation, kept), &inside, mode == cluster::VolumeMode::Ro);
     }
     Ok(mounted)
 }
@@ -347,7 +355,7 @@ fn map_ports(body: &mut ContainerCreateBody, assignment: &Assignment, spec: &App
     let mut bindings = HashMap::new();
     for (n, port) in spec.run.ports.iter().enumerate() {
         let host = spec.host_port(n, &assignment.ports);
-        let inside = if port.container_port == 0 { host.unwrap_or(0) } else { port.container_port };
+        let Some(inside) = spec.port_inside(n, &assignment.ports) else { continue };
         for protocol in protocols(port.protocol) {
             let inside = format!("{inside}/{protocol}");
             if let Some(host) = host {
@@ -380,7 +388,9 @@ const fn protocols(protocol: Protocol) -> &'static [&'static str] {
 fn environment(assignment: &Assignment, spec: &AppSpec, address: &str) -> BTreeMap<String, String> {
     let mut env = context(assignment, address, task_id(&assignment.app, assignment.instance));
     env.extend(resource_variables("MARATHON_APP_RESOURCE", spec.run.resources));
-    env.insert("MARATHON_APP_DOCKER_IMAGE".to_owned(), spec.run.image.clone());
+    if !spec.run.mesos {
+        env.insert("MARATHON_APP_DOCKER_IMAGE".to_owned(), spec.run.image.clone());
+    }
     env.insert("MARATHON_APP_ENFORCE_GROUP_ROLE".to_owned(), "FALSE".to_owned());
     env.extend(label_variables(spec.policy.labels.iter()));
     env.extend(port_variables(assignment, spec));
@@ -455,7 +465,7 @@ fn endpoint_variables(assignment: &Assignment, spec: &AppSpec) -> Vec<(String, S
         let host = spec.host_port(n, &assignment.ports);
         let inside = match spec.run.network {
             Network::Host => None,
-            Network::Bridge | Network::Container { .. } => Some(port.container_port).filter(|it| *it != 0).or(host),
+            Network::Bridge | Network::Container { .. } => spec.port_inside(n, &assignment.ports),
         };
         let ports = [("ENDPOINT", inside.or(host)), ("EP_HOST", host), ("EP_CONTAINER", inside)];
         variables.extend(ports.into_iter().filter_map(|(kind, it)| Some((format!("{kind}_{name}"), it?.to_string()))));
@@ -471,7 +481,8 @@ fn port_variables(assignment: &Assignment, spec: &AppSpec) -> Vec<(String, Strin
             Network::Bridge | Network::Container { .. } => port.container_port,
             Network::Host => port.service_port,
         };
-        let number = spec.host_port(n, &assignment.ports).unwrap_or(requested).to_string();
+        let number = spec.host_port(n, &assignment.ports).or_else(|| spec.port_inside(n, &assignment.ports));
+        let number = number.unwrap_or(requested).to_string();
         let requested = if requested == 0 { number.clone() } else { requested.to_string() };
         variables.push((format!("PORT_{requested}"), number.clone()));
         if let Some(name) = &port.name {

@@ -269,6 +269,23 @@ fn the_environment_is_marathons_and_the_user_wins() {
         assert!(found.contains(&expect), "{expect} in {found:?}");
     }
     assert!(!found.iter().any(|it| it.starts_with("MARATHON_APP_LABEL_LONG")));
+    let is_image = |it: &Value| it.as_str().unwrap().starts_with("MARATHON_APP_DOCKER_IMAGE=");
+    for (mesos, has_image) in [(false, true), (true, false)] {
+        let mut typed = spec.clone();
+        typed.run.mesos = mesos;
+        let made = self::made(typed, &[31_001, 31_002]).unwrap();
+        assert_eq!(made["Env"].as_array().unwrap().iter().any(is_image), has_image, "of type MESOS: {mesos}");
+    }
+    let mut unmapped = spec.clone();
+    unmapped.run.network = Network::Container { name: "mesh".into(), labels: BTreeMap::new() };
+    let unwanted = |number| PortSpec { host_port: WantedHostPort::None, ..port(number, Protocol::Tcp, None) };
+    unmapped.run.ports = vec![unwanted(0), unwanted(1025), port(0, Protocol::Tcp, None), unwanted(0)];
+    let made = self::made(unmapped, &[31_001]).unwrap();
+    let found = made["Env"].as_array().unwrap();
+    for expect in ["PORTS=1026,1025,31001,1027", "PORT_1026=1026", "PORT3=1027"] {
+        assert!(found.contains(&json!(expect)), "{expect} in {found:?}");
+    }
+    assert_eq!(made["ExposedPorts"], json!({"1026/tcp": {}, "1025/tcp": {}, "31001/tcp": {}, "1027/tcp": {}}));
     spec.run.network = Network::Host;
     let made = self::made(spec, &[31_001, 31_002]).unwrap();
     assert!(made["Env"].as_array().unwrap().contains(&json!("PORT_10000=31002")), "by the definition's number");
@@ -359,6 +376,22 @@ fn volumes_of_every_kind_are_mounted() {
             ),
         ],
     );
+    let elsewhere = |host_path: &str| {
+        let container_path = "/var/lib/mysql".into();
+        Volume::Host(HostVolume { container_path, host_path: host_path.into(), mode: VolumeMode::Ro })
+    };
+    let mut twice = spec();
+    twice.run.volumes = vec![elsewhere("data"), persistent("data", VolumeMode::Rw)];
+    assert_eq!(
+        made(twice.clone(), &[]).unwrap()["HostConfig"]["Mounts"],
+        json!([
+            {"Type": "bind", "Source": sandbox, "Target": "/mnt/mesos/sandbox"},
+            {"Type": "bind", "Source": format!("{dir}/data"), "Target": "/var/lib/mysql", "ReadOnly": true},
+            {"Type": "bind", "Source": format!("{dir}/data"), "Target": "/mnt/mesos/sandbox/data"},
+        ])
+    );
+    twice.run.volumes[0] = elsewhere("other");
+    assert!(matches!(made(twice, &[]).unwrap_err(), SpecError::Volume(VolumeError::Malformed { .. })));
     let external: fn(&mut AppSpec) = |it| {
         it.run.volumes = vec![Volume::External(ExternalVolume {
             container_path: "/data".into(),

@@ -17,6 +17,8 @@ pub struct FetchConfig {
     pub files: Vec<PathBuf>,
     /// Which addresses names may lead to.
     pub reach: Reach,
+    /// The certificates of CAs that are trusted beside those of the internet, for `https`.
+    pub ca_file: Option<PathBuf>,
     /// What the files of one instance may take, unpacked, bytes.
     pub max_bytes: u64,
     /// What all of them may take.
@@ -209,6 +211,7 @@ mod tests {
             uris: vec![],
             files: vec![],
             reach: Reach::Public,
+            ca_file: None,
             max_bytes: 1 << 20,
             timeout: Duration::from_secs(5),
             cache_bytes: 1 << 20,

@@ -4,8 +4,9 @@ use super::*;
 use cluster::ClusterId;
 use std::io::Seek;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_rustls::{TlsAcceptor, rustls};
 
 fn config(reach: Reach) -> FetchConfig {
     FetchConfig {
@@ -13,6 +14,7 @@ fn config(reach: Reach) -> FetchConfig {
         uris: vec![],
         files: vec![],
         reach,
+        ca_file: None,
         max_bytes: 1 << 20,
         timeout: Duration::from_secs(5),
         cache_bytes: 1 << 20,
@@ -34,18 +36,46 @@ async fn server(answers: Vec<(&'static str, String)>) -> (String, tokio::sync::w
     let address = listener.local_addr().unwrap().to_string();
     let (asked, count) = tokio::sync::watch::channel(0);
     tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
+        while let Ok((stream, _)) = listener.accept().await {
             asked.send_modify(|it| *it += 1);
-            let mut request = [0; 2048];
-            let n = stream.read(&mut request).await.unwrap_or(0);
-            let line = String::from_utf8_lossy(&request[..n]).into_owned();
-            let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-            let answer = answers.iter().find(|it| it.0 == path).map(|it| it.1.clone());
-            let answer = answer.unwrap_or("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".into());
-            let _ = stream.write_all(answer.as_bytes()).await;
+            answer(stream, &answers).await;
         }
     });
     (address, count)
+}
+
+/// The same by TLS, as `localhost`, with a certificate of the CA that is [`CA`].
+async fn tls_server(answers: Vec<(&'static str, String)>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let certificates = rustls_pemfile::certs(&mut &include_bytes!("testdata/server.pem")[..]).unwrap();
+    let mut keys = rustls_pemfile::pkcs8_private_keys(&mut &include_bytes!("testdata/server.key")[..]).unwrap();
+    let config = rustls::ServerConfig::builder().with_safe_defaults().with_no_client_auth().with_single_cert(
+        certificates.into_iter().map(rustls::Certificate).collect(),
+        rustls::PrivateKey(keys.remove(0)),
+    );
+    let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                answer(stream, &answers).await;
+            }
+        }
+    });
+    format!("localhost:{port}")
+}
+
+const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/fetch/testdata/ca.pem");
+
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, answers: &[(&'static str, String)]) {
+    let mut request = [0; 2048];
+    let n = stream.read(&mut request).await.unwrap_or(0);
+    let line = String::from_utf8_lossy(&request[..n]).into_owned();
+    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    let answer = answers.iter().find(|it| it.0 == path).map(|it| it.1.clone());
+    let answer = answer.unwrap_or("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".into());
+    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
 }
 
 fn ok(body: &str) -> String {
@@ -115,6 +145,27 @@ async fn files_come_from_servers_under_their_names_and_are_kept_where_wanted() {
     assert_eq!((*asked.borrow(), desk.text("data").as_str()), (before + 1, "data"), "the second comes from here");
     let left: Vec<_> = std::fs::read_dir(desk.sandbox.parent().unwrap()).unwrap().collect();
     assert_eq!(left.len(), 1, "no part of a download is left: {left:?}");
+}
+
+#[tokio::test]
+async fn https_is_verified_and_a_ca_of_one_s_own_is_trusted_where_it_is_named() {
+    let address = tls_server(vec![("/data", ok("data")), ("/moved", redirect_to("/data"))]).await;
+    let uri = |path: &str| fetch(&format!("https://{address}{path}"));
+    let refused = Desk::new(config(Reach::Private)).fetch(&[uri("/data")]).await.unwrap_err();
+    assert!(refused.contains("UnknownIssuer") && refused.contains(&address), "{refused}");
+
+    let trusting = FetchConfig { ca_file: Some(CA.into()), ..config(Reach::Private) };
+    let desk = Desk::new(trusting.clone());
+    let moved = Fetch { dest_path: Some("moved".into()), ..uri("/moved") };
+    desk.fetch(&[uri("/data"), moved]).await.unwrap();
+    assert_eq!((desk.text("data").as_str(), desk.text("moved").as_str()), ("data", "data"));
+    let elsewhere = fetch(&format!("https://{}/data", address.replace("localhost", "127.0.0.1")));
+    let refused = desk.fetch(&[elsewhere]).await.unwrap_err();
+    assert!(refused.contains("NotValidForName"), "the certificate is another's: {refused}");
+
+    let gone = FetchConfig { ca_file: Some("/nonexistent/ca.pem".into()), ..trusting };
+    let refused = Desk::new(gone).fetch(&[uri("/data")]).await.unwrap_err();
+    assert!(refused.contains("/nonexistent/ca.pem: No such file"), "{refused}");
 }
 
 #[tokio::test]

@@ -18,7 +18,8 @@ pub(crate) const SIZE: &str = "dvdi/size";
 /// Reads `volumes` of a container.
 pub(super) fn read(problems: &mut Problems, container: &Object, mesos: bool) -> Vec<Volume> {
     let objects = container.objects(problems, "volumes").unwrap_or_default();
-    let volumes: Vec<Volume> = objects.iter().filter_map(|it| volume(problems, it, mesos)).collect();
+    let kept: Vec<&str> = objects.iter().filter_map(kept_in_sandbox).collect();
+    let volumes: Vec<Volume> = objects.iter().filter_map(|it| volume(problems, it, mesos, &kept)).collect();
     let (mut paths, mut names) = (BTreeSet::new(), BTreeSet::new());
     for it in &volumes {
         if !paths.insert(it.container_path()) {
@@ -35,7 +36,13 @@ pub(super) fn read(problems: &mut Problems, container: &Object, mesos: bool) -> 
     volumes
 }
 
-fn volume(problems: &mut Problems, object: &Object, mesos: bool) -> Option<Volume> {
+/// The name of a persistent volume in the sandbox, by which a host volume has it mounted at a second place.
+fn kept_in_sandbox<'a>(object: &'a Object) -> Option<&'a str> {
+    let path = object.get("containerPath")?.as_str()?;
+    (object.get("persistent").is_some() && !path.starts_with('/')).then_some(path)
+}
+
+fn volume(problems: &mut Problems, object: &Object, mesos: bool, kept: &[&str]) -> Option<Volume> {
     object.check_known(problems, KNOWN);
     let kinds = ["persistent", "external", "secret", "hostPath"];
     let given: Vec<&str> = kinds.into_iter().filter(|it| object.get(it).is_some()).collect();
@@ -53,13 +60,14 @@ fn volume(problems: &mut Problems, object: &Object, mesos: bool) -> Option<Volum
             );
             None
         }
-        _ => host(problems, object),
+        _ => host(problems, object, kept),
     }
 }
 
-fn host(problems: &mut Problems, object: &Object) -> Option<Volume> {
+fn host(problems: &mut Problems, object: &Object, kept: &[&str]) -> Option<Volume> {
     let container_path = absolute(problems, object, "containerPath");
-    let host_path = absolute(problems, object, "hostPath");
+    let named = object.get("hostPath").and_then(|it| it.as_str()).filter(|it| kept.contains(it));
+    let host_path = named.map(str::to_owned).or_else(|| absolute(problems, object, "hostPath"));
     let mode = mode(problems, object);
     Some(Volume::Host(HostVolume { container_path: container_path?, host_path: host_path?, mode }))
 }
@@ -180,7 +188,7 @@ pub(super) fn absolute(problems: &mut Problems, object: &Object, name: &str) -> 
     if !path.starts_with('/') {
         problems.invalid(
             &object.at(name),
-            "must be an absolute path; a persistent volume is mounted there where its own containerPath says so",
+            "must be an absolute path, or, as hostPath, the containerPath of a persistent volume of the same app",
         );
     }
     Some(path)

@@ -5,7 +5,6 @@ use crate::control::{ControlPlane, SubmitError};
 use crate::error::{Error, json};
 use crate::from_wire::{self, Problems, Warning};
 use crate::request::Request;
-use crate::routes::Endpoint;
 use crate::service::Api;
 use crate::to_wire::{self, is_listed, parse_task_id};
 use crate::{time, v2};
@@ -158,30 +157,6 @@ pub(crate) async fn kill_one<C: ControlPlane>(api: &Api<C>, request: &Request) -
     let instance = instance_of(&state, &id, name).ok_or_else(unknown)?;
     let killed = submit_kill(api, request, &state, &[instance]).await?;
     ok(killed.first().ok_or_else(unknown)?)
-}
-
-/// Keeps what is meant for an app from a pod of its id: there is no such app, and none can be made.
-pub(crate) async fn spare<C: ControlPlane>(api: &Api<C>, endpoint: Endpoint, request: &Request) -> Result<(), Error> {
-    let ids: Vec<AppId> = match endpoint {
-        Endpoint::AppPut | Endpoint::AppPatch | Endpoint::AppRestart | Endpoint::AppDelete => {
-            request.app().into_iter().collect()
-        }
-        Endpoint::AppPutMany | Endpoint::AppPatchMany => {
-            let items = request.array().unwrap_or_default();
-            items.iter().filter_map(|it| AppId::parse(it.get("id")?.as_str()?).ok()).collect()
-        }
-        _ => return Ok(()),
-    };
-    let recent = api.recent().await?;
-    let names_pod = |state: &State| ids.iter().find(|it| state.live_app(it).is_some_and(|it| is_pod(it))).cloned();
-    if names_pod(&recent).is_none() {
-        return Ok(());
-    }
-    match names_pod(&*api.state().await?) {
-        None => Ok(()),
-        Some(id) if matches!(endpoint, Endpoint::AppPut | Endpoint::AppPutMany) => Err(pod_exists(&id)),
-        Some(id) => Err(Error::no_app(&id)),
-    }
 }
 
 fn is_pod(app: &App) -> bool {

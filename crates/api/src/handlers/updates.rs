@@ -75,14 +75,18 @@ pub(crate) async fn patch_many<C: ControlPlane>(api: &Api<C>, request: &Request)
 /// `POST /v2/apps/{id}/restart?force=`
 pub(crate) async fn restart<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let force = request.query.flag("force", false)?;
-    let applied = api.submit(request, Command::RestartApp { app: request.app()?, force }).await?;
+    let app = request.app()?;
+    app_of(&*api.state().await?, &app)?;
+    let applied = api.submit(request, Command::RestartApp { app, force }).await?;
     Ok(deployment_result(StatusCode::OK, &applied))
 }
 
 /// `DELETE /v2/apps/{id}?force=`; Marathon's default is to force here.
 pub(crate) async fn delete<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let force = request.query.flag("force", true)?;
-    let applied = api.submit(request, Command::RemoveApp { app: request.app()?, force }).await?;
+    let app = request.app()?;
+    app_of(&*api.state().await?, &app)?;
+    let applied = api.submit(request, Command::RemoveApp { app, force }).await?;
     Ok(deployment_result(StatusCode::OK, &applied))
 }
 
@@ -171,25 +175,25 @@ fn define(
     update: Map<String, Value>,
     kind: Kind,
 ) -> Result<(AppSpec, Expect, Vec<Warning>), Error> {
-    let current = state.live_app(id);
-    if current.is_none() && matches!(kind, Kind::Patch(_)) {
+    let current = app_of(state, id);
+    if let (Err(_), Kind::Patch(_)) = (&current, kind) {
         return Err(Error::no_app(id));
     }
-    let expect = current.map_or(Expect::Absent, |it| Expect::Version(it.current.version));
-    let definition = match from_wire::one_update(update, current.map(|it| it.current.version))? {
+    // Of a pod too: that an app does not take its place is said by what applies the change.
+    let there = state.live_app(id).map(|it| it.current.version);
+    let expect = there.map_or(Expect::Absent, Expect::Version);
+    let definition = match from_wire::one_update(update, there)? {
         Update::Define(update) => update,
         Update::RollBack(version) => {
-            let stored = app_of(state, id)?.versions.get(&version).ok_or_else(|| {
+            let stored = current?.versions.get(&version).ok_or_else(|| {
                 Error::NotFound(format!("App '{id}' does not exist in version {}", time::print(version)))
             })?;
             return Ok((stored.spec.clone(), expect, Vec::new()));
         }
     };
     let definition = match (current, kind) {
-        (Some(current), Kind::Put) => {
-            from_wire::merge(to_wire::app_map(&current.current), definition, Merge::NullKeeps)
-        }
-        (Some(current), Kind::Patch(merge)) => from_wire::merge(to_wire::app_map(&current.current), definition, merge),
+        (Ok(current), Kind::Put) => from_wire::merge(to_wire::app_map(&current.current), definition, Merge::NullKeeps),
+        (Ok(current), Kind::Patch(merge)) => from_wire::merge(to_wire::app_map(&current.current), definition, merge),
         _ => definition,
     };
     let (spec, warnings) = from_wire::app(id, &definition, state.settings())?;

@@ -136,7 +136,7 @@ async fn volumes_are_refused_at_their_places() {
         (
             volume(json!({ "containerPath": "/a", "hostPath": "data", "mode": "RW" })),
             "/container/volumes(0)/hostPath",
-            "a persistent volume is mounted there where its own containerPath says so",
+            "or, as hostPath, the containerPath of a persistent volume of the same app",
         ),
         (
             volume(json!({ "containerPath": "/a", "hostPath": "/b", "mode": "rw" })),

@@ -196,6 +196,7 @@ async fn volumes_of_every_kind() {
                 { "containerPath": "data", "mode": "RW", "persistent": { "type": "root", "size": 100, "constraints": [] } },
                 { "containerPath": "/var/lib/x", "mode": "RW", "persistent": { "size": 1 } },
                 { "containerPath": "/logs", "hostPath": "/var/log", "mode": "RO" },
+                { "containerPath": "/var/lib/mysql", "hostPath": "data", "mode": "RW" },
             ],
         },
     });
@@ -206,6 +207,7 @@ async fn volumes_of_every_kind() {
             { "containerPath": "data", "mode": "RW", "persistent": { "size": 100, "type": "root" } },
             { "containerPath": "/var/lib/x", "mode": "RW", "persistent": { "size": 1, "type": "root" } },
             { "containerPath": "/logs", "hostPath": "/var/log", "mode": "RO" },
+            { "containerPath": "/var/lib/mysql", "hostPath": "data", "mode": "RW" },
         ])
     );
     assert_eq!(

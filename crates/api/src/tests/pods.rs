@@ -433,6 +433,8 @@ async fn pods_are_no_apps_and_apps_no_pods() {
 
     let before = get(&world, "/v2/pods/pay/pod").await.json();
     let patch = json!({ "instances": 0 });
+    let other_kind =
+        "'/pay/pod' is a pod: an app and a pod cannot have the same path. Choose another id, or delete it first.";
     for (line, body, status, message) in [
         ("GET /v2/apps/pay/pod", Value::Null, 404, "App '/pay/pod' does not exist"),
         ("GET /v2/apps/pay/pod/versions", Value::Null, 404, "App '/pay/pod' does not exist"),
@@ -441,13 +443,9 @@ async fn pods_are_no_apps_and_apps_no_pods() {
         ("POST /v2/apps/pay/pod/restart", Value::Null, 404, "App '/pay/pod' does not exist"),
         ("DELETE /v2/apps/pay/pod", Value::Null, 404, "App '/pay/pod' does not exist"),
         ("PATCH /v2/apps/pay/pod", patch.clone(), 404, "App '/pay/pod' does not exist"),
-        ("PUT /v2/apps/pay/pod", app("/pay/pod", 1), 409, "A pod with id [/pay/pod] already exists."),
-        (
-            "PUT /v2/apps",
-            json!([app("/pay/app", 2), app("/pay/pod", 1)]),
-            409,
-            "A pod with id [/pay/pod] already exists.",
-        ),
+        ("PUT /v2/apps/pay/pod", app("/pay/pod", 1), 409, other_kind),
+        ("PUT /v2/apps", json!([app("/pay/app", 2), app("/pay/pod", 1)]), 409, other_kind),
+        ("PATCH /v2/apps", json!([{ "id": "/pay/pod", "instances": 0 }]), 404, "App '/pay/pod' does not exist"),
         ("POST /v2/apps", app("/pay/pod", 1), 409, "An app with id [/pay/pod] already exists."),
         ("POST /v2/pods", pod("/pay/pod", 1), 409, "A pod with id [/pay/pod] already exists."),
         ("POST /v2/pods", pod("/pay/app", 1), 409, "An app with id [/pay/app] already exists."),

@@ -317,10 +317,9 @@ impl AppSpec {
     }
 
     fn port_target(&self, n: usize, host_ports: &[u16]) -> Option<CheckTarget> {
-        let port = self.run.ports.get(n)?;
         Some(match self.host_port(n, host_ports) {
             Some(number) => CheckTarget::Host(number),
-            None => CheckTarget::Container(port.container_port),
+            None => CheckTarget::Container(self.port_inside(n, host_ports)?),
         })
     }
 
@@ -338,7 +337,29 @@ impl AppSpec {
         let before = self.run.ports[..n].iter().filter(|it| it.host_port != WantedHostPort::None).count();
         host_ports.get(before).copied()
     }
+
+    /// The port that the app's `n`-th one is inside of the container, for an instance with these host ports. One of
+    /// number 0 is that of its host port; without one it is any that no other of the app's ports has, which is enough
+    /// where each container has an address of its own.
+    pub fn port_inside(&self, n: usize, host_ports: &[u16]) -> Option<u16> {
+        let port = self.run.ports.get(n)?;
+        if self.run.network == Network::Host {
+            return self.host_port(n, host_ports);
+        }
+        if port.container_port != 0 {
+            return Some(port.container_port);
+        }
+        let is_open = |it: &&PortSpec| it.container_port == 0 && it.host_port == WantedHostPort::None;
+        let before = self.run.ports[..n].iter().filter(is_open).count();
+        let is_taken =
+            |number: &u16| host_ports.contains(number) || self.run.ports.iter().any(|it| it.container_port == *number);
+        self.host_port(n, host_ports).or_else(|| (FIRST_FREE_PORT..).filter(|it| !is_taken(it)).nth(before))
+    }
 }
+
+/// Ports inside that nobody chose are numbered from here on: whoever may not be root can listen on them, as on
+/// Marathon's.
+const FIRST_FREE_PORT: u16 = 1025;
 
 /// Where a probe connects to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

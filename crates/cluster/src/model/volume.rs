@@ -20,7 +20,8 @@ pub enum Volume {
 pub struct HostVolume {
     /// Path inside.
     pub container_path: String,
-    /// Path on the node.
+    /// Path on the node; without a leading slash the [`PersistentVolume::container_path`] of one of the same app, which
+    /// is to be seen at a second place.
     pub host_path: String,
     /// Whether the container may write.
     pub mode: VolumeMode,

@@ -215,6 +215,34 @@ fn a_change_of_policy_restarts_nothing() {
 }
 
 #[test]
+fn what_names_no_image_is_run_as_it_is_said_in_the_operator_s() {
+    let mut cluster = Cluster::with_nodes(1);
+    let settings = Settings { command_image: "shell:1".to_owned(), ..Settings::default() };
+    cluster.ask(Command::Configure { settings }).unwrap();
+    let assigned = |cluster: &mut Cluster, image: &str, cmd: Option<&str>| {
+        let mut spec = app("/web", 1);
+        spec.run.image = image.to_owned();
+        spec.run.cmd = cmd.map(str::to_owned);
+        spec.run.args = if cmd.is_none() { vec!["serve".to_owned(), "-v".to_owned()] } else { vec![] };
+        spec.run.parameters = vec![];
+        cluster.put(spec).unwrap();
+        cluster.settle();
+        let instance = cluster.state.instance(cluster.wanted("/web")[0]).unwrap();
+        let run = cluster.state.assignment(instance).spec.unwrap().run.clone();
+        (run.image, run.args, run.parameters)
+    };
+    let entrypoint = vec![("entrypoint".to_owned(), "serve".to_owned())];
+    let args = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+    for (image, cmd, expect) in [
+        ("", None, ("shell:1".to_owned(), args(&["-v"]), entrypoint)),
+        ("", Some("serve"), ("shell:1".to_owned(), vec![], vec![])),
+        ("web:1", None, ("web:1".to_owned(), args(&["serve", "-v"]), vec![])),
+    ] {
+        assert_eq!(assigned(&mut cluster, image, cmd), expect, "{image} {cmd:?}");
+    }
+}
+
+#[test]
 fn the_same_content_changes_nothing() {
     let mut cluster = Cluster::with_nodes(1);
     let first = cluster.put(app("/web", 1)).unwrap();

@@ -5,7 +5,7 @@ use crate::agent::known::Leaving;
 use crate::agent::reporter::Report;
 use crate::agent::{Container, Get, Next, Observation, Outcome, Output, Probe};
 use crate::catalog::{self, Subject, Wish};
-use crate::model::{AppSpec, CheckPort, CheckTarget, Health, HealthCheck, HealthKind, InstanceId, Network, Timestamp};
+use crate::model::{AppSpec, CheckPort, CheckTarget, Health, HealthCheck, HealthKind, InstanceId, Timestamp};
 use std::collections::BTreeMap;
 
 /// How an instance is reached from its agent.
@@ -55,9 +55,7 @@ fn own_port(spec: &AppSpec, check: &HealthCheck, host_ports: &[u16]) -> Option<u
         CheckPort::Number(number) => return Some(number),
         CheckPort::Index(n) => n as usize,
     };
-    let inside = spec.run.ports.get(n)?.container_port;
-    let is_inside = spec.run.network != Network::Host && inside != 0;
-    if is_inside { Some(inside) } else { spec.host_port(n, host_ports) }
+    spec.port_inside(n, host_ports)
 }
 
 impl Agent {

@@ -1,7 +1,7 @@
 //! How instances are asked: whether they are ready, and by which address.
 
 use super::*;
-use crate::model::{AppSpec, Network, ReadinessCheck, ReadinessResponse};
+use crate::model::{AppSpec, Network, PortSpec, ReadinessCheck, ReadinessResponse, WantedHostPort};
 
 fn readiness_check() -> ReadinessCheck {
     ReadinessCheck {
@@ -94,12 +94,15 @@ fn health_checks_go_where_they_are_told() {
     };
     let no_ipv6 = "the instance has no IPv6 address: its Docker network gives it none";
     let (bridge, host) = (Network::Bridge, Network::Host);
+    let mesh = Network::Container { name: "mesh".into(), labels: BTreeMap::new() };
     for (kind, ipv6, address, network, expect) in [
         (http(CheckPort::Index(0)), false, None, &bridge, Ok(get("10.0.0.1", 31_000))),
         (http(CheckPort::Number(9000)), false, None, &bridge, Ok(get("172.17.0.2", 9000))),
         (http(CheckPort::Number(9000)), false, None, &host, Ok(get("10.0.0.1", 9000))),
         (http(CheckPort::Index(0)), true, Some("fd00::2"), &bridge, Ok(get("fd00::2", 8080))),
         (http(CheckPort::Number(9000)), true, Some("fd00::2"), &bridge, Ok(get("fd00::2", 9000))),
+        (http(CheckPort::Index(1)), false, None, &mesh, Ok(get("172.17.0.2", 1025))),
+        (http(CheckPort::Index(1)), true, Some("fd00::2"), &mesh, Ok(get("fd00::2", 1025))),
         (http(CheckPort::Index(0)), true, None, &bridge, Err(no_ipv6)),
         (http(CheckPort::Index(7)), false, None, &bridge, Err("there is no such port")),
         (
@@ -112,6 +115,8 @@ fn health_checks_go_where_they_are_told() {
     ] {
         let mut spec = fixture::spec("/web", 1);
         spec.run.network = network.clone();
+        let nowhere = PortSpec { container_port: 0, host_port: WantedHostPort::None, ..spec.run.ports[0].clone() };
+        spec.run.ports.push(nowhere);
         spec.policy.health_checks = vec![HealthCheck {
             kind,
             mesos: false,
