@@ -6,7 +6,7 @@ use crate::remote::Request;
 use crate::session::Session;
 use crate::table::Tone;
 use crate::text;
-use api::v2::{AppSingle, DeploymentResult};
+use api::v2::{AppInfo, AppSingle, DeploymentResult};
 use clap::Args;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -34,16 +34,26 @@ pub(crate) struct Accepted {
     pub(crate) deployment: String,
     /// The version that the app moves to.
     pub(crate) version: String,
-    /// What was done, as a participle; [`UNCHANGED`] where there was nothing to do.
+    /// What was done, for people; [`UNCHANGED`] where there was nothing to do.
     pub(crate) did: &'static str,
 }
 
 /// The app was already as wanted.
 pub(crate) const UNCHANGED: &str = "unchanged";
+/// It is wanted like this already, and not yet like this.
+const UNDER_WAY: &str = "under way already";
 
 impl Accepted {
     pub(crate) fn new(app: String, result: DeploymentResult, did: &'static str) -> Self {
         Self { app, deployment: result.deployment_id, version: result.version, did }
+    }
+
+    /// An app that was already as wanted. Where a deployment is still making it so, that is the one to wait for.
+    pub(crate) fn unchanged(app: String, result: DeploymentResult, under_way: Option<&str>) -> Self {
+        match under_way {
+            Some(id) => Self { deployment: id.to_owned(), ..Self::new(app, result, UNDER_WAY) },
+            None => Self::new(app, result, UNCHANGED),
+        }
     }
 
     fn is_unchanged(&self) -> bool {
@@ -62,8 +72,12 @@ pub(crate) async fn put(
     let path = format!("/v2/apps{}", text::app_id(id));
     let (before, _) = session.ask::<AppSingle>(Request::get(&path)).await?;
     let (result, _) = session.ask::<DeploymentResult>(refine(Request::put(path, body))).await?;
-    let did = if result.version == before.app.app.version { UNCHANGED } else { did };
-    Ok(Accepted::new(before.app.app.id, result, did))
+    let AppInfo { app, deployments, .. } = before.app;
+    if result.version == app.version {
+        let under_way = deployments.first().map(|it| it.id.as_str());
+        return Ok(Accepted::unchanged(app.id, result, under_way));
+    }
+    Ok(Accepted::new(app.id, result, did))
 }
 
 /// Says what was accepted and, where that is wanted, waits for its end.

@@ -1,6 +1,6 @@
 //! `ekiden deploy`.
 
-use super::change::{self, Accepted, UNCHANGED, Wait};
+use super::change::{self, Accepted, Wait};
 use crate::diff;
 use crate::error::{Error, Kind, Result};
 use crate::file::{self, Source};
@@ -45,7 +45,11 @@ impl Deploy {
         for id in ids {
             let did = match (before.get(&id), after.get(&id)) {
                 (None, _) => "created",
-                (Some(before), Some(after)) if before["version"] == after["version"] => UNCHANGED,
+                (Some(before), Some(after)) if before["version"] == after["version"] => {
+                    let under_way = after["deployments"][0]["id"].as_str();
+                    accepted.push(Accepted::unchanged(id, result.clone(), under_way));
+                    continue;
+                }
                 (Some(before), Some(after)) => {
                     Self::tell(session, &id, before, after);
                     "updated"

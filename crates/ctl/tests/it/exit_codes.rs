@@ -237,6 +237,29 @@ error: /demo/web is not done after 0.0 s; the deployment goes on
 }
 
 #[tokio::test]
+async fn exit_4_too_when_it_is_asked_for_once_more_and_hangs_still() {
+    let mut app = serving("/demo/web", 3, 0, V1);
+    app["deployments"] = json!([{ "id": ID }]);
+    let hangs = deployment("running", 0, 2, &["/demo/web: 3 to launch; no node takes one"]);
+    // What the request itself opens has nothing to do and is done at once; it is not the one to wait for.
+    let answer = json!({ "version": V1, "deploymentId": "12345678-9abc-8000-8000-0000ff000000" });
+    for (change, words) in
+        [("PUT /v2/apps/demo/web?partialUpdate=false", "deploy"), ("PUT /v2/apps/demo/web", "app scale /demo/web 3")]
+    {
+        let fake = Fake::new()
+            .on("GET /v2/apps/demo/web", 200, single(&app))
+            .on(&format!("GET /v3/deployments/{ID}"), 200, &hangs)
+            .on(change, 200, &answer);
+        let said = match words {
+            "deploy" => deploy(&fake, &User::default(), WEB, "--wait --timeout 0s").await,
+            words => fake.run(&format!("{words} --wait --timeout 0s")).await,
+        };
+        assert!(said.contains("/demo/web  under way already\n"), "{said}");
+        assert!(said.contains("why: 3 to launch; no node takes one\n") && said.ends_with("-- exit 4\n"), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn exit_5_when_it_was_rolled_back() {
     let mut ended = deployment("rolledBack", 0, 0, &[]);
     ended["by"] = json!("the-other");
