@@ -122,7 +122,7 @@ fn node() -> NodeDescription {
     }
 }
 
-fn observations() -> Vec<Observation> {
+fn observations(judged_by: Timestamp) -> Vec<Observation> {
     let checks = vec![CheckResult {
         alive: true,
         consecutive_failures: 1,
@@ -144,7 +144,7 @@ fn observations() -> Vec<Observation> {
     ]
     .into_iter()
     .zip(0..)
-    .map(|(seen, n)| Observation { instance: instance(n), judged_by: Timestamp(1), seen })
+    .map(|(seen, n)| Observation { instance: instance(n), judged_by, seen })
     .collect()
 }
 
@@ -201,10 +201,13 @@ fn commands() -> Vec<(&'static str, Command)> {
         Command::Lose { node: node_id.clone() },
         Command::Degrade { node: node_id.clone(), reason: Some("disk full".to_owned()) },
         Command::RemoveNode { node: node_id.clone() },
-        Command::Report { node: node_id, observations: observations(), destroyed: Vec::new() },
+        Command::Report { node: node_id, observations: observations(Timestamp::default()), destroyed: Vec::new() },
         Command::Execute { steps: steps() },
     ];
-    all.into_iter().map(|it| (name(&it), it)).collect()
+    let observations = observations(Timestamp(5));
+    let judged = Command::Report { node: NodeId::new("n1"), observations, destroyed: Vec::new() };
+    // Beside what was there from the start, which older logs have.
+    all.into_iter().map(|it| (name(&it), it)).chain([("report_judged", judged)]).collect()
 }
 
 /// A variant without an arm here does not compile: it needs a file of its own.

@@ -214,10 +214,13 @@ PUT /v2/apps/demo/web {"instances":0}"#,
 }
 
 #[tokio::test]
-async fn app_rollback_takes_the_version_before() {
+async fn app_rollback_takes_the_last_version_that_went_well() {
+    let mut went_wrong = deployment("rolledBack", 0, 0, &[]);
+    went_wrong["changes"][0]["to"] = json!("2026-11-21T05:20:00.000Z");
     let fake = Fake::new()
         .on("GET /v2/apps/demo/web", 200, single(&app("/demo/web", 3, V2)))
-        .on("GET /v2/apps/demo/web/versions", 200, json!({ "versions": [V2, V1] }))
+        .on("GET /v2/apps/demo/web/versions", 200, json!({ "versions": [V2, "2026-11-21T05:20:00.000Z", V1] }))
+        .on("GET /v3/deployments", 200, json!({ "deployments": [went_wrong] }))
         .on("PUT /v2/apps/demo/web", 200, json!({ "version": "2026-11-21T05:24:52.000Z", "deploymentId": ID }));
     check(
         &fake.run("app rollback /demo/web").await,

@@ -6,9 +6,10 @@ use crate::session::Session;
 use crate::text;
 use crate::verbs::change::{self, Wait};
 use api::v2::VersionList;
+use api::v3::DeploymentList;
 use clap::Args;
 
-/// Go back to a version from before: to the one before the current, or to the one that is named.
+/// Go back to a version from before: to the last one that went well, or to the one that is named.
 #[derive(Clone, Debug, Args)]
 pub struct Rollback {
     /// The app, such as /demo/web
@@ -41,9 +42,17 @@ impl Rollback {
         let (info, _) = super::fetch(session, &self.id).await?;
         let request = Request::get(format!("{}/versions", super::path(&self.id)));
         let (list, _) = session.ask::<VersionList>(request).await?;
+        let (known, _) = session.ask::<DeploymentList>(Request::get("/v3/deployments")).await?;
+        let app = info.app;
+        // Where it has gone wrong before, nobody wants to go back to.
+        let went_wrong = |version: &str| {
+            let wrong = known.deployments.iter().filter(|it| matches!(&*it.status, "failed" | "rolledBack"));
+            wrong.flat_map(|it| &it.changes).any(|it| it.app == app.id && it.to.as_deref() == Some(version))
+        };
         // Versions are moments in one form: as texts they sort by age.
-        let before = list.versions.into_iter().filter(|it| *it < info.app.version).max();
-        before
-            .ok_or_else(|| Error::new(Kind::NotFound, format!("{} has no version before the current one", info.app.id)))
+        let before = list.versions.into_iter().filter(|it| *it < app.version && !went_wrong(it)).max();
+        before.ok_or_else(|| {
+            Error::new(Kind::NotFound, format!("{} has no version before the current one that went well", app.id))
+        })
     }
 }
