@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// A cluster on loopback, with default settings and data on the real disk.
+/// A cluster on loopback, with data on the real disk and default settings, but for the number of deployments.
 pub(crate) struct Members {
     pub(crate) processes: Vec<Process>,
     /// Where the leader answers clients.
@@ -48,7 +48,9 @@ impl Members {
             let config = scratch.file(&format!("ekiden-{n}.toml"));
             let (http, link) = (ports[n], ports[3 + n]);
             let own = format!("id = {}\nlisten = \"127.0.0.1:{http}\"\nlink_listen = \"127.0.0.1:{link}\"\n", n + 1);
-            std::fs::write(&config, format!("{own}data_dir = \"{dir}\"\n{members}"))?;
+            // Every client of the benches has a deployment of its own under way.
+            let limit = "\n[settings]\nmax_deployments = 100000\n";
+            std::fs::write(&config, format!("{own}data_dir = \"{dir}\"\n{limit}{members}"))?;
             let config = config.to_str().context("a path in UTF-8")?;
             let [http, link] = [http, link].map(|it| SocketAddr::from(([127, 0, 0, 1], it)));
             let command = [program.as_str(), "server", "--config", config].map(str::to_owned).to_vec();

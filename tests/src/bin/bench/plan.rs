@@ -3,7 +3,7 @@
 use crate::report::{Row, Table};
 use cluster::{
     Agenda, AppId, AppSpec, ClusterId, Command, Constraint, Entry, Expect, KillSelection, Network, NodeDescription,
-    NodeId, Operator, Policy, PortRange, PortSpec, Principal, Protocol, Resources, RunSpec, State, Timestamp,
+    NodeId, Operator, Policy, PortRange, PortSpec, Principal, Protocol, Resources, RunSpec, Settings, State, Timestamp,
     Unreachable, UpgradeStrategy, WantedHostPort, plan,
 };
 use std::collections::BTreeMap;
@@ -35,6 +35,9 @@ impl World {
     pub(crate) fn new(n_nodes: usize) -> Self {
         let mut world = Self { state: State::new(), agenda: Agenda::default(), index: 0 };
         world.apply(Command::Found { cluster: ClusterId(7) });
+        // All apps are put before any is planned for.
+        let settings = Settings { max_deployments: u32::MAX, ..Settings::default() };
+        world.apply(Command::Configure { settings });
         for n in 0..n_nodes {
             world.apply(Command::Register { node: node(n) });
         }
