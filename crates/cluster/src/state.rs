@@ -229,14 +229,29 @@ impl State {
             }
         }
         for app in self.apps_in(group) {
-            let deployment = app.deployment.and_then(|it| self.deployment(it));
-            let gone_since = deployment.filter(|_| app.removing).map(|it| it.version);
-            let was_there = gone_since.is_none_or(|it| version < it);
+            let was_there = self.removed_in(app).is_none_or(|it| version < it);
             if let Some((_, it)) = app.versions.get_prev(&version).filter(|_| was_there) {
                 then.insert(app.id.clone(), Arc::clone(it));
             }
         }
         then.into_values().collect()
+    }
+
+    /// What was removed from inside a group, and in which version of the tree, as far as that is remembered.
+    pub fn removals_in(&self, group: &PathId) -> impl Iterator<Item = (PathId, Version)> {
+        let inside = group.clone();
+        let graves =
+            self.graves.range(group.first_inside()..).take_while(move |(app, _)| inside.contains(app.as_str()));
+        let buried = graves.filter_map(|(app, it)| Some((PathId::from(app), it.get_max()?.0)));
+        let going = self.apps_in(group).filter_map(|it| Some((PathId::from(&it.id), self.removed_in(it)?)));
+        let groups = self.groups_in(group).filter(|it| it.current().is_none());
+        let groups = groups.filter_map(|it| Some((it.id.clone(), it.versions.get_max()?.0)));
+        buried.chain(going).chain(groups)
+    }
+
+    /// The version of the tree from which on an app that is still being removed is not there.
+    fn removed_in(&self, app: &App) -> Option<Version> {
+        self.deployment(app.deployment.filter(|_| app.removing)?).map(|it| it.version)
     }
 
     /// The groups that somebody had made by a version of the tree, this one or inside it, as they were then.

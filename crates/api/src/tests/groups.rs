@@ -151,6 +151,32 @@ async fn what_is_given_replaces_and_what_is_not_stays() {
 }
 
 #[tokio::test]
+async fn what_is_removed_changes_the_groups_around_it() {
+    let world = World::new();
+    world.ask("POST /v2/groups", shop()).await;
+    world.fake.settle();
+    let read = get(&world, "/shop").await;
+    let beside = get(&world, "/shop/db").await;
+
+    let removed = world.ask("DELETE /v2/apps/shop/service/api", Value::Null).await.json()["version"].clone();
+    for what in ["while it ends", "when it is gone"] {
+        let now = get(&world, "/shop").await;
+        assert_eq!((&now["version"], &now["groups"][1]["version"]), (&removed, &removed), "{what}");
+        assert_eq!(get(&world, "/shop/db").await, beside, "{what}");
+        let stale = world.ask("PUT /v2/groups/shop", read.clone()).await;
+        assert_eq!(stale.status, 422, "what was read before is not put back over it {what}: {}", stale.text);
+        world.fake.settle();
+    }
+
+    let removed = world.ask("DELETE /v2/groups/shop/service", Value::Null).await.json()["version"].clone();
+    world.fake.settle();
+    assert_eq!(get(&world, "/shop").await["version"], removed, "a group");
+    let removed = world.ask("DELETE /v2/groups/shop/db", Value::Null).await.json()["version"].clone();
+    world.fake.settle();
+    assert_eq!(get(&world, "/shop").await["version"], removed, "the last one");
+}
+
+#[tokio::test]
 async fn a_dry_run_tells_the_steps_and_does_nothing() {
     let world = World::new();
     world.ask("POST /v2/groups", shop()).await;

@@ -52,7 +52,15 @@ impl Tree {
         if let Some(version) = state.tree_versions().next_back().filter(|_| top.is_root()) {
             tree.branch(top).version = version;
         }
-        tree.connected()
+        let mut tree = tree.connected();
+        for (path, version) in state.removals_in(top) {
+            for around in path.ancestors() {
+                if let Some(branch) = tree.branches.get_mut(&around) {
+                    branch.version = branch.version.max(version);
+                }
+            }
+        }
+        tree
     }
 
     /// A group as it was at a version of the tree.
