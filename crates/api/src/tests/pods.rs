@@ -2,7 +2,7 @@
 
 use super::world::{Answer, World, app};
 use crate::testing::Fake;
-use crate::{from_wire, to_wire, v2};
+use crate::{from_wire, time, to_wire, v2};
 use cluster::agent::Seen;
 use cluster::{AppId, AppVersion, Command, End, EndKind, Principal, Settings, Timestamp};
 use proptest::prelude::*;
@@ -602,6 +602,15 @@ async fn the_status_says_how_each_container_is() {
         history["containers"][1],
         json!({ "containerId": format!("{id}.shipper"), "lastKnownState": "TASK_FAILED" })
     );
+    let last = world.fake.state().app(&instance.app).unwrap().last_failure.as_ref().map(|it| time::print(it.at));
+    assert_eq!((&ended["statusSince"], &ended["lastChanged"]), (&json!(last), &json!(last)));
+    world.fake.report(&instance, Seen::Removed);
+    let removed = get(&world, "/v2/pods/pay/api::status").await.json();
+    assert_eq!(removed["instances"], json!([]));
+    assert_eq!(removed["statusSince"], json!(last), "it has been so since the failure, not since it was put");
+    let ids: Vec<_> = ["web", "shipper"].iter().map(|it| format!("{id}.{it}")).collect();
+    let kept = &removed["terminationHistory"][0]["containers"];
+    assert_eq!((&kept[0]["containerId"], &kept[1]["containerId"]), (&json!(ids[0]), &json!(ids[1])));
     world.fake.pass_ms(60_000);
     world.fake.settle();
     let after = get(&world, "/v2/pods/pay/api::status").await.json();

@@ -6,9 +6,9 @@
 use super::{instance_id, task_state};
 use crate::{time, v2, words};
 use cluster::{
-    App, AppSpec, AppVersion, CheckPort, CheckResult, Condition, Failure, Goal, Health, HealthCheck, HealthKind,
-    Instance, KillSelection, Network, PodCommand, PodContainer, PortSpec, Protocol, Resources, State, Timestamp,
-    Unreachable, WantedHostPort,
+    App, AppId, AppSpec, AppVersion, CheckPort, CheckResult, Condition, EndKind, Failure, Goal, Health, HealthCheck,
+    HealthKind, Instance, InstanceId, KillSelection, Network, PodCommand, PodContainer, PortSpec, Protocol, Resources,
+    State, Timestamp, Unreachable, Version, WantedHostPort,
 };
 
 /// Prints a definition; empty of containers where the version is no pod's.
@@ -234,7 +234,8 @@ pub fn pod_status(state: &State, app: &App) -> v2::PodStatus {
     } else {
         "DEGRADED"
     };
-    let since = instances.iter().map(|it| since(it)).chain([app.current.version]).max().unwrap_or_default();
+    let failed_at = app.last_failure.as_ref().map(|it| it.at);
+    let since = instances.iter().map(|it| since(it)).chain(failed_at).fold(app.current.version, Timestamp::max);
     let since = time::print(since);
     v2::PodStatus {
         id: app.id.to_string(),
@@ -355,7 +356,7 @@ fn container_status(state: &State, spec: &AppSpec, instance: &Instance, part: &P
         status_since: time::print(start),
         message: Some(instance.message.clone()).filter(|it| !it.is_empty()),
         conditions: condition.into_iter().collect(),
-        container_id: Some(container_id(instance, name)),
+        container_id: Some(container_id(&instance.app, instance.id, name)),
         endpoints: endpoints.collect(),
         resources: Some(resources(&part.container.resources)),
         last_updated: updated,
@@ -363,8 +364,8 @@ fn container_status(state: &State, spec: &AppSpec, instance: &Instance, part: &P
     }
 }
 
-fn container_id(instance: &Instance, container: &str) -> String {
-    format!("{}.{container}", instance_id(&instance.app, instance.id))
+fn container_id(app: &AppId, instance: InstanceId, container: &str) -> String {
+    format!("{}.{container}", instance_id(app, instance))
 }
 
 /// Instances that have ended: those whose containers are not yet confirmed removed, and the last failure.
@@ -377,26 +378,19 @@ fn history(state: &State, app: &App) -> Vec<v2::TerminationHistory> {
         .map(|(instance, end)| {
             let failure = app.last_failure.as_ref().filter(|it| it.instance == instance.id);
             let started = instance.started_at.unwrap_or(instance.launched_at);
-            let spec = state.spec_of(instance);
-            let names: Vec<&str> = spec.iter().flat_map(|it| parts(it)).map(|it| it.container.name.as_str()).collect();
-            let termination = v2::TerminationState {
-                exit_code: end.exit_code.and_then(|it| i32::try_from(it).ok()),
-                message: Some(end.message.clone()).filter(|it| !it.is_empty()),
-            };
+            let message = Some(end.message.clone()).filter(|it| !it.is_empty());
+            let mut containers = terminations(app, instance.id, instance.version, end.kind);
+            // Of several containers it is not known whose exit code it is.
+            if let [only] = containers.as_mut_slice() {
+                let exit_code = end.exit_code.and_then(|it| i32::try_from(it).ok());
+                only.termination = Some(v2::TerminationState { exit_code, message: message.clone() });
+            }
             v2::TerminationHistory {
                 instance_id: instance_id(&instance.app, instance.id),
                 started_at: time::print(started),
                 terminated_at: time::print(failure.map_or(started, |it| it.at)),
-                message: Some(end.message.clone()).filter(|it| !it.is_empty()),
-                containers: names
-                    .iter()
-                    .map(|name| v2::ContainerTermination {
-                        container_id: container_id(instance, name),
-                        last_known_state: Some(super::task::end_state(end.kind).to_owned()),
-                        // Of several containers it is not known whose exit code it is.
-                        termination: (names.len() == 1).then(|| termination.clone()),
-                    })
-                    .collect(),
+                message,
+                containers,
             }
         })
         .collect();
@@ -415,8 +409,19 @@ fn last_failure(app: &App, failure: &Failure) -> v2::TerminationHistory {
         started_at: time::print(failure.at),
         terminated_at: time::print(failure.at),
         message: Some(failure.message.clone()).filter(|it| !it.is_empty()),
-        containers: Vec::new(),
+        containers: terminations(app, failure.instance, failure.version, failure.kind),
     }
+}
+
+/// The containers of an instance that ended, as far as its definition is still known.
+fn terminations(app: &App, instance: InstanceId, version: Version, kind: EndKind) -> Vec<v2::ContainerTermination> {
+    let launched = app.versions.get(&version);
+    let termination = |part: Part| v2::ContainerTermination {
+        container_id: container_id(&app.id, instance, &part.container.name),
+        last_known_state: Some(super::task::end_state(kind).to_owned()),
+        termination: None,
+    };
+    launched.iter().flat_map(|it| parts(&it.spec)).map(termination).collect()
 }
 
 /// Prints an instance as the answer of a kill does.
