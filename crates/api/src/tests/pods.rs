@@ -4,7 +4,7 @@ use super::world::{Answer, World, app};
 use crate::testing::Fake;
 use crate::{from_wire, time, to_wire, v2};
 use cluster::agent::Seen;
-use cluster::{AppId, AppVersion, Command, End, EndKind, Principal, Settings, Timestamp};
+use cluster::{AppId, AppVersion, Command, End, EndKind, Health, Principal, Settings, Timestamp};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use serde_json::{Value, json};
@@ -617,6 +617,20 @@ async fn the_status_says_how_each_container_is() {
     assert_eq!((&after["status"], &after["terminationHistory"][0]["instanceID"]), (&json!("STABLE"), &json!(id)));
     let typed: Vec<v2::PodStatus> = serde_json::from_value(get(&world, "/v2/pods::status").await.json()).unwrap();
     assert_eq!(serde_json::to_value(&typed[0]).unwrap(), after, "the client's types lose nothing");
+
+    let instance = world.fake.state().instances().next().unwrap().clone();
+    let Seen::Running { ip, checks, readiness, .. } = Fake::seen_running(false) else { panic!("it runs") };
+    world.fake.report(&instance, Seen::Running { ip, checks, readiness, health: Health::Failed });
+    world.fake.plan();
+    let killed = get(&world, "/v2/pods/pay/api::status").await.json();
+    assert_eq!(
+        (&killed["instances"][0]["status"], &killed["terminationHistory"]),
+        (&json!("TERMINAL"), &json!([])),
+        "what is still ending has not ended"
+    );
+    world.fake.report(&instance, Seen::Removed);
+    let gone = get(&world, "/v2/pods/pay/api::status").await.json();
+    assert_eq!(gone["terminationHistory"][0]["containers"][0]["lastKnownState"], "TASK_KILLED");
 }
 
 #[tokio::test]

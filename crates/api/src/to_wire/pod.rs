@@ -395,7 +395,7 @@ fn history(state: &State, app: &App) -> Vec<v2::TerminationHistory> {
         })
         .collect();
     if let Some(failure) = app.last_failure.as_deref()
-        && state.instance(failure.instance).is_none_or(|it| !it.has_ended())
+        && state.instance(failure.instance).is_none()
     {
         history.push(last_failure(app, failure));
     }
