@@ -192,8 +192,10 @@ fn count(state: &State, app: &App, sets: &Sets<'_>, decision: &mut Decision) {
         decision.launch = missing;
     }
     let surplus = n_new.saturating_sub(wanted) as usize;
-    let surplus = by_dispensability(state, app, &sets.new).into_iter().take(surplus);
-    decision.stop.extend(surplus.map(|it| (it.id, StopReason::Surplus)));
+    if surplus > 0 {
+        let spared = by_dispensability(state, app, &sets.new).into_iter().take(surplus);
+        decision.stop.extend(spared.map(|it| (it.id, StopReason::Surplus)));
+    }
 }
 
 /// Launches wait while the app's delay runs.
@@ -221,7 +223,7 @@ fn by_dispensability<'a>(state: &State, app: &App, instances: &[&'a Arc<Instance
     if policy.kill_selection == KillSelection::YoungestFirst {
         ordered.reverse();
     }
-    ordered.sort_by_key(|it| (counts(state, app, it), !state.is_unreachable(it), it.is_running()));
+    ordered.sort_by_cached_key(|it| (counts(state, app, it), !state.is_unreachable(it), it.is_running()));
     let spread: Vec<&str> =
         policy.constraints.iter().filter(|it| it.operator == Operator::GroupBy).map(|it| it.field.as_str()).collect();
     if spread.is_empty() { ordered } else { evenly(state, app, ordered, &spread) }
