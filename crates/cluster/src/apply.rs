@@ -4,14 +4,21 @@
 //! time, draws a number or depends on anything but the state and the entry. A rejected entry changes nothing but the
 //! index and the time.
 
+mod admit;
+mod deploy;
 mod execute;
 mod groups;
 mod nodes;
-mod put;
 mod report;
+mod service_ports;
+mod tree;
+mod undo;
+mod versions;
 
+pub use deploy::{DEADLINE_LABEL, ROLLBACK_LABEL};
 pub(crate) use execute::volume_bytes;
-pub use put::{DEADLINE_LABEL, ROLLBACK_LABEL};
+pub use tree::KEPT_TREE_VERSIONS;
+pub use versions::KEPT_VERSIONS;
 
 use crate::command::{Applied, Command, Entry, Rejected};
 use crate::event::Event;
@@ -24,12 +31,6 @@ use std::sync::Arc;
 
 /// So many ended deployments are remembered; older ones are forgotten first.
 pub const KEPT_DEPLOYMENTS: usize = 1_000;
-
-/// So many versions of an app are remembered, besides those its instances run; Marathon's `zk_max_versions`.
-pub const KEPT_VERSIONS: usize = 50;
-
-/// So many versions of the tree of groups and apps are remembered; Marathon's `zk_max_versions`.
-pub const KEPT_TREE_VERSIONS: usize = 50;
 
 impl State {
     /// Moves the cluster one entry forward.

@@ -1,7 +1,7 @@
 //! Groups: put, scaled, restored, removed. Each is a change of the apps inside, in one deployment.
 
 use super::Changing;
-use super::put::{Target, Targets};
+use super::deploy::{Target, Targets};
 use crate::command::Rejected;
 use crate::model::{AppId, GroupSpec, GroupUpdate, PathId, Version};
 use std::collections::BTreeSet;

@@ -1,0 +1,283 @@
+//! Deployments: how one is opened for changes of apps and groups, what it takes over from those that it supersedes,
+//! and how it goes from step to step.
+
+use super::Changing;
+use super::versions::held_at;
+use crate::command::{Expect, Rejected};
+use crate::event::Event;
+use crate::layers::{self, Overlay};
+use crate::model::{
+    App, AppId, AppSpec, Backoff, Change, Closeness, Deployment, DeploymentId, GroupSpec, Instance, Outcome, PathId,
+    Policy, Version,
+};
+use imbl::OrdMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The label by which an app says how long its deployments may go without progress, in seconds.
+pub const DEADLINE_LABEL: &str = "EKIDEN_DEPLOYMENT_DEADLINE";
+
+/// The label by which an app says whether its failed deployments are rolled back: `true` or `false`.
+pub const ROLLBACK_LABEL: &str = "EKIDEN_DEPLOYMENT_ROLLBACK";
+
+/// What a deployment makes of one app.
+pub(super) enum Target {
+    /// This content. With a run version: instances that run it stay; without: those of equal content do.
+    Spec(Box<AppSpec>, Option<Version>),
+    /// The same content, in new instances.
+    Restart(AppId),
+    /// Nothing: the app goes.
+    Removed(AppId),
+}
+
+impl Target {
+    pub(super) fn app(&self) -> &AppId {
+        match self {
+            Self::Spec(spec, _) => &spec.id,
+            Self::Restart(app) | Self::Removed(app) => app,
+        }
+    }
+}
+
+/// What a deployment makes of apps and groups.
+#[derive(Default)]
+pub(super) struct Targets {
+    pub(super) apps: Vec<Target>,
+    /// Absent: the group goes.
+    pub(super) groups: Vec<(PathId, Option<GroupSpec>)>,
+    /// They undo what another deployment did: when that fails as well, nobody goes back once more.
+    pub(super) undo: bool,
+}
+
+impl Targets {
+    pub(super) fn of(apps: Vec<Target>) -> Self {
+        Self { apps, ..Self::default() }
+    }
+}
+
+/// What a deployment takes over from those that it supersedes.
+#[derive(Default)]
+pub(super) struct Inherited {
+    /// Changes that are not done.
+    pub(super) changes: Vec<(AppId, Change)>,
+    /// What their apps are brought to now; absent: nothing yet.
+    pub(super) aims: BTreeMap<AppId, Option<Version>>,
+}
+
+impl Changing<'_> {
+    pub(super) fn put_apps(&mut self, apps: Vec<(AppSpec, Expect)>, force: bool) -> Result<(), Rejected> {
+        for (spec, expect) in &apps {
+            self.check_expectation(&spec.id, *expect)?;
+        }
+        self.deploy(Targets::of(apps.into_iter().map(|(spec, _)| Target::Spec(Box::new(spec), None)).collect()), force)
+    }
+
+    pub(super) fn restart_app(&mut self, app: &AppId, force: bool) -> Result<(), Rejected> {
+        self.live_app(app)?;
+        self.deploy(Targets::of(vec![Target::Restart(app.clone())]), force)
+    }
+
+    pub(super) fn remove_app(&mut self, app: &AppId, force: bool) -> Result<(), Rejected> {
+        self.live_app(app)?;
+        self.deploy(Targets::of(vec![Target::Removed(app.clone())]), force)
+    }
+
+    pub(super) fn scale_down_by(&mut self, victims: &[Arc<Instance>], force: bool) -> Result<(), Rejected> {
+        let mut by_app: BTreeMap<&AppId, u32> = BTreeMap::new();
+        for victim in victims {
+            *by_app.entry(&victim.app).or_default() += 1;
+        }
+        let targets = by_app.into_iter().filter_map(|(app, n)| {
+            let app = self.state.live_app(app)?;
+            let mut spec = app.current.spec.clone();
+            spec.instances = spec.instances.saturating_sub(n);
+            Some(Target::Spec(Box::new(spec), Some(app.current.run)))
+        });
+        let targets = targets.collect();
+        self.deploy(Targets::of(targets), force)
+    }
+
+    pub(super) fn active(&self, id: DeploymentId) -> Result<Arc<Deployment>, Rejected> {
+        let active = self.state.deployments.get(&id).filter(|it| it.is_active());
+        active.cloned().ok_or(Rejected::NoDeployment { deployment: id })
+    }
+
+    /// Opens a deployment, after the check that nobody else holds its apps.
+    pub(super) fn deploy(&mut self, targets: Targets, force: bool) -> Result<(), Rejected> {
+        self.check_paths(&targets)?;
+        self.check_persistent_volumes(&targets)?;
+        self.check_external_volumes(&targets)?;
+        self.check_service_ports(&targets)?;
+        let held = targets.apps.iter().filter_map(|it| Some((it, self.state.apps.get(it.app())?.deployment?)));
+        let holders: BTreeSet<DeploymentId> = held.filter(|it| self.is_change(it.0)).map(|it| it.1).collect();
+        if !holders.is_empty() && !force {
+            return Err(Rejected::Locked { deployments: holders.into_iter().collect() });
+        }
+        let max = self.state.settings.max_deployments;
+        if self.state.active.len() >= max as usize && !force {
+            return Err(Rejected::TooManyDeployments { max });
+        }
+        let mut inherited = Inherited::default();
+        for holder in holders.iter().filter_map(|it| self.state.deployments.get(it)) {
+            inherited.changes.extend(self.unfinished(holder));
+            inherited.aims.extend(self.aims_of(holder));
+        }
+        let steps = self.steps(&targets, &inherited.changes)?;
+        let id = self.next_deployment();
+        for holder in holders {
+            self.end_deployment(holder, Outcome::Superseded { by: id });
+        }
+        self.deploy_as(id, targets, inherited, &steps);
+        Ok(())
+    }
+
+    /// What a deployment has still to do: whoever takes over from it does that too, or an accepted change would be
+    /// left half done, with nobody to finish it.
+    pub(super) fn unfinished(&self, holder: &Deployment) -> Vec<(AppId, Change)> {
+        let held = |app: &AppId| self.state.apps.get(app).is_some_and(|app| app.deployment == Some(holder.id));
+        let open = holder.changes.iter().filter(|(app, it)| !it.settled && held(app));
+        open.map(|(app, it)| (app.clone(), it.clone())).collect()
+    }
+
+    /// What the apps that a deployment holds are brought to now.
+    pub(super) fn aims_of(&self, holder: &Deployment) -> BTreeMap<AppId, Option<Version>> {
+        let held = holder.changes.keys().filter_map(|it| self.state.apps.get(it));
+        let held = held.filter(|it| it.deployment == Some(holder.id));
+        held.map(|it| (it.id.clone(), it.aim().map(|it| it.version))).collect()
+    }
+
+    /// In which step each app's turn comes, from 1; removals come first of all.
+    pub(super) fn steps(
+        &self,
+        targets: &Targets,
+        carried: &[(AppId, Change)],
+    ) -> Result<BTreeMap<AppId, u32>, Rejected> {
+        let mut overlay = Overlay::default();
+        for (app, change) in carried {
+            if let Some(record) = self.state.apps.get(app) {
+                let spec = change.to.map(|_| record.current.spec.policy.dependencies.as_slice());
+                overlay.apps.insert(app.clone(), spec);
+            }
+        }
+        for target in &targets.apps {
+            let dependencies = match target {
+                Target::Spec(spec, _) => Some(spec.policy.dependencies.as_slice()),
+                Target::Restart(app) => {
+                    self.state.apps.get(app).map(|it| it.current.spec.policy.dependencies.as_slice())
+                }
+                Target::Removed(_) => None,
+            };
+            overlay.apps.insert(target.app().clone(), dependencies);
+        }
+        overlay.groups = targets.groups.iter().map(|(path, spec)| (path.clone(), spec.as_ref())).collect();
+        let depths = layers::depths(self.state, &overlay).map_err(|layers::Cycle| Rejected::Cyclic)?;
+        Ok(overlay.apps.keys().map(|it| (it.clone(), depths.get(it).map_or(0, |depth| depth + 1))).collect())
+    }
+
+    /// Opens a deployment for what these targets change, and for what is carried over from others and not changed
+    /// again.
+    pub(super) fn deploy_as(
+        &mut self,
+        id: DeploymentId,
+        targets: Targets,
+        inherited: Inherited,
+        steps: &BTreeMap<AppId, u32>,
+    ) {
+        let latest = targets.apps.iter().filter_map(|it| self.state.apps.get(it.app())).map(|it| it.current.version);
+        let latest = latest.chain(self.state.tree.get_max().copied()).max();
+        let version = latest.map_or(self.now(), |it| self.now().max(it.plus_ms(1)));
+        let aims = inherited.aims;
+        let retargeted = targets.apps.into_iter().filter_map(|it| self.retarget(it, id, version, &aims));
+        let mut changes: OrdMap<AppId, Change> = retargeted.collect();
+        let changed = !changes.is_empty();
+        for (app, change) in inherited.changes {
+            if let Some(record) = self.state.apps.get(&app).filter(|_| !changes.contains_key(&app)) {
+                // One that is on its way to this very version goes on.
+                let held = held_at(record.removing, aims.get(&app), record.current.version);
+                let held = Some(held).filter(|it| it.at != Some(record.current.version));
+                self.put_app(App { deployment: Some(id), held, ..App::clone(record) });
+                changes.insert(app, Change { carried: true, closeness: Closeness::default(), ..change });
+            }
+        }
+        let groups = self.regroup(targets.groups, version);
+        number(&mut changes, steps);
+        let unchanged = changes.is_empty();
+        if !unchanged || !groups.is_empty() {
+            self.remember_tree(version);
+        }
+        let (deadline_ms, rolls_back) = self.patience(&changes);
+        let deployment = Deployment {
+            id,
+            version,
+            changes,
+            groups,
+            step: 0,
+            open: 0,
+            progress_at: self.now(),
+            deadline_ms,
+            rolls_back: rolls_back && !targets.undo,
+            outcome: None,
+            ended_at: None,
+        };
+        self.applied.deployment = Some(id);
+        if changed || !deployment.groups.is_empty() || self.applied.version.is_none() {
+            self.applied.version = Some(version);
+        }
+        self.state.active.insert(id);
+        let deployment = self.next_step(deployment);
+        self.event(Event::DeploymentStarted { deployment });
+        if unchanged {
+            self.end_deployment(id, Outcome::Succeeded);
+        }
+    }
+
+    /// Goes on to the deployment's next step: the apps whose turn it is are no longer held.
+    pub(super) fn next_step(&mut self, mut deployment: Deployment) -> Arc<Deployment> {
+        deployment.step += 1;
+        deployment.progress_at = self.now();
+        let turn = deployment.changes.iter().filter(|(_, it)| it.step == deployment.step && !it.settled);
+        let turn: Vec<(AppId, bool)> = turn.map(|(app, it)| (app.clone(), it.replaces)).collect();
+        deployment.open = turn.len() as u32;
+        for (app, replaces) in turn {
+            if let Some(app) = self.state.apps.get(&app).filter(|it| it.held.is_some()) {
+                // What it was till now may have failed; what it is now has not.
+                let backoff = if replaces { Backoff::default() } else { app.backoff };
+                self.put_app(App { held: None, backoff, ..App::clone(app) });
+            }
+        }
+        let deployment = Arc::new(deployment);
+        self.state.deployments.insert(deployment.id, Arc::clone(&deployment));
+        deployment
+    }
+
+    /// How long the deployment may go without progress, and whether it is rolled back then: what the changed apps
+    /// say, the least patient one of those that say something, or the operator.
+    fn patience(&self, changes: &OrdMap<AppId, Change>) -> (u64, bool) {
+        let policies: Vec<&Policy> = changes
+            .keys()
+            .filter_map(|it| self.state.apps.get(it))
+            .map(|it| &it.current.spec.policy)
+            .filter(|it| it.labels.contains_key(DEADLINE_LABEL) || it.labels.contains_key(ROLLBACK_LABEL))
+            .collect();
+        let seconds = |it: &&Policy| it.labels.get(DEADLINE_LABEL)?.parse::<u64>().ok();
+        let given: Vec<u64> = policies.iter().filter_map(seconds).collect();
+        let deadline_ms = match given.iter().filter(|it| **it > 0).min() {
+            Some(least) => least.saturating_mul(1000),
+            None if given.is_empty() => self.state.settings.deployment_deadline_ms,
+            None => 0,
+        };
+        let said = |text: &str| policies.iter().any(|it| it.labels.get(ROLLBACK_LABEL).is_some_and(|it| it == text));
+        (deadline_ms, said("true") || (self.state.settings.deployment_rollback && !said("false")))
+    }
+}
+
+/// Numbers the steps from 1 on, without gaps.
+fn number(changes: &mut OrdMap<AppId, Change>, steps: &BTreeMap<AppId, u32>) {
+    let of = |app: &AppId| steps.get(app).copied().unwrap_or(1);
+    let distinct: BTreeSet<u32> = changes.keys().map(of).collect();
+    let numbers: BTreeMap<u32, u32> = distinct.into_iter().zip(1..).collect();
+    *changes = changes
+        .iter()
+        .map(|(app, change)| (app.clone(), Change { step: numbers[&of(app)], ..change.clone() }))
+        .collect();
+}

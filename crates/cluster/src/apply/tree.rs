@@ -1,0 +1,64 @@
+//! The versions of the tree of groups and apps: groups take their content, and what only forgotten versions need goes.
+
+use super::Changing;
+use crate::event::Event;
+use crate::model::{AppId, Grave, Group, GroupSpec, PathId, Version};
+use imbl::OrdMap;
+use std::sync::Arc;
+
+/// So many versions of the tree of groups and apps are remembered; Marathon's `zk_max_versions`.
+pub const KEPT_TREE_VERSIONS: usize = 50;
+
+impl Changing<'_> {
+    /// Takes the groups' new content; returns what they were.
+    pub(super) fn regroup(
+        &mut self,
+        groups: Vec<(PathId, Option<GroupSpec>)>,
+        version: Version,
+    ) -> Vec<(PathId, Option<GroupSpec>)> {
+        let mut changed = Vec::new();
+        for (path, spec) in groups {
+            let record = self.state.groups.get(&path);
+            let before = record.and_then(|it| it.current().cloned());
+            if before == spec || (path.is_root() && spec.is_none()) {
+                continue;
+            }
+            let mut versions = record.map(|it| it.versions.clone()).unwrap_or_default();
+            // Of those from before the oldest kept version of the tree only the last is in one.
+            let oldest = self.state.tree.get_min().and_then(|it| versions.get_prev(it)).map(|it| *it.0);
+            versions = oldest.map_or(versions.clone(), |it| versions.into_iter().filter(|(at, _)| *at >= it).collect());
+            versions.insert(version, spec);
+            self.state.groups.insert(path.clone(), Arc::new(Group { id: path.clone(), versions }));
+            self.event(Event::GroupChanged { group: path.clone(), version });
+            changed.push((path, before));
+        }
+        changed
+    }
+
+    /// Remembers a new version of the tree, and forgets what only forgotten ones need.
+    pub(super) fn remember_tree(&mut self, version: Version) {
+        self.state.tree.insert(version);
+        if self.state.tree.len() <= KEPT_TREE_VERSIONS {
+            return;
+        }
+        self.state.tree.remove_min();
+        let Some(oldest) = self.state.tree.get_min().copied() else { return };
+        let outdated = |(_, graves): &(&AppId, &OrdMap<Version, Arc<Grave>>)| {
+            graves.get_min().is_some_and(|(removed, _)| *removed <= oldest)
+        };
+        let outdated: Vec<AppId> = self.state.graves.iter().filter(outdated).map(|(app, _)| app.clone()).collect();
+        for app in outdated {
+            let kept = self.state.graves.get(&app).map(|it| it.split(&oldest).1).unwrap_or_default();
+            if kept.is_empty() {
+                self.state.graves.remove(&app);
+            } else {
+                self.state.graves.insert(app, kept);
+            }
+        }
+        let gone = |it: &&Arc<Group>| it.versions.get_max().is_some_and(|(at, spec)| spec.is_none() && *at <= oldest);
+        let gone: Vec<PathId> = self.state.groups.values().filter(gone).map(|it| it.id.clone()).collect();
+        for group in gone {
+            self.state.groups.remove(&group);
+        }
+    }
+}

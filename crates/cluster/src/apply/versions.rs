@@ -1,0 +1,157 @@
+//! The versions of an app: what is wanted of it next, which instances run that already, and which old ones are kept.
+
+use super::Changing;
+use super::deploy::Target;
+use super::service_ports::keep_service_ports;
+use crate::event::Event;
+use crate::model::{App, AppId, AppSpec, AppVersion, Backoff, Change, Closeness, DeploymentId, Held, Version};
+use imbl::{OrdMap, OrdSet};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// So many versions of an app are remembered, besides those its instances run; Marathon's `zk_max_versions`.
+pub const KEPT_VERSIONS: usize = 50;
+
+impl Changing<'_> {
+    /// Whether the target is not what is wanted of its app already: only then its deployment is in the way.
+    pub(super) fn is_change(&self, target: &Target) -> bool {
+        let Target::Spec(spec, run) = target else { return true };
+        let Some(app) = self.state.live_app(&spec.id) else { return true };
+        let mut spec = AppSpec::clone(spec);
+        if spec.run.pod.is_none() && !keep_service_ports(&mut spec, Some(app)) {
+            return true;
+        }
+        let version = self.now();
+        let run = run.or_else(|| self.run_of(app, &spec)).unwrap_or(version);
+        Self::next_version(Some(app), spec, run, version).is_some()
+    }
+
+    /// Makes one app's wanted version the target; nothing if it is so already.
+    pub(super) fn retarget(
+        &mut self,
+        target: Target,
+        deployment: DeploymentId,
+        version: Version,
+        aims: &BTreeMap<AppId, Option<Version>>,
+    ) -> Option<(AppId, Change)> {
+        let before = self.state.apps.get(target.app()).map(Arc::clone);
+        let from = before.as_ref().filter(|it| !it.removing).map(|it| it.current.version);
+        let change = |from, to, pod, replaces| Change {
+            from,
+            to,
+            pod,
+            replaces,
+            carried: false,
+            step: 0,
+            settled: false,
+            closeness: Closeness::default(),
+        };
+        let (spec, run) = match target {
+            Target::Removed(id) => {
+                let app = before?;
+                let from = Some(app.current.version);
+                self.put_app(App { removing: true, held: None, deployment: Some(deployment), ..App::clone(&app) });
+                return Some((id, change(from, None, app.current.spec.run.pod.is_some(), false)));
+            }
+            Target::Restart(_) => (before.as_ref()?.current.spec.clone(), Some(version)),
+            Target::Spec(spec, run) => (*spec, run),
+        };
+        let spec = self.with_service_ports(spec, before.as_deref());
+        let run = run.unwrap_or_else(|| before.as_deref().and_then(|it| self.run_of(it, &spec)).unwrap_or(version));
+        let next = Self::next_version(before.as_deref(), spec, run, version);
+        let Some(next) = next else {
+            self.applied.version = before.map(|it| it.current.version);
+            return None;
+        };
+        let next = Arc::new(next);
+        let replaces = before.as_ref().is_some_and(|it| it.current.run != next.run);
+        let same_definition = before.as_ref().filter(|it| it.current.configured == next.configured);
+        let held = match &before {
+            Some(before) => held_at(before.removing, aims.get(&before.id), before.current.version),
+            None => Held { at: None },
+        };
+        let app = App {
+            id: next.spec.id.clone(),
+            versions: before
+                .as_ref()
+                .map_or_else(OrdMap::new, |it| it.versions.clone())
+                .update(version, Arc::clone(&next)),
+            current: Arc::clone(&next),
+            instances: before.as_ref().map_or_else(OrdSet::new, |it| it.instances.clone()),
+            reservations: before.as_ref().map_or_else(OrdSet::new, |it| it.reservations.clone()),
+            deployment: Some(deployment),
+            held: Some(held),
+            removing: false,
+            backoff: same_definition.map_or_else(Backoff::default, |it| it.backoff),
+            last_failure: before.as_ref().and_then(|it| it.last_failure.clone()),
+        };
+        self.count_service_ports(before.as_deref(), Some(&next.spec));
+        let id = app.id.clone();
+        let app = self.without_old_versions(app);
+        self.put_app(app);
+        let pod = next.spec.run.pod.is_some();
+        self.event(Event::AppPut { version: next, created: from.is_none() });
+        Some((id, change(from, Some(version), pod, replaces)))
+    }
+
+    /// The run version whose instances are already what the spec wants: the wanted one, or another that still has
+    /// instances. So a return to an earlier version keeps what is left of it.
+    fn run_of(&self, app: &App, spec: &AppSpec) -> Option<Version> {
+        if app.current.spec.run == spec.run {
+            let restart = self.state.settings.restart_on_policy_change && app.current.spec.policy != spec.policy;
+            return (!restart).then_some(app.current.run);
+        }
+        let running: BTreeSet<Version> =
+            self.state.instances_of(app).filter(|it| it.is_wanted()).map(|it| it.run).collect();
+        let same = |it: &Version| app.versions.get(it).is_some_and(|version| version.spec.run == spec.run);
+        running.into_iter().rev().find(same)
+    }
+
+    /// The app's next version; none if nothing changes.
+    fn next_version(before: Option<&App>, spec: AppSpec, run: Version, version: Version) -> Option<AppVersion> {
+        let Some(app) = before else {
+            return Some(AppVersion { version, run, configured: version, scaled: version, spec });
+        };
+        let old = &app.current;
+        let redefined = spec.run != old.spec.run || spec.policy != old.spec.policy;
+        // As in Marathon, a new definition counts as a new number too; a restart does not.
+        let scaled = redefined || spec.instances != old.spec.instances;
+        let configured = redefined || run != old.run;
+        if !scaled && !configured && !app.removing {
+            return None;
+        }
+        Some(AppVersion {
+            version,
+            run,
+            configured: if configured { version } else { old.configured },
+            scaled: if scaled { version } else { old.scaled },
+            spec,
+        })
+    }
+
+    fn without_old_versions(&self, mut app: App) -> App {
+        if app.versions.len() > KEPT_VERSIONS {
+            let used: BTreeSet<Version> = self.state.instances_of(&app).map(|it| it.run).collect();
+            let held_at = app.held.and_then(|it| it.at);
+            let keep = |it: &Version| {
+                used.contains(it)
+                    || *it == app.current.run
+                    || *it == app.current.version
+                    || Some(*it) == held_at
+                    || app.aim().is_some_and(|aim| aim.run == *it)
+            };
+            let surplus = app.versions.len() - KEPT_VERSIONS;
+            let old: Vec<Version> = app.versions.keys().take(surplus).filter(|it| !keep(it)).copied().collect();
+            for version in old {
+                app.versions.remove(&version);
+            }
+        }
+        app
+    }
+}
+
+/// What an app stays at until its turn comes: what it is brought to now, and nothing for one that was on its way out.
+pub(super) fn held_at(removing: bool, aim: Option<&Option<Version>>, current: Version) -> Held {
+    let at = if removing { None } else { aim.copied().unwrap_or(Some(current)) };
+    Held { at }
+}
