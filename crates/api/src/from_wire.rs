@@ -19,15 +19,18 @@ mod problems;
 mod read;
 mod readiness;
 mod refused;
+mod seen;
 mod update;
 mod volumes;
 
 pub use group::{GroupChange, check_scaled, group, group_patch, group_path};
+pub use limits::ChangeSize;
 pub use pod::{pod, pod_instance_ids};
 pub use problems::{Problems, Warning};
 pub use update::{Merge, Update, Updates, merge, one_update, updates};
 pub(crate) use volumes::{DRIVER, SIZE};
 
+use crate::limits::INSTANCES_MAX;
 use cluster::{AppId, AppSpec, PathId, RunSpec, Settings};
 use read::Object;
 use serde_json::{Map, Value};
@@ -67,7 +70,7 @@ fn app_in(
     let mesos = container.mesos || (container.image.is_none() && attachment.network != cluster::Network::Host);
     let image = container.image.unwrap_or_default();
     let policy = policy::read(&mut problems, &object, id, &attachment.ports, &container.volumes);
-    let instances = object.int(&mut problems, "instances", 0, limits::INSTANCES_MAX).unwrap_or(1) as u32;
+    let instances = object.int(&mut problems, "instances", 0, INSTANCES_MAX).unwrap_or(1) as u32;
     let run = RunSpec {
         cmd,
         args,
@@ -88,6 +91,7 @@ fn app_in(
     };
     let spec = AppSpec { id: id.clone(), instances, run, policy };
     limits::check_instances(&mut problems, &spec);
+    limits::check_definition(&mut problems, &spec);
     refused::check_limits(&mut problems, &object, &spec.run.resources);
     problems.into_result(spec)
 }

@@ -9,6 +9,7 @@
 //! | [`routes`] | every route, and the function behind it |
 //! | [`from_wire`], [`to_wire`] | JSON to the cluster's types and back |
 //! | [`v2`], [`v3`] | the JSON types |
+//! | [`limits`] | how much of everything a request may bring |
 //! | [`server`], `proxy` | how requests arrive, and how a stand-by passes them on |
 //! | [`link`] | the wire between the parts |
 
@@ -25,6 +26,7 @@ pub mod error;
 pub mod from_wire;
 mod handlers;
 mod json;
+pub mod limits;
 pub mod logging;
 mod openapi;
 mod printed;
@@ -34,6 +36,7 @@ pub mod time;
 pub mod to_wire;
 mod told;
 mod words;
+mod work;
 
 pub mod link;
 pub mod metrics;

@@ -10,6 +10,7 @@ mod documented;
 mod events;
 mod fields;
 mod groups;
+mod linear;
 mod logging;
 mod long_lists;
 mod pods;

@@ -33,6 +33,14 @@ pub(crate) fn words(text: &str) -> Option<Vec<String>> {
     (!words.is_empty()).then_some(words)
 }
 
+/// A text's beginning, at most so many bytes of it.
+pub(crate) fn clip(text: &str, bytes_max: usize) -> String {
+    if text.len() <= bytes_max {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(bytes_max)])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

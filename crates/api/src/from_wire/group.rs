@@ -1,7 +1,9 @@
 //! Groups: what a `POST` or `PUT` asks for, and the change that comes of it.
 
 use super::read::Object;
+use super::seen::Seen;
 use super::{Problems, Warning, app_in, limits, paths};
+use crate::limits::APPS_MAX;
 use crate::time;
 use cluster::{AppId, AppSpec, GroupUpdate, PathId, Settings, Version};
 use serde_json::{Map, Value};
@@ -84,8 +86,26 @@ pub fn group(
         }
         problems.invalid("/", "The 'scaleBy' field may only be combined with the 'id' field.");
     }
+    let n_apps = n_apps(body);
+    if n_apps > APPS_MAX {
+        problems.invalid("/", format!("is too long: {n_apps} apps in it and in its groups, at most {APPS_MAX}"));
+        return Err(problems);
+    }
     let update = content(&mut problems, &object, path, settings, true);
+    check_size(&mut problems, &mut limits::ChangeSize::default(), &update);
     problems.into_result(GroupChange::Put(update))
+}
+
+/// False where there is too much of it.
+fn check_size(problems: &mut Problems, size: &mut limits::ChangeSize, update: &GroupUpdate) -> bool {
+    update.apps.iter().flatten().all(|it| size.add(problems, it))
+        && update.groups.iter().flatten().all(|it| check_size(problems, size, it))
+}
+
+/// How many apps a group has, at any depth.
+fn n_apps(group: &Map<String, Value>) -> usize {
+    let list = |name: &str| group.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    list("apps").len() + list("groups").iter().filter_map(Value::as_object).map(n_apps).sum::<usize>()
 }
 
 /// Reads a `PATCH` (RAML `GroupPartialUpdate`) of a group of this path.
@@ -182,19 +202,21 @@ fn not_a_child(group: &PathId) -> String {
 
 fn check_unique(problems: &mut Problems, object: &Object, apps: Option<&[AppSpec]>, groups: Option<&[GroupUpdate]>) {
     let (apps, groups) = (apps.unwrap_or_default(), groups.unwrap_or_default());
-    for (n, app) in apps.iter().enumerate() {
-        if apps[..n].iter().any(|it| it.id == app.id) {
+    let paths: Seen<&str> = groups.iter().map(|it| it.id.as_str()).collect();
+    let (mut app_ids, mut group_ids) = (Seen::new(), Seen::new());
+    for app in apps {
+        if !app_ids.is_new(&app.id) {
             problems.invalid(&object.at("apps"), format!("'{}' is given twice", app.id));
         }
-        if groups.iter().any(|it| it.id.as_str() == app.id.as_str()) {
+        if paths.has(app.id.as_str()) {
             problems.invalid(
                 object.path(),
                 format!("Groups and Applications may not have the same identifier: {}", app.id),
             );
         }
     }
-    for (n, group) in groups.iter().enumerate() {
-        if groups[..n].iter().any(|it| it.id == group.id) {
+    for group in groups {
+        if !group_ids.is_new(&group.id) {
             problems.invalid(&object.at("groups"), format!("'{}' is given twice", group.id));
         }
     }

@@ -3,6 +3,7 @@
 use super::Problems;
 use super::limits::SECONDS_MAX;
 use super::read::Object;
+use super::seen::Seen;
 use cluster::{CheckPort, HealthCheck, HealthKind, PortSpec};
 
 const KNOWN: &[&str] = &[
@@ -26,7 +27,8 @@ const PROTOCOLS: &[&str] = &["HTTP", "HTTPS", "TCP", "COMMAND", "MESOS_TCP", "ME
 pub(super) fn read(problems: &mut Problems, app: &Object, ports: &[PortSpec]) -> Vec<HealthCheck> {
     let objects = app.objects(problems, "healthChecks").unwrap_or_default();
     let checks: Vec<HealthCheck> = objects.iter().filter_map(|it| check(problems, it, ports)).collect();
-    if checks.iter().enumerate().any(|(n, it)| checks[..n].contains(it)) {
+    let mut seen = Seen::new();
+    if checks.iter().any(|it| !seen.is_new(it)) {
         problems.invalid(&app.at("healthChecks"), "must not contain the same check twice");
     }
     if checks.iter().filter(|it| it.mesos).count() > 1 {

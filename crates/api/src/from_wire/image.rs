@@ -1,7 +1,7 @@
 //! Image references.
 
 use super::Problems;
-use super::read::Object;
+use super::read::{Object, text};
 
 /// Longer references are no references.
 const IMAGE_BYTES_MAX: usize = 1024;
@@ -11,7 +11,8 @@ pub(super) fn read(problems: &mut Problems, object: &Object, name: &str) -> Stri
     if object.get(name).is_none() {
         problems.shape(&object.at(name), "error.path.missing");
     }
-    let image = object.text(problems, name).unwrap_or("unread");
+    // References have a limit of their own, below.
+    let image = object.get(name).and_then(|it| text(problems, it, &object.at(name), usize::MAX)).unwrap_or("unread");
     if image.is_empty() {
         problems.invalid(&object.at(name), "must not be empty");
     } else if !is_image(image) {

@@ -2,12 +2,12 @@
 
 use super::Problems;
 use super::read::Object;
+use crate::limits::definition_bytes;
+use crate::limits::{CHANGE_BYTES_MAX, DEFINITION_BYTES_MAX, INSTANCES_MAX, LONG_TEXT_BYTES_MAX, MAP_BYTES_MAX};
 use cluster::{AppSpec, Resources, Volume};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// An app has no more instances: a slip of the finger must not take the cluster.
-pub(super) const INSTANCES_MAX: u64 = 50_000;
 /// No time span is longer: one year, seconds.
 pub(super) const SECONDS_MAX: u64 = 31_536_000;
 
@@ -20,10 +20,6 @@ const MEM_MIN_MIB: f64 = 6.0;
 /// One PiB: larger than any node.
 const MIB_MAX: f64 = 1_073_741_824.0;
 const BYTES_PER_MIB: f64 = 1_048_576.0;
-/// Linux takes no longer one (`MAX_ARG_STRLEN`).
-const TEXT_BYTES_MAX: usize = 128 * 1024;
-/// All together: what every agent is sent for every instance.
-const MAP_BYTES_MAX: usize = 256 * 1024;
 
 /// `cpus`, `mem` and `disk`; Marathon's defaults are 1 core, 128 MiB and no disk.
 pub(super) fn resources(problems: &mut Problems, object: &Object) -> Resources {
@@ -70,7 +66,7 @@ fn environment_as(
     field: &str,
     check_name: impl Fn(&str) -> Result<(), &'static str>,
 ) -> BTreeMap<String, String> {
-    let Some(fields) = object.object(problems, field) else { return BTreeMap::new() };
+    let Some(fields) = object.entries(problems, field) else { return BTreeMap::new() };
     let mut env = BTreeMap::new();
     for (name, value) in fields.fields() {
         let path = fields.at(name);
@@ -137,11 +133,39 @@ fn has_exclusive_volume(spec: &AppSpec) -> bool {
     spec.run.volumes.iter().any(|it| matches!(it, Volume::External(it) if !it.shared))
 }
 
+/// Refuses a definition that is too long as a whole: it could not be sent to an agent at once.
+pub(super) fn check_definition(problems: &mut Problems, spec: &AppSpec) {
+    let bytes = definition_bytes(spec);
+    if bytes > DEFINITION_BYTES_MAX {
+        problems.invalid("/", format!("the definition is too long: {bytes} bytes, at most {DEFINITION_BYTES_MAX}"));
+    }
+}
+
+/// How long the definitions of a change are together: they are one entry of the log.
+#[derive(Debug, Default)]
+pub struct ChangeSize(usize);
+
+impl ChangeSize {
+    /// Counts a definition, and refuses one that is too many. False: nobody need look at the next ones.
+    pub fn add(&mut self, problems: &mut Problems, spec: &AppSpec) -> bool {
+        self.0 += definition_bytes(spec);
+        let fits = self.0 <= CHANGE_BYTES_MAX;
+        if !fits {
+            problems.invalid(
+                "/",
+                format!("the change is too long: its definitions have more than {CHANGE_BYTES_MAX} bytes together; make it in parts"),
+            );
+        }
+        fits
+    }
+}
+
 fn check_sizes(problems: &mut Problems, path: &str, map: &BTreeMap<String, String>) {
-    for (key, value) in map.iter().filter(|(key, value)| key.len() + value.len() > TEXT_BYTES_MAX) {
+    for (key, value) in map.iter().filter(|(key, value)| key.len() + value.len() > LONG_TEXT_BYTES_MAX) {
         let bytes = key.len() + value.len();
         let short: String = key.chars().take(64).collect();
-        problems.invalid(&format!("{path}/{short}"), format!("is too long: {bytes} bytes, at most {TEXT_BYTES_MAX}"));
+        problems
+            .invalid(&format!("{path}/{short}"), format!("is too long: {bytes} bytes, at most {LONG_TEXT_BYTES_MAX}"));
     }
     let bytes: usize = map.iter().map(|(key, value)| key.len() + value.len()).sum();
     if bytes > MAP_BYTES_MAX {

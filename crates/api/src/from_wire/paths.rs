@@ -2,19 +2,20 @@
 
 use super::Problems;
 use super::read::Object;
+use super::seen::Seen;
 use cluster::{IdError, PathId};
 
 /// Reads `dependencies` of an app or a group of this path.
 pub(super) fn dependencies(problems: &mut Problems, object: &Object, own: &PathId) -> Option<Vec<PathId>> {
     let texts = object.texts(problems, "dependencies")?;
-    let mut paths: Vec<PathId> = Vec::new();
+    let (mut paths, mut seen) = (Vec::new(), Seen::new());
     for (n, text) in texts.iter().enumerate() {
         let at = format!("{}({n})", object.at("dependencies"));
         match resolve(own, text) {
             Ok(path) if path.is_root() || path == *own => {
                 problems.invalid(&at, "must be the path of another app or group");
             }
-            Ok(path) if paths.contains(&path) => problems.invalid(&at, format!("'{path}' is given twice")),
+            Ok(path) if !seen.is_new(path.clone()) => problems.invalid(&at, format!("'{path}' is given twice")),
             Ok(path) => paths.push(path),
             Err(error) => problems.invalid(&at, error.to_string()),
         }

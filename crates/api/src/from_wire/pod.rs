@@ -4,9 +4,11 @@
 //! order, are its ports, and each container's health check is one of its checks.
 
 use super::limits::{self, SECONDS_MAX, labels};
-use super::read::Object;
+use super::read::{Object, text};
 use super::refused::check_all;
+use super::seen::Seen;
 use super::{Problems, Warning, image, policy, volumes};
+use crate::limits::{INSTANCES_MAX, TEXT_BYTES_MAX};
 use crate::words;
 use cluster::{
     AppId, AppSpec, CheckPort, Constraint, Fetch, HealthCheck, HealthKind, KillSelection, Mount, Network, Pod,
@@ -14,7 +16,6 @@ use cluster::{
     WantedHostPort,
 };
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
 
 /// Every field of a pod that Marathon knows.
 const KNOWN: &[&str] = &[
@@ -127,7 +128,9 @@ pub fn pod(
         require_ports: false,
         pod: Some(Pod { containers: parts.into_iter().map(|it| it.container).collect(), volumes }),
     };
-    problems.into_result(AppSpec { id: id.clone(), instances, run, policy })
+    let spec = AppSpec { id: id.clone(), instances, run, policy };
+    limits::check_definition(&mut problems, &spec);
+    problems.into_result(spec)
 }
 
 /// Reads the body of `DELETE /v2/pods/{id}::instances`.
@@ -136,12 +139,13 @@ pub fn pod(
 /// Everything that is wrong with it.
 pub fn pod_instance_ids(body: &[Value]) -> Result<Vec<String>, Problems> {
     let mut problems = Problems::default();
+    if body.len() as u64 > INSTANCES_MAX {
+        problems.invalid("/", format!("is too long: {} items, at most {INSTANCES_MAX}", body.len()));
+        return Err(problems);
+    }
     let mut ids = Vec::new();
     for (n, item) in body.iter().enumerate() {
-        match item.as_str() {
-            Some(id) => ids.push(id.to_owned()),
-            None => problems.shape(&format!("({n})"), "error.expected.jsstring"),
-        }
+        ids.extend(text(&mut problems, item, &format!("({n})"), TEXT_BYTES_MAX).map(str::to_owned));
     }
     if problems.is_empty() { Ok(ids) } else { Err(problems) }
 }
@@ -207,7 +211,7 @@ fn network(problems: &mut Problems, pod: &Object) -> Network {
 }
 
 fn volumes(problems: &mut Problems, pod: &Object) -> Vec<PodVolume> {
-    let mut volumes: Vec<PodVolume> = Vec::new();
+    let (mut volumes, mut names) = (Vec::new(), Seen::new());
     for volume in pod.objects(problems, "volumes").unwrap_or_default() {
         volume.check_known(problems, &["name", "host", "persistent", "secret"]);
         let name = name(problems, &volume);
@@ -218,7 +222,7 @@ fn volumes(problems: &mut Problems, pod: &Object) -> Vec<PodVolume> {
             );
         }
         let host_path = volume.get("host").and_then(|_| volumes::absolute(problems, &volume, "host"));
-        if volumes.iter().any(|it| it.name == name) {
+        if !names.is_new(name.clone()) {
             problems.invalid(&volume.at("name"), "volume names must be unique");
         }
         volumes.push(PodVolume { name, host_path });
@@ -503,21 +507,22 @@ fn check_kind(
 }
 
 fn mounts(problems: &mut Problems, container: &Object, volumes: &[PodVolume]) -> Vec<Mount> {
-    let mut mounts: Vec<Mount> = Vec::new();
+    let (mut mounts, mut paths) = (Vec::new(), Seen::new());
+    let known: Seen<&str> = volumes.iter().map(|it| it.name.as_str()).collect();
     for object in container.objects(problems, "volumeMounts").unwrap_or_default() {
         object.check_known(problems, &["name", "mountPath", "readOnly"]);
         let read_only = object.boolean(problems, "readOnly").unwrap_or(false);
         let volume = required_text(problems, &object, "name");
         let path = required_text(problems, &object, "mountPath");
         let (Some(volume), Some(path)) = (volume, path) else { continue };
-        if !volumes.iter().any(|it| it.name == volume) {
+        if !known.has(&volume) {
             problems.invalid(&object.at("name"), "must be the name of one of the pod's 'volumes'");
         }
         check_path(problems, &object, "mountPath", &path);
         if path.contains(':') {
             problems.invalid(&object.at("mountPath"), "must not contain ':'");
         }
-        if mounts.iter().any(|it| it.path == path) {
+        if !paths.is_new(path.clone()) {
             problems.invalid(&object.at("mountPath"), "two volumes must not have the same path");
         }
         mounts.push(Mount { volume, path, read_only });
@@ -583,7 +588,7 @@ fn instances(problems: &mut Problems, pod: &Object) -> u32 {
         problems.shape(&scaling.at("kind"), "error.path.missing");
     }
     scaling.word(problems, "kind", &["fixed"]);
-    scaling.int(problems, "instances", 0, limits::INSTANCES_MAX).unwrap_or(1) as u32
+    scaling.int(problems, "instances", 0, INSTANCES_MAX).unwrap_or(1) as u32
 }
 
 fn policy(problems: &mut Problems, pod: &Object, health_checks: Vec<HealthCheck>) -> Policy {
@@ -638,7 +643,7 @@ fn kill_selection(problems: &mut Problems, scheduling: &Object) -> KillSelection
 
 /// Objects with `fieldName`, `operator` and `value`, where apps have lists of texts.
 fn constraints(problems: &mut Problems, placement: &Object) -> Vec<Constraint> {
-    let mut constraints = Vec::new();
+    let (mut constraints, mut seen) = (Vec::new(), Seen::new());
     for object in placement.objects(problems, "constraints").unwrap_or_default() {
         object.check_known(problems, &["fieldName", "operator", "value"]);
         let field = required_text(problems, &object, "fieldName");
@@ -647,7 +652,7 @@ fn constraints(problems: &mut Problems, placement: &Object) -> Vec<Constraint> {
         let (Some(field), Some(operator)) = (field, operator) else { continue };
         let words: Vec<&str> = [field.as_str(), operator.as_str()].into_iter().chain(value).collect();
         match policy::constraint(&words) {
-            Ok(constraint) if constraints.contains(&constraint) => {
+            Ok(constraint) if !seen.is_new(constraint.clone()) => {
                 problems.invalid(object.path(), "must not be given twice");
             }
             Ok(constraint) => constraints.push(constraint),
@@ -659,29 +664,29 @@ fn constraints(problems: &mut Problems, placement: &Object) -> Vec<Constraint> {
 
 /// What must be unique in the whole pod, and volumes that nobody mounts.
 fn check_unique(problems: &mut Problems, parts: &[Part], volumes: &[PodVolume]) {
-    let (mut names, mut endpoints) = (BTreeSet::new(), BTreeSet::new());
-    let (mut container_ports, mut host_ports) = (BTreeSet::new(), BTreeSet::new());
+    let (mut names, mut endpoints) = (Seen::new(), Seen::new());
+    let (mut container_ports, mut host_ports) = (Seen::new(), Seen::new());
     for part in parts {
-        if !names.insert(&part.container.name) {
+        if !names.is_new(&part.container.name) {
             problems.invalid(&format!("{}/name", part.path), "container names are unique");
         }
         for (n, port) in part.ports.iter().enumerate() {
             let place = format!("{}/endpoints({n})", part.path);
-            if !endpoints.insert(&port.name) {
+            if !endpoints.is_new(&port.name) {
                 problems.invalid(&format!("{place}/name"), "Endpoint names are unique");
             }
-            if port.container_port != 0 && !container_ports.insert(port.container_port) {
+            if port.container_port != 0 && !container_ports.is_new(port.container_port) {
                 problems.invalid(&format!("{place}/containerPort"), "Container ports are unique");
             }
             if let WantedHostPort::Fixed(number) = port.host_port
-                && !host_ports.insert(number)
+                && !host_ports.is_new(number)
             {
                 problems.invalid(&format!("{place}/hostPort"), "Host ports are unique");
             }
         }
     }
-    let mounted = |it: &PodVolume| parts.iter().any(|part| part.container.mounts.iter().any(|m| m.volume == it.name));
-    for (n, _) in volumes.iter().enumerate().filter(|(_, it)| !mounted(it)) {
+    let mounted: Seen<&str> = parts.iter().flat_map(|it| &it.container.mounts).map(|it| it.volume.as_str()).collect();
+    for (n, _) in volumes.iter().enumerate().filter(|(_, it)| !mounted.has(&it.name)) {
         problems.invalid(&format!("/volumes({n})"), "must be mounted by at least one container");
     }
 }

@@ -1,8 +1,10 @@
 //! How instances are placed, checked and replaced.
 
 use super::limits::{SECONDS_MAX, labels};
-use super::read::Object;
+use super::read::{Object, text};
+use super::seen::Seen;
 use super::{Problems, health, paths, readiness};
+use crate::limits::TEXT_BYTES_MAX;
 use cluster::apply::{DEADLINE_LABEL, ROLLBACK_LABEL};
 use cluster::{
     AppId, Constraint, KillSelection, Operator, PathId, Policy, PortSpec, Residency, Unreachable, UpgradeStrategy,
@@ -11,6 +13,8 @@ use cluster::{
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// A field, an operator and a value.
+const WORDS_MAX: usize = 3;
 /// Longer expressions are not meant.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
@@ -152,12 +156,12 @@ pub(super) fn roles(problems: &mut Problems, app: &Object) -> Vec<String> {
 }
 
 fn constraints(problems: &mut Problems, app: &Object) -> Vec<Constraint> {
-    let mut constraints = Vec::new();
+    let (mut constraints, mut seen) = (Vec::new(), Seen::new());
     for (n, item) in app.array(problems, "constraints").unwrap_or_default().iter().enumerate() {
         let path = format!("{}({n})", app.at("constraints"));
         let Some(words) = words(problems, item, &path) else { continue };
         match constraint(&words) {
-            Ok(constraint) if constraints.contains(&constraint) => {
+            Ok(constraint) if !seen.is_new(constraint.clone()) => {
                 problems.invalid(&path, "must not be given twice");
             }
             Ok(constraint) => constraints.push(constraint),
@@ -172,12 +176,12 @@ fn words<'a>(problems: &mut Problems, item: &'a Value, path: &str) -> Option<Vec
         problems.shape(path, "error.expected.jsarray");
         return None;
     };
-    let words: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-    if words.len() != items.len() {
+    if !items.iter().all(Value::is_string) {
         problems.shape(path, "error.expected.jsstring");
         return None;
     }
-    Some(words)
+    // One more than there can be: it is told what a constraint is made of.
+    items.iter().take(WORDS_MAX + 1).map(|it| text(problems, it, path, TEXT_BYTES_MAX)).collect()
 }
 
 /// One constraint; the texts are Marathon's.

@@ -6,6 +6,7 @@
 
 use super::limits::labels;
 use super::read::Object;
+use super::seen::Seen;
 use super::{Problems, networks};
 use cluster::{Network, PortSpec, Protocol, WantedHostPort};
 use serde_json::Value;
@@ -217,17 +218,18 @@ fn check_unique(problems: &mut Problems, network: &Network, ports: &[PortSpec]) 
         Network::Host => "/portDefinitions",
         Network::Bridge | Network::Container { .. } => "/container/portMappings",
     };
-    let twice = |n: usize, same: &dyn Fn(&PortSpec) -> bool| ports[..n].iter().any(same);
-    for (n, port) in ports.iter().enumerate() {
-        if port.name.is_some() && twice(n, &|it| it.name == port.name) {
+    let (mut names, mut host_ports, mut service_ports) = (Seen::new(), Seen::new(), Seen::new());
+    for port in ports {
+        if port.name.as_ref().is_some_and(|it| !names.is_new(it)) {
             problems.invalid(place, "Port names must be unique.");
         }
+        let is_new_service = port.service_port == 0 || service_ports.is_new(port.service_port);
         match port.host_port {
-            WantedHostPort::Fixed(number) if twice(n, &|it| it.host_port == port.host_port) => {
+            WantedHostPort::Fixed(number) if !host_ports.is_new(number) => {
                 let hint = "for both transports give one port with protocol 'udp,tcp'";
                 problems.invalid(place, format!("Ports must be unique: host port {number} is given twice; {hint}"));
             }
-            _ if port.service_port != 0 && twice(n, &|it| it.service_port == port.service_port) => {
+            _ if !is_new_service => {
                 problems
                     .invalid(place, format!("Ports must be unique: service port {} is given twice", port.service_port));
             }

@@ -1,6 +1,8 @@
 //! Typed access to JSON objects: every wrong type is noted with its place, and reading goes on.
 
 use super::Problems;
+use crate::limits;
+use crate::work;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -38,20 +40,26 @@ impl<'a> Object<'a> {
 
     /// A field's value, unless absent or `null`.
     pub(super) fn get(&self, name: &str) -> Option<&'a Value> {
+        work::did(1);
         self.fields.get(name).filter(|it| !it.is_null())
     }
 
     /// Warns of fields that nobody knows, with the nearest known one.
     pub(super) fn check_known(&self, problems: &mut Problems, known: &[&str]) {
+        work::did(self.fields.len());
         for name in self.fields.keys().filter(|it| !known.contains(&it.as_str())) {
+            if problems.has_warned_enough() {
+                break;
+            }
             let hint = nearest(name, known).map_or_else(String::new, |it| format!("; did you mean '{it}'?"));
             problems.void(&self.at(name), format!("unknown field, it has no effect{hint}"));
         }
     }
 
+    /// A text, as long as [`limits`] lets it be.
     pub(super) fn text(&self, problems: &mut Problems, name: &str) -> Option<&'a str> {
         let value = self.get(name)?;
-        expect(problems, value.as_str(), &self.at(name), "error.expected.jsstring")
+        text(problems, value, &self.at(name), limits::text_bytes_max(name))
     }
 
     /// A text that must be there.
@@ -104,9 +112,17 @@ impl<'a> Object<'a> {
         Some(Object { fields, path: self.at(name) })
     }
 
+    /// An array with as many items as [`limits`] lets it have; one with more is noted, and nobody looks at its items.
     pub(super) fn array(&self, problems: &mut Problems, name: &str) -> Option<&'a [Value]> {
         let value = self.get(name)?;
-        expect(problems, value.as_array().map(Vec::as_slice), &self.at(name), "error.expected.jsarray")
+        let items = expect(problems, value.as_array().map(Vec::as_slice), &self.at(name), "error.expected.jsarray")?;
+        is_short(problems, &self.at(name), items.len(), limits::items_max(name), "items").then_some(items)
+    }
+
+    /// An object whose keys are the user's own: it has as many as [`limits`] lets it have.
+    pub(super) fn entries(&self, problems: &mut Problems, name: &str) -> Option<Object<'a>> {
+        let object = self.object(problems, name)?;
+        is_short(problems, &object.path, object.fields.len(), limits::ENTRIES_MAX, "entries").then_some(object)
     }
 
     /// An array of objects; items of other types are noted and left out.
@@ -125,14 +141,14 @@ impl<'a> Object<'a> {
         let items = self.array(problems, name)?.iter().enumerate();
         let items = items.filter_map(|(n, item)| {
             let path = format!("{}({n})", self.at(name));
-            expect(problems, item.as_str(), &path, "error.expected.jsstring").map(str::to_owned)
+            text(problems, item, &path, limits::text_bytes_max(name)).map(str::to_owned)
         });
         Some(items.collect())
     }
 
     /// An object whose fields are all texts; others are noted and left out.
     pub(super) fn text_map(&self, problems: &mut Problems, name: &str) -> Option<BTreeMap<String, String>> {
-        let object = self.object(problems, name)?;
+        let object = self.entries(problems, name)?;
         let fields = object.fields.iter().filter_map(|(key, value)| {
             let text = expect(problems, value.as_str(), &object.at(key), "error.expected.jsstring")?;
             Some((key.clone(), text.to_owned()))
@@ -151,7 +167,22 @@ impl<'a> Object<'a> {
     }
 }
 
+/// A text of this length at most.
+pub(super) fn text<'a>(problems: &mut Problems, value: &'a Value, path: &str, bytes_max: usize) -> Option<&'a str> {
+    let text = expect(problems, value.as_str(), path, "error.expected.jsstring")?;
+    is_short(problems, path, text.len(), bytes_max, "bytes").then_some(text)
+}
+
+/// Whether there are few enough of something; notes it where there are not.
+fn is_short(problems: &mut Problems, path: &str, n: usize, max: usize, what: &str) -> bool {
+    if n > max {
+        problems.invalid(path, format!("is too long: {n} {what}, at most {max}"));
+    }
+    n <= max
+}
+
 fn expect<T>(problems: &mut Problems, value: Option<T>, path: &str, error: &str) -> Option<T> {
+    work::did(path.len());
     if value.is_none() {
         problems.shape(path, error);
     }

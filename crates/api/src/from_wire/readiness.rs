@@ -3,6 +3,7 @@
 use super::Problems;
 use super::limits::SECONDS_MAX;
 use super::read::Object;
+use super::seen::Seen;
 use cluster::{PortSpec, ReadinessCheck};
 use serde_json::Value;
 
@@ -68,12 +69,12 @@ fn codes(problems: &mut Problems, object: &Object) -> Vec<u16> {
     if items.is_empty() {
         problems.invalid(&object.at(NAME), "must have at least one status code");
     }
-    let mut codes = Vec::new();
+    let (mut codes, mut seen) = (Vec::new(), Seen::new());
     for (n, item) in items.iter().enumerate() {
         let path = format!("{}({n})", object.at(NAME));
         match item.as_f64().filter(|it| it.fract() == 0.0) {
             Some(code) if !(100.0..=999.0).contains(&code) => problems.invalid(&path, "must be between 100 and 999"),
-            Some(code) if codes.contains(&(code as u16)) => problems.invalid(&path, "must not be given twice"),
+            Some(code) if !seen.is_new(code as u16) => problems.invalid(&path, "must not be given twice"),
             Some(code) => codes.push(code as u16),
             None if Value::is_number(item) => problems.shape(&path, "error.expected.int"),
             None => problems.shape(&path, "error.expected.jsnumber"),

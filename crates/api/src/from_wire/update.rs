@@ -2,6 +2,8 @@
 
 use super::Problems;
 use super::read::Object;
+use super::seen::Seen;
+use crate::limits::APPS_MAX;
 use crate::time;
 use cluster::{AppId, Version};
 use serde_json::{Map, Value};
@@ -58,7 +60,11 @@ pub type Updates = Vec<(AppId, Map<String, Value>)>;
 /// Everything that is wrong with the ids.
 pub fn updates(body: Vec<Value>) -> Result<Updates, Problems> {
     let mut problems = Problems::default();
-    let mut updates = Updates::new();
+    if body.len() > APPS_MAX {
+        problems.invalid("/", format!("is too long: {} items, at most {APPS_MAX}", body.len()));
+        return Err(problems);
+    }
+    let (mut updates, mut seen) = (Updates::new(), Seen::new());
     for (n, item) in body.into_iter().enumerate() {
         let prefix = format!("({n})");
         let Value::Object(update) = item else {
@@ -66,7 +72,7 @@ pub fn updates(body: Vec<Value>) -> Result<Updates, Problems> {
             continue;
         };
         match super::app_id(&update) {
-            Ok(id) if updates.iter().any(|(there, _)| *there == id) => {
+            Ok(id) if !seen.is_new(id.clone()) => {
                 problems.invalid(&format!("{prefix}/id"), format!("'{id}' is given twice"));
             }
             Ok(id) => updates.push((id, update)),

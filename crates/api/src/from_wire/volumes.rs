@@ -2,8 +2,9 @@
 
 use super::Problems;
 use super::read::Object;
+use super::seen::Seen;
 use cluster::{ExternalVolume, HostVolume, PersistentVolume, Volume, VolumeMode};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 const KNOWN: &[&str] = &["containerPath", "hostPath", "mode", "persistent", "external", "secret"];
 const KNOWN_OF_PERSISTENT: &[&str] = &["type", "size", "maxSize", "profileName", "constraints"];
@@ -18,16 +19,16 @@ pub(crate) const SIZE: &str = "dvdi/size";
 /// Reads `volumes` of a container.
 pub(super) fn read(problems: &mut Problems, container: &Object, mesos: bool) -> Vec<Volume> {
     let objects = container.objects(problems, "volumes").unwrap_or_default();
-    let kept: Vec<&str> = objects.iter().filter_map(kept_in_sandbox).collect();
+    let kept: Seen<&str> = objects.iter().filter_map(kept_in_sandbox).collect();
     let volumes: Vec<Volume> = objects.iter().filter_map(|it| volume(problems, it, mesos, &kept)).collect();
-    let (mut paths, mut names) = (BTreeSet::new(), BTreeSet::new());
+    let (mut paths, mut names) = (Seen::new(), Seen::new());
     for it in &volumes {
-        if !paths.insert(it.container_path()) {
+        if !paths.is_new(it.container_path()) {
             let path = it.container_path();
             problems.invalid(&container.at("volumes"), format!("two volumes must not have the same path: '{path}'"));
         }
         if let Volume::External(it) = it
-            && !names.insert(&it.name)
+            && !names.is_new(&it.name)
         {
             let name = &it.name;
             problems.invalid(&container.at("volumes"), format!("external volume names must be unique: '{name}'"));
@@ -42,7 +43,7 @@ fn kept_in_sandbox<'a>(object: &'a Object) -> Option<&'a str> {
     (object.get("persistent").is_some() && !path.starts_with('/')).then_some(path)
 }
 
-fn volume(problems: &mut Problems, object: &Object, mesos: bool, kept: &[&str]) -> Option<Volume> {
+fn volume(problems: &mut Problems, object: &Object, mesos: bool, kept: &Seen<&str>) -> Option<Volume> {
     object.check_known(problems, KNOWN);
     let kinds = ["persistent", "external", "secret", "hostPath"];
     let given: Vec<&str> = kinds.into_iter().filter(|it| object.get(it).is_some()).collect();
@@ -64,9 +65,9 @@ fn volume(problems: &mut Problems, object: &Object, mesos: bool, kept: &[&str]) 
     }
 }
 
-fn host(problems: &mut Problems, object: &Object, kept: &[&str]) -> Option<Volume> {
+fn host(problems: &mut Problems, object: &Object, kept: &Seen<&str>) -> Option<Volume> {
     let container_path = absolute(problems, object, "containerPath");
-    let named = object.get("hostPath").and_then(|it| it.as_str()).filter(|it| kept.contains(it));
+    let named = object.get("hostPath").and_then(|it| it.as_str()).filter(|it| kept.has(it));
     let host_path = named.map(str::to_owned).or_else(|| absolute(problems, object, "hostPath"));
     let mode = mode(problems, object);
     Some(Volume::Host(HostVolume { container_path: container_path?, host_path: host_path?, mode }))

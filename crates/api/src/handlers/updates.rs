@@ -3,7 +3,7 @@
 use super::{add_deployment, add_location, add_warnings, app_of, deployment_of, deployment_result};
 use crate::control::{ControlPlane, SubmitError};
 use crate::error::{Error, json};
-use crate::from_wire::{self, Merge, Update, Updates, Warning};
+use crate::from_wire::{self, ChangeSize, Merge, Update, Updates, Warning};
 use crate::request::Request;
 use crate::service::Api;
 use crate::{time, to_wire, v2};
@@ -153,19 +153,25 @@ type Definitions = (Vec<(AppSpec, Expect)>, Vec<Warning>);
 
 fn define_all(state: &State, updates: &[(AppId, Map<String, Value>)], kind: Kind) -> Result<Definitions, Error> {
     let mut problems = from_wire::Problems::default();
-    let (mut apps, mut warnings) = (Vec::new(), Vec::new());
+    let (mut apps, mut size) = (Vec::new(), ChangeSize::default());
     for (n, (id, update)) in updates.iter().enumerate() {
         match define(state, id, update.clone(), kind) {
-            Ok((spec, expect, more)) => {
+            Ok((spec, expect, warnings)) => {
+                if updates.len() > 1 {
+                    problems.warn(&format!("({n})"), warnings);
+                    if !size.add(&mut problems, &spec) {
+                        break;
+                    }
+                } else {
+                    problems.warn("", warnings);
+                }
                 apps.push((spec, expect));
-                let prefix = if updates.len() > 1 { format!("({n})") } else { String::new() };
-                warnings.extend(more.into_iter().map(|it| Warning { path: format!("{prefix}{}", it.path), ..it }));
             }
             Err(Error::Invalid(part)) if updates.len() > 1 => problems.absorb(&format!("({n})"), part),
             Err(error) => return Err(error),
         }
     }
-    if problems.is_empty() { Ok((apps, warnings)) } else { Err(problems.into()) }
+    Ok(problems.into_result(apps)?)
 }
 
 /// The definition that comes of an update, and what it was made on.

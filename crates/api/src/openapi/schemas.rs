@@ -1,5 +1,6 @@
 //! JSON schemas of what is answered and of what is read, made from the types of [`crate::v2`] and [`crate::v3`].
 
+use crate::limits;
 use crate::v2::{App, Pod};
 use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
@@ -80,7 +81,7 @@ impl Schemas {
     }
 
     fn write(&mut self, name: &str, make: impl FnOnce() -> Value) -> Value {
-        self.written.entry(name).or_insert_with(make);
+        self.written.entry(name).or_insert_with(|| limits_in_words(make()));
         json!({ "$ref": format!("#/components/schemas/{name}") })
     }
 
@@ -142,6 +143,7 @@ fn definition(needs_id: bool) -> Value {
     if needs_id {
         schema["required"] = json!(["id"]);
     }
+    add_limits(&mut schema);
     schema
 }
 
@@ -172,13 +174,14 @@ fn pod() -> Value {
         "networks": [{ "mode": "container/bridge" }],
         "scaling": { "kind": "fixed", "instances": 1 },
     });
+    add_limits(&mut schema);
     schema
 }
 
 /// A group's new content as users write it; `version` and `scaleBy` stand alone.
 fn group(app: Value) -> Value {
     let of = |items: Value| json!({ "type": "array", "items": items });
-    json!({
+    let mut schema = json!({
         "title": "GroupUpdate",
         "type": "object",
         "properties": {
@@ -190,7 +193,56 @@ fn group(app: Value) -> Value {
             "version": { "type": "string" },
         },
         "example": { "id": "/pay", "dependencies": [], "groups": [{ "id": "db" }] },
-    })
+    });
+    add_limits(&mut schema);
+    schema
+}
+
+/// Says of each list, map and text of a definition how long it may be, as [`limits`] has it.
+fn add_limits(schema: &mut Value) {
+    let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    for (name, field) in fields {
+        add_limits_of(name, field);
+    }
+}
+
+/// Tells limits in words, for those who read; programs that try out all that a document allows would send little else
+/// than lists of thousands of items.
+fn limits_in_words(mut schema: Value) -> Value {
+    let words = [("maxItems", "items"), ("maxProperties", "entries"), ("maxLength", "bytes")];
+    if let Some(fields) = schema.as_object_mut() {
+        for (keyword, what) in words {
+            let Some(max) = fields.get(keyword).and_then(Value::as_u64).filter(|it| *it > 0) else { continue };
+            fields.remove(keyword);
+            let said =
+                fields.get("description").and_then(Value::as_str).map_or_else(String::new, |it| format!("{it} "));
+            fields.insert("description".to_owned(), format!("{said}At most {max} {what}.").into());
+        }
+        for part in fields.values_mut() {
+            *part = limits_in_words(part.take());
+        }
+    }
+    schema
+}
+
+fn add_limits_of(name: &str, field: &mut Value) {
+    match field["type"].as_str() {
+        Some("array") => {
+            if field.get("maxItems").is_none() {
+                field["maxItems"] = limits::items_max(name).into();
+            }
+            if let Some(items) = field.get_mut("items") {
+                add_limits_of(name, items);
+            }
+        }
+        // Characters; the limit is of bytes, of which each has one or more.
+        Some("string") if field.get("enum").is_none() => field["maxLength"] = limits::text_bytes_max(name).into(),
+        Some("object") if field["additionalProperties"]["type"] == "string" => {
+            field["maxProperties"] = limits::ENTRIES_MAX.into();
+            field["additionalProperties"]["maxLength"] = limits::LONG_TEXT_BYTES_MAX.into();
+        }
+        _ => add_limits(field),
+    }
 }
 
 /// The draft of JSON Schema that Marathon's users validate with.
@@ -213,7 +265,7 @@ pub(crate) fn group_schema() -> Value {
         app.remove("$schema");
     }
     let path = |what: &str| json!({ "type": "string", "description": what });
-    json!({
+    let mut schema = json!({
         "$schema": DRAFT,
         "title": "Group",
         "description": "Apps and groups under one path.",
@@ -230,5 +282,7 @@ pub(crate) fn group_schema() -> Value {
         },
         "required": ["id"],
         "definitions": { "app": app },
-    })
+    });
+    add_limits(&mut schema);
+    schema
 }

@@ -1,5 +1,6 @@
 //! The table of routes in `docs/marathon.md` is the table of routes that is served.
 
+use crate::limits::{ITEMS_MAX, LISTS};
 use crate::routes::ROUTES;
 use std::collections::BTreeSet;
 
@@ -21,4 +22,16 @@ fn the_documented_routes_are_the_served_ones() {
     let missing: Vec<_> = served.difference(&documented).collect();
     let extra: Vec<_> = documented.difference(&served).collect();
     assert!(missing.is_empty() && extra.is_empty(), "not documented: {missing:?}; not served: {extra:?}");
+}
+
+#[test]
+fn the_documented_limits_of_lists_are_the_real_ones() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/marathon.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    for (name, max) in LISTS {
+        let is_there =
+            text.lines().any(|it| it.contains(&format!("`{name}`")) && it.contains(&format!("| {max} items |")));
+        assert!(is_there, "{name}: {max}");
+    }
+    assert!(text.contains(&format!("| {ITEMS_MAX} items |")));
 }

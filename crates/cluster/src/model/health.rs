@@ -4,7 +4,7 @@ use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// One check that the agent runs against each instance of an app (`docs/marathon.md`, Health checks).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HealthCheck {
     /// How the instance is asked.
     pub kind: HealthKind,
@@ -76,7 +76,7 @@ impl HealthCheck {
 }
 
 /// How a health check asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum HealthKind {
     /// `GET path`; 200–399 is a success, redirects are not followed.
     Http {
@@ -102,7 +102,7 @@ pub enum HealthKind {
 }
 
 /// The port a probe goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum CheckPort {
     /// The n-th port of the app.
     Index(u32),
