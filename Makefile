@@ -7,7 +7,7 @@
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ekiden/bin
 export PATH := $(TOOLS):$(PATH):/usr/sbin
 # What the tests use; where all of it is there, no test may be skipped.
-TESTED_WITH := build docker consul prometheus python schemathesis dig busybox
+TESTED_WITH := build docker consul prometheus python schemathesis dig busybox chromium
 SEED ?= 1
 
 help: ## Shows this list.

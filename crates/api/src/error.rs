@@ -51,11 +51,34 @@ pub enum Error {
         details: &'static str,
     },
     /// The body is too long.
-    #[error("Request Entity Too Large: a body may have {max_bytes} bytes at most")]
+    #[error("Request Entity Too Large: a body may have {bytes_max} bytes at most")]
     TooLarge {
         /// How long it may be.
-        max_bytes: usize,
+        bytes_max: usize,
     },
+    /// The API is called by a name that could be anybody's.
+    #[error("this is not '{host}': where that name is meant, the operator adds it to 'hosts' of every member")]
+    Misdirected {
+        /// Which one.
+        host: String,
+    },
+    /// A page that is not ours asks for a change.
+    #[error(
+        "a page from elsewhere ({origin}) changes nothing here: where it is meant, the operator adds its host to 'hosts' of every member"
+    )]
+    Foreign {
+        /// Where it is from.
+        origin: String,
+    },
+    /// Others have taken all that there is of something.
+    #[error("there are too many {what} at once: try again in a moment")]
+    Busy {
+        /// Of what.
+        what: &'static str,
+    },
+    /// A fault of the program: the log says which.
+    #[error("Internal Server Error: the log of this member says why")]
+    Panicked,
     /// The body did not come in time.
     #[error("Request Timeout: the body did not arrive in time")]
     Timeout,
@@ -115,13 +138,15 @@ impl Error {
             Self::TooLarge { .. } => plain(StatusCode::PAYLOAD_TOO_LARGE),
             Self::Timeout => plain(StatusCode::REQUEST_TIMEOUT),
             Self::Gateway(_) => plain(StatusCode::BAD_GATEWAY),
-            Self::Forbidden(_) => plain(StatusCode::FORBIDDEN),
+            Self::Forbidden(_) | Self::Foreign { .. } => plain(StatusCode::FORBIDDEN),
             Self::Locked { deployments, .. } => {
                 let body = ErrorBody { message, details: None, deployments: deployments.clone() };
                 (StatusCode::CONFLICT, body)
             }
             Self::Submit(SubmitError::Rejected(rejected)) => rejection(rejected),
-            Self::Submit(_) => plain(StatusCode::SERVICE_UNAVAILABLE),
+            Self::Misdirected { .. } => plain(StatusCode::MISDIRECTED_REQUEST),
+            Self::Panicked => plain(StatusCode::INTERNAL_SERVER_ERROR),
+            Self::Submit(_) | Self::Busy { .. } => plain(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 }

@@ -19,6 +19,9 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 const VIA: HeaderName = HeaderName::from_static("x-marathon-via");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// A request that comes by so often runs in a circle. Once can be what a stranger has written.
+const LOOPS_MAX: usize = 2;
+
 /// Headers that belong to one connection (RFC 9110 §7.6.1).
 const HOP_BY_HOP: [HeaderName; 6] = [
     header::CONNECTION,
@@ -82,6 +85,8 @@ impl Proxy {
         *onward.uri_mut() =
             target.parse().map_err(|_| Error::Gateway(format!("The leader's address '{leader}' is none.")))?;
         *onward.headers_mut() = onward_headers(request.headers);
+        // What the client itself says of whom it asks for ends here.
+        onward.headers_mut().remove(FORWARDED_FOR);
         append(onward.headers_mut(), FORWARDED_FOR, request.peer);
         append(onward.headers_mut(), VIA, &via);
         let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.client.request(onward)).await;
@@ -104,7 +109,7 @@ impl Proxy {
 
 fn passed_through(headers: &HeaderMap, via: &str) -> bool {
     let values = headers.get_all(VIA).iter().filter_map(|it| it.to_str().ok());
-    values.flat_map(|it| it.split(',')).any(|it| it.trim() == via)
+    values.flat_map(|it| it.split(',')).filter(|it| it.trim() == via).count() >= LOOPS_MAX
 }
 
 fn onward_headers(headers: &HeaderMap) -> HeaderMap {

@@ -3,11 +3,16 @@
 use crate::error::Error;
 use crate::from_wire::{Problems, Warning};
 use crate::json;
+use crate::origin;
 use crate::routes::Params;
+use crate::server::watch::Watch;
 use bytes::Bytes;
 use cluster::{AppId, Principal};
 use http::{HeaderMap, header};
 use serde_json::{Map, Value};
+use std::net::IpAddr;
+
+const JSON_IS_TAKEN: &str = "send JSON, with Content-Type: application/json";
 
 /// What handlers know of a request.
 #[derive(Debug)]
@@ -20,8 +25,12 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     /// The body, whole.
     pub(crate) body: Bytes,
-    /// Where the request came from.
+    /// Where the request came from, for people.
     pub(crate) peer: String,
+    /// The other end of the connection, where there is one.
+    pub(crate) address: Option<IpAddr>,
+    /// The connection, where there is one.
+    pub(crate) connection: Option<Watch>,
 }
 
 impl Request {
@@ -48,7 +57,7 @@ impl Request {
     /// There is none, it is said to be something else, or it is not JSON.
     pub(crate) fn json(&self) -> Result<Value, Error> {
         if !self.is_json() {
-            return Err(Error::MediaType { details: "send JSON, with Content-Type: application/json" });
+            return Err(Error::MediaType { details: JSON_IS_TAKEN });
         }
         if self.is_encoded() {
             return Err(Error::MediaType { details: "send it as it is, without Content-Encoding" });
@@ -81,9 +90,9 @@ impl Request {
         }
     }
 
-    /// Whether the body may be read as JSON; a client that says nothing means JSON.
+    /// Whether the body may be read as JSON; a client that says nothing means JSON, a page does not.
     fn is_json(&self) -> bool {
-        let Some(essence) = self.essence() else { return true };
+        let Some(essence) = essence(&self.headers) else { return !origin::is_of_page(&self.headers) };
         essence == "application/json" || essence.ends_with("+json") && essence.starts_with("application/")
     }
 
@@ -95,13 +104,7 @@ impl Request {
 
     /// Whether the body is a JSON merge patch (RFC 7396), whose `null` unsets.
     pub(crate) fn is_merge_patch(&self) -> bool {
-        self.essence().is_some_and(|it| it == "application/merge-patch+json")
-    }
-
-    /// The body's type without its parameters, in lower case.
-    fn essence(&self) -> Option<String> {
-        let content_type = self.headers.get(header::CONTENT_TYPE)?.to_str().unwrap_or_default();
-        Some(content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+        essence(&self.headers).is_some_and(|it| it == "application/merge-patch+json")
     }
 
     /// Whether the client takes an answer of this type.
@@ -144,6 +147,26 @@ impl Request {
         }
         Ok(())
     }
+}
+
+/// A body's type without its parameters, in lower case.
+fn essence(headers: &HeaderMap) -> Option<String> {
+    let content_type = headers.get(header::CONTENT_TYPE)?.to_str().unwrap_or_default();
+    Some(content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+/// Refuses types that a page may send anywhere without asking first, also where no body is read. Command line clients
+/// write one of them by themselves: it is let through where it cannot be a page's.
+///
+/// # Errors
+/// It is one of them.
+pub(crate) fn check_type(headers: &HeaderMap) -> Result<(), Error> {
+    let is_refused = match essence(headers).as_deref() {
+        Some("text/plain" | "multipart/form-data") => true,
+        Some("application/x-www-form-urlencoded") => origin::is_of_page(headers),
+        _ => false,
+    };
+    if is_refused { Err(Error::MediaType { details: JSON_IS_TAKEN }) } else { Ok(()) }
 }
 
 fn misshapen(error: &str) -> Error {

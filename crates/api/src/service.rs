@@ -1,30 +1,38 @@
 //! The way of every request: taken apart, routed, done here or passed on to the leader, and answered with the headers
 //! that Marathon's clients know.
 
+use crate::bodies::{Bodies, SHORT_BYTES_MAX};
 use crate::callbacks::Callbacks;
 use crate::compress;
 use crate::control::{ControlPlane, Freshness, Leadership, SubmitError};
 use crate::error::Error;
 use crate::logging::Logging;
+use crate::members::Members;
 use crate::metrics::HttpMetrics;
+use crate::origin::Hosts;
+use crate::panics::{Panicked, contain_all};
 use crate::printed::Definitions;
 use crate::proxy::Proxy;
-use crate::request::{Query, Request, segments};
+use crate::readers::{Readers, ReadersMax};
+use crate::request::{Query, Request, check_type, segments};
 use crate::routes::{self, Endpoint, Params};
-use crate::server::Peer;
+use crate::server::watch::Watch;
+use crate::server::{Limits, Peer};
 use crate::to_wire;
 use crate::told::{Frame, Told};
 use crate::v2::EventBody;
+use crate::words::clip;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use cluster::{Applied, Command, Rejected, State};
-use http::{HeaderMap, HeaderValue, Method, Uri, header};
-use http_body_util::{BodyExt, Limited};
+use http::{HeaderMap, HeaderValue, Method, Uri};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::broadcast;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 /// How often, and how long each time, it is waited for an election: 2.5 s in all, as Marathon does.
@@ -33,6 +41,11 @@ const ELECTION_WAIT: Duration = Duration::from_millis(25);
 
 /// So many notices wait for a slow reader; it misses the oldest then.
 pub(crate) const NOTICES_WAITING_MAX: usize = 1024;
+/// Threads that work on long bodies. What is read of one may take 30 times its bytes, so they are few; members have
+/// few processors, so more would not be faster.
+const LONG_WORK_THREADS: usize = 2;
+/// What a member says of a client is no longer: a few addresses.
+const CLIENT_BYTES_MAX: usize = 256;
 /// A body with many apps may be so many times as long as others.
 const GROUP_FACTOR: usize = 4;
 
@@ -45,12 +58,20 @@ pub struct Config {
     pub n_members: usize,
     /// A longer body is refused with 413, bytes.
     pub body_bytes_max: usize,
+    /// All bodies that are there at once may have so many bytes together; more are refused with 503.
+    pub bodies_bytes_max: usize,
     /// A body that takes longer to arrive is refused with 408.
     pub body_timeout: Duration,
     /// From one sign of life on an event stream to the next; Marathon's is 10 s.
     pub heartbeat: Duration,
     /// Where events may be posted to, `host:port`, or a host alone for port 80: nowhere unless the operator says so.
     pub event_callbacks: Vec<String>,
+    /// By which names the API may be called, and whose pages may change something.
+    pub hosts: Hosts,
+    /// The other members' APIs, `host:port`: what they say of whom they pass a request on for is believed.
+    pub members: Vec<String>,
+    /// How many may read the stream of events at once.
+    pub readers_max: ReadersMax,
     /// The log of this program, where its levels can be changed while it runs.
     pub logging: Option<Arc<dyn Logging>>,
 }
@@ -61,9 +82,13 @@ impl Default for Config {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             n_members: 1,
             body_bytes_max: 1024 * 1024,
+            bodies_bytes_max: 64 * 1024 * 1024,
             body_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(10),
             event_callbacks: Vec::new(),
+            hosts: Hosts::default(),
+            members: Vec::new(),
+            readers_max: ReadersMax::beside(Limits::default().connections_max),
             logging: None,
         }
     }
@@ -82,12 +107,21 @@ pub struct Api<C> {
     /// What readers of events are told beside the log: who else reads.
     pub(crate) notices: broadcast::Sender<Frame>,
     proxy: Proxy,
+    bodies: Bodies,
+    members: Members,
+    pub(crate) readers: Readers,
+    /// Long bodies are worked on by so many threads.
+    long_work: Arc<Semaphore>,
 }
 
 impl<C: ControlPlane> Api<C> {
     /// The API of this control plane. `shutdown` ends the streams of events.
     pub fn new(control: C, config: Config, metrics: HttpMetrics, shutdown: CancellationToken) -> Self {
         Self {
+            bodies: Bodies::new(config.bodies_bytes_max, config.body_timeout),
+            members: Members::new(&config.members),
+            readers: Readers::new(config.readers_max),
+            long_work: Arc::new(Semaphore::new(LONG_WORK_THREADS)),
             control,
             config: Arc::new(config),
             metrics,
@@ -141,15 +175,19 @@ impl<C: ControlPlane> Api<C> {
         let takes_gzip = method != Method::HEAD && compress::is_accepted(&parts.headers);
         let mut response = match found {
             Ok((route, params)) => {
+                let address = parts.extensions.get::<Peer>().map(|it| it.0.ip().to_canonical());
                 let head = Head {
                     endpoint: route.endpoint,
                     params,
                     method: parts.method,
                     uri: parts.uri,
-                    peer: peer(&parts.headers, parts.extensions.get()),
+                    peer: self.peer(&parts.headers, address).await,
+                    address,
+                    connection: parts.extensions.get::<Watch>().cloned(),
                     headers: parts.headers,
                 };
-                self.answer(head, body).await.unwrap_or_else(Error::into_response)
+                let answer = contain_all(self.answer(head, body)).await;
+                answer.unwrap_or(Err(Error::Panicked)).unwrap_or_else(Error::into_response)
             }
             Err(error) => error.into_response(),
         };
@@ -162,8 +200,13 @@ impl<C: ControlPlane> Api<C> {
     }
 
     async fn answer(&self, head: Head, body: Body) -> Result<Response, Error> {
-        let max_bytes = self.config.body_bytes_max * if has_long_body(head.endpoint) { GROUP_FACTOR } else { 1 };
-        let body = self.read(&head.headers, body, max_bytes).await?;
+        self.config.hosts.check(&head.method, &head.uri, &head.headers, head.endpoint == Endpoint::Events)?;
+        if !head.method.is_safe() {
+            check_type(&head.headers)?;
+        }
+        let bytes_max = self.config.body_bytes_max * if has_long_body(head.endpoint) { GROUP_FACTOR } else { 1 };
+        let (body, drawn) = self.bodies.read(&head.headers, body, bytes_max).await?.into_parts();
+        let drawn = Arc::new(drawn);
         if !is_local(head.endpoint) && !self.leads().await {
             return self.pass_on(&head, body).await;
         }
@@ -173,11 +216,13 @@ impl<C: ControlPlane> Api<C> {
             headers: head.headers.clone(),
             body: body.clone(),
             peer: head.peer.clone(),
+            address: head.address,
+            connection: head.connection.clone(),
         };
         if !has_own_type(head.endpoint) && !request.accepts("application/json") {
             return Err(Error::NotAcceptable);
         }
-        match routes::dispatch(self, head.endpoint, &request).await {
+        match self.dispatch(head.endpoint, request, &drawn).await {
             // Leadership went elsewhere meanwhile, and nothing was proposed here.
             Err(Error::Submit(SubmitError::NotLeader { .. })) if !self.control.leadership().leading => {
                 self.pass_on(&head, body).await
@@ -185,6 +230,28 @@ impl<C: ControlPlane> Api<C> {
             Err(Error::Submit(SubmitError::Rejected(rejected))) => Err(self.explain(rejected).await),
             answer => answer,
         }
+    }
+
+    /// Does what is asked for; with a long body on a thread of its own, so that the others are answered meanwhile.
+    /// `drawn` is the body's part of the budget.
+    async fn dispatch<D: Send + Sync + 'static>(
+        &self,
+        endpoint: Endpoint,
+        request: Request,
+        drawn: &Arc<D>,
+    ) -> Result<Response, Error> {
+        if request.body.len() <= SHORT_BYTES_MAX {
+            return routes::dispatch(self, endpoint, &request).await;
+        }
+        let permit = Arc::clone(&self.long_work).acquire_owned().await.map_err(|_| Error::Busy { what: "requests" })?;
+        let (api, drawn, runtime) = (self.clone(), Arc::clone(drawn), Handle::current());
+        let work = tokio::task::spawn_blocking(move || {
+            let answer = runtime.block_on(contain_all(routes::dispatch(&api, endpoint, &request)));
+            // The client may be gone; what is held for it is given back here.
+            drop((request, drawn, permit));
+            answer
+        });
+        work.await.unwrap_or(Err(Panicked)).unwrap_or(Err(Error::Panicked))
     }
 
     /// Says of deployments that hold an app what they wait for.
@@ -223,23 +290,25 @@ impl<C: ControlPlane> Api<C> {
         self.proxy.pass_on(&self.control, request, redirect).await
     }
 
-    async fn read(&self, headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Bytes, Error> {
-        let declared = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
-        if declared.is_some_and(|it| it > max_bytes) {
-            return Err(Error::TooLarge { max_bytes });
-        }
-        let reading = Limited::new(body, max_bytes).collect();
-        match tokio::time::timeout(self.config.body_timeout, reading).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Error::TooLarge { max_bytes }),
-            Ok(Err(error)) => Err(Error::Bad(format!("the body could not be read: {error}"))),
-            Err(_) => Err(Error::Timeout),
+    /// Where a request came from: the socket's address, and the one that a member passed it on for. What others say
+    /// of that is not believed.
+    async fn peer(&self, headers: &HeaderMap, address: Option<IpAddr>) -> String {
+        let Some(address) = address else { return "unknown".to_owned() };
+        let forwarded = headers.get("x-forwarded-for").and_then(|it| it.to_str().ok());
+        match forwarded.filter(|_| headers.contains_key("x-marathon-via")) {
+            Some(client) if self.members.has(address).await => {
+                let client = client.split(',').next().unwrap_or_default().trim();
+                format!("{} via {address}", clip(client, CLIENT_BYTES_MAX))
+            }
+            _ => address.to_string(),
         }
     }
 
     /// The headers of every answer. One that came from the leader keeps the leader's.
     fn add_headers(&self, headers: &mut HeaderMap) {
-        const FIXED: [(&str, &str); 6] = [
+        const FIXED: [(&str, &str); 7] = [
+            // Nothing of it is part of others' pages.
+            ("cross-origin-resource-policy", "same-origin"),
             ("cache-control", "no-cache, no-store, must-revalidate"),
             ("pragma", "no-cache"),
             ("expires", "0"),
@@ -266,6 +335,8 @@ struct Head {
     uri: Uri,
     headers: HeaderMap,
     peer: String,
+    address: Option<IpAddr>,
+    connection: Option<Watch>,
 }
 
 /// Whether every member answers by itself: what is asked of each one.
@@ -304,14 +375,4 @@ fn has_own_type(endpoint: Endpoint) -> bool {
             | Endpoint::AppTaskList
             | Endpoint::AppTaskListBelow
     )
-}
-
-/// Where a request came from: the socket's address, and the one that a stand-by passed it on for.
-fn peer(headers: &HeaderMap, socket: Option<&Peer>) -> String {
-    let socket = socket.map_or_else(|| "unknown".to_owned(), |it| it.0.ip().to_canonical().to_string());
-    let forwarded = headers.get("x-forwarded-for").and_then(|it| it.to_str().ok());
-    match forwarded.filter(|_| headers.contains_key("x-marathon-via")) {
-        Some(client) => format!("{} via {socket}", client.split(',').next().unwrap_or_default().trim()),
-        None => socket,
-    }
 }

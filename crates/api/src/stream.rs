@@ -2,6 +2,7 @@
 //! serve others.
 
 use crate::error::json_text;
+use crate::panics::contain;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -28,8 +29,8 @@ where
 {
     /// Prints the next chunk, on a thread that may take its time.
     async fn next(self) -> io::Result<Chunk<I, P>> {
-        let printed = tokio::task::spawn_blocking(move || self.fill()).await;
-        Ok(printed.map_err(io::Error::other)??)
+        let printed = tokio::task::spawn_blocking(move || contain(move || self.fill())).await;
+        Ok(printed.map_err(io::Error::other)?.map_err(io::Error::other)??)
     }
 
     fn fill(mut self) -> Result<Chunk<I, P>, serde_json::Error> {

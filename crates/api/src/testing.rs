@@ -28,6 +28,7 @@ struct Inner {
     first_kept: u64,
     readers: broadcast::Sender<EventItem>,
     failure: Option<SubmitError>,
+    panics: bool,
     n_abdications: u32,
 }
 
@@ -52,6 +53,7 @@ impl Fake {
             first_kept: 0,
             readers: broadcast::channel(EVENTS_WAITING_MAX).0,
             failure: None,
+            panics: false,
             n_abdications: 0,
         })));
         let _ = fake.apply(Principal::Leader, Command::Found { cluster: ClusterId(0x00e1_de40_e1de) });
@@ -83,6 +85,11 @@ impl Fake {
     /// Lets every later request fail, or none.
     pub fn set_failure(&self, failure: Option<SubmitError>) {
         self.inner().failure = failure;
+    }
+
+    /// Panics when it is asked for a snapshot the next time, as a fault of the program does.
+    pub fn panic_once(&self) {
+        self.inner().panics = true;
     }
 
     /// How often it was asked to hand leadership over; it stays the leader.
@@ -207,7 +214,11 @@ impl ControlPlane for Fake {
     }
 
     async fn view(&self, _freshness: Freshness) -> Result<Arc<State>, SubmitError> {
-        let inner = self.inner();
+        let mut inner = self.inner();
+        if std::mem::take(&mut inner.panics) {
+            drop(inner);
+            panic!("planted");
+        }
         match &inner.failure {
             Some(failure) => Err(failure.clone()),
             None => Ok(Arc::new(inner.state.clone())),

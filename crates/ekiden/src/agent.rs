@@ -1,6 +1,7 @@
 //! `ekiden agent`: a machine's agent, and its metrics.
 
 use crate::config::{AgentArgs, AgentConfig, LogConfig, Violations};
+use crate::files;
 use crate::server::{listen, registry};
 use anyhow::Context;
 use api::metrics::HttpMetrics;
@@ -34,7 +35,8 @@ async fn serve_metrics(address: SocketAddr, registry: &Registry, shutdown: Cance
     let router = Router::new().route("/metrics", get(print)).route("/ping", get(|| async { "pong" }));
     tracing::info!(%address, "metrics are served");
     tokio::spawn(async move {
-        if let Err(err) = api::server::serve(listener, router, Limits::default(), metrics, shutdown).await {
+        if let Err(err) = api::server::serve(listener, router, Limits::within(files::limit()), metrics, shutdown).await
+        {
             tracing::error!(%err, "metrics cannot be served any more");
         }
     });

@@ -5,6 +5,7 @@ use crate::process::say;
 use crate::server::{self, Server};
 use anyhow::Context;
 use api::logging::Logging;
+use api::origin::Hosts;
 use scheduler::{Control, Member};
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
@@ -42,6 +43,7 @@ pub(crate) async fn run(
     let http = server::listen(config.listen).await?;
     let link = server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
     let listen = http.local_addr().context("the API's address is unknown")?;
+    server::warn_of_strangers(listen);
     let link_address = link.local_addr().context("the link's address is unknown")?;
     let data_dir = match &config.data_dir {
         Some(dir) => dir.clone(),
@@ -74,7 +76,12 @@ pub(crate) async fn run(
     let welcome = welcome(listen, &data_dir, config.data_dir.is_none());
     let greeting = tokio::spawn(greet(server.control.clone(), welcome));
     let control = server.control.clone();
-    let api = api::Config { event_callbacks: config.event_callbacks, logging: Some(logging), ..api::Config::default() };
+    let api = api::Config {
+        event_callbacks: config.event_callbacks,
+        hosts: Hosts::new([], &config.hosts),
+        logging: Some(logging),
+        ..api::Config::default()
+    };
     let served = server.serve(http, api, &registry, shutdown).await;
     greeting.abort();
     agent_shutdown.cancel();

@@ -7,7 +7,9 @@ mod agent;
 mod cli;
 mod config;
 mod dev;
+mod files;
 mod logs;
+mod panics;
 mod process;
 mod server;
 

@@ -1,7 +1,7 @@
 //! What every kind of process shares: its runtime, its end by a signal, and its exit code.
 
 use crate::config::{LogConfig, Violations};
-use crate::logs;
+use crate::{files, logs, panics};
 use anyhow::Context;
 use api::logging::Logging;
 use std::fmt::Write as _;
@@ -42,6 +42,8 @@ where
         }
     };
     let logging = logs::start(log);
+    panics::end_the_process();
+    files::raise_limit();
     match run_until_signal(|shutdown| run(config, logging, shutdown)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {

@@ -7,6 +7,7 @@
 use crate::control::{ControlPlane, EventItem, Freshness, Happened};
 use crate::error::Error;
 use crate::metrics::Counted;
+use crate::readers::Seated;
 use crate::request::Request;
 use crate::service::Api;
 use crate::time;
@@ -31,6 +32,7 @@ pub(crate) fn stream<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result
     }
     let resume =
         request.headers.get("last-event-id").map(|it| position(it.to_str().unwrap_or_default())).transpose()?;
+    let seated = api.readers.sit(request.address, request.connection.clone())?;
     let attached = api.notify(EventBody::EventStreamAttached { remote_address: request.peer.clone() });
     let mut reader = Reader {
         api: api.clone(),
@@ -43,6 +45,8 @@ pub(crate) fn stream<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result
         resume,
         heartbeat: tokio::time::interval(api.config.heartbeat),
         remote_address: request.peer.clone(),
+        seated,
+        last: resume.map_or(u64::MAX, |it| it.index),
         done: false,
         _counted: api.metrics.begin_reading(),
     };
@@ -53,7 +57,9 @@ pub(crate) fn stream<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result
     }
 
     let frames = stream::unfold(reader, |mut reader| async move {
+        reader.seated.waits();
         let frame = reader.next().await?;
+        reader.seated.is_sent(reader.last);
         Some((Ok::<_, Infallible>(frame), reader))
     });
     let mut response = Response::new(Body::from_stream(frames));
@@ -82,6 +88,9 @@ struct Reader<C: ControlPlane> {
     resume: Option<Position>,
     heartbeat: tokio::time::Interval,
     remote_address: String,
+    seated: Seated,
+    /// The last entry that it was told of.
+    last: u64,
     done: bool,
     _counted: Counted,
 }
@@ -106,6 +115,7 @@ impl<C: ControlPlane> Reader<C> {
             }
             tokio::select! {
                 () = self.api.shutdown.cancelled() => return None,
+                () = self.seated.gone() => return None,
                 notice = self.notices.recv() => match notice {
                     Ok(notice) => self.push(&notice),
                     // The oldest are gone; the others are told at once, not when something else happens.
@@ -120,7 +130,10 @@ impl<C: ControlPlane> Reader<C> {
 
     async fn take(&mut self, item: EventItem) {
         match item {
-            EventItem::Happened(happened) => self.tell(&happened).await,
+            EventItem::Happened(happened) => {
+                self.last = happened.index;
+                self.tell(&happened).await;
+            }
             EventItem::Gap { through } => self.push_reset(through),
             EventItem::Lagged => {
                 self.ready.push_back(Bytes::from_static(

@@ -1,6 +1,6 @@
 //! Everything in one process, as typed and as meant.
 
-use super::server::callbacks;
+use super::server::{callbacks, hosts};
 use super::{LogConfig, LogFormat, SettingsArgs, Violations, address};
 use agent::config::PortArgs;
 use std::net::SocketAddr;
@@ -30,6 +30,9 @@ pub(crate) struct DevArgs {
     /// A place that events may be posted to on request, once for each or separated by commas
     #[arg(long = "event-callback", env = "EKIDEN_EVENT_CALLBACKS", value_delimiter = ',', value_name = "HOST:PORT")]
     pub(crate) event_callbacks: Option<Vec<String>>,
+    /// A name under which the API is called, beside those it has by itself, once for each or separated by commas
+    #[arg(long = "host", env = "EKIDEN_HOSTS", value_delimiter = ',', value_name = "NAME")]
+    pub(crate) hosts: Option<Vec<String>>,
     /// What is logged, as `info,scheduler=debug`
     #[arg(long, env = "EKIDEN_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -50,6 +53,7 @@ pub(crate) struct DevConfig {
     pub(crate) ports: PortArgs,
     pub(crate) settings: scheduler::Settings,
     pub(crate) event_callbacks: Vec<String>,
+    pub(crate) hosts: Vec<String>,
 }
 
 impl DevArgs {
@@ -62,10 +66,11 @@ impl DevArgs {
         let ports = self.ports.map(|it| range(&it, &mut violations)).unwrap_or_default();
         let log = LogConfig::check(self.log.as_deref(), self.log_format, &mut violations);
         let event_callbacks = callbacks(self.event_callbacks.unwrap_or_default(), &mut violations);
+        let hosts = hosts(self.hosts.unwrap_or_default(), &mut violations);
         let docker = self.docker.filter(|it| !it.is_empty());
         let settings = self.settings.check(&mut violations);
         let (data_dir, consul) = (self.data_dir, self.consul);
-        violations.or((DevConfig { listen, data_dir, consul, docker, ports, settings, event_callbacks }, log))
+        violations.or((DevConfig { listen, data_dir, consul, docker, ports, settings, event_callbacks, hosts }, log))
     }
 }
 

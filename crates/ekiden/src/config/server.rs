@@ -66,6 +66,9 @@ pub(crate) struct ServerArgs {
     /// A place that events may be posted to on request, once for each or separated by commas [default: none]
     #[arg(long = "event-callback", env = "EKIDEN_EVENT_CALLBACKS", value_delimiter = ',', value_name = "HOST:PORT")]
     pub(crate) event_callbacks: Option<Vec<String>>,
+    /// A name under which the API is called, beside those it has by itself, once for each or separated by commas [default: none]
+    #[arg(long = "host", env = "EKIDEN_HOSTS", value_delimiter = ',', value_name = "NAME")]
+    pub(crate) hosts: Option<Vec<String>>,
     /// What is logged, as `info,scheduler=debug`
     #[arg(long, env = "EKIDEN_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -102,6 +105,8 @@ pub(crate) struct ServerConfig {
     pub(crate) member: scheduler::Config,
     /// Where events may be posted to.
     pub(crate) event_callbacks: Vec<String>,
+    /// By which names the API is called, beside where members are reached.
+    pub(crate) hosts: Vec<String>,
 }
 
 impl ServerArgs {
@@ -123,6 +128,7 @@ impl ServerArgs {
             node_loss_after: self.node_loss_after.or(file.node_loss_after),
             settings: self.settings.or(file.settings),
             event_callbacks: self.event_callbacks.or(file.event_callbacks),
+            hosts: self.hosts.or(file.hosts),
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
         })
@@ -171,12 +177,13 @@ impl ServerArgs {
             wrong.add("cluster", "must have 1 to 63 characters");
         }
         let event_callbacks = callbacks(self.event_callbacks.unwrap_or_default(), wrong);
+        let hosts = hosts(self.hosts.unwrap_or_default(), wrong);
         let log = LogConfig::check(self.log.as_deref(), self.log_format, wrong);
         let tick = Duration::from_millis(tick_ms);
         let settings = self.settings.check(wrong);
         let member =
             scheduler::Config { cluster, id, members, data_dir, tick, snapshot_entries, node_loss_after, settings };
-        violations.or((ServerConfig { listen, link_listen, member, event_callbacks }, log))
+        violations.or((ServerConfig { listen, link_listen, member, event_callbacks, hosts }, log))
     }
 }
 
@@ -192,6 +199,15 @@ pub(super) fn callbacks(places: Vec<String>, violations: &mut Violations) -> Vec
         }
     }
     places
+}
+
+/// Names under which the API is called.
+pub(super) fn hosts(names: Vec<String>, violations: &mut Violations) -> Vec<String> {
+    for name in names.iter().filter(|it| !api::origin::is_host(it)) {
+        let why = format!("`{name}` is no name of a host: write ekiden.example, *.example or ekiden.example:8443");
+        violations.add("hosts", why);
+    }
+    names
 }
 
 /// The members of a list.
@@ -258,7 +274,8 @@ mod tests {
             .unwrap()
             .replace("# advertise", "advertise")
             .replace("# command_image", "command_image")
-            .replace("# event_callbacks", "event_callbacks");
+            .replace("# event_callbacks", "event_callbacks")
+            .replace("# hosts", "hosts");
         let ServerArgs {
             config: _,
             data_dir: Some(_),
@@ -282,6 +299,7 @@ mod tests {
                     command_image: Some(_),
                 },
             event_callbacks: Some(_),
+            hosts: Some(_),
             log: Some(_),
             log_format: Some(_),
         } = toml::from_str(&text).unwrap()
@@ -312,6 +330,19 @@ mod tests {
         assert_eq!(config.event_callbacks, ["hooks.example:8080", "10.0.0.7", "[::1]:9000"]);
         for bad in ["", "*", "http://hooks.example", "hooks.example/x", "me@hooks.example", "a b", ":80"] {
             assert!(check(&[bad]).is_err_and(|it| it.to_string().contains("event_callbacks")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_the_api_are_names() {
+        let check = |names: &[&str]| {
+            let hosts = Some(names.iter().map(|&it| it.to_owned()).collect());
+            ServerArgs { data_dir: Some("/x".into()), hosts, ..ServerArgs::default() }.check()
+        };
+        let (config, _) = check(&["ekiden.example", "*.ops.example:8443"]).unwrap();
+        assert_eq!(config.hosts, ["ekiden.example", "*.ops.example:8443"]);
+        for bad in ["", "*", "https://ekiden.example", "a b"] {
+            assert!(check(&[bad]).is_err_and(|it| it.to_string().contains("hosts: ")), "{bad}");
         }
     }
 
