@@ -27,7 +27,7 @@ use bollard::errors::Error as Bollard;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::query_parameters::{CreateContainerOptions, EventsOptions, ListContainersOptions, StartContainerOptions};
 use cluster::agent::{Assignment, Container, Done, Listed, Outcome, fold_list};
-use cluster::{ClusterId, InstanceId, Network, NodeId};
+use cluster::{ClusterId, Grants, InstanceId, Network, NodeId};
 use error::{explained, is_missing_image};
 use futures::{Stream, StreamExt};
 use images::Images;
@@ -88,6 +88,10 @@ pub(crate) struct PlaceOfNode {
     pub(crate) volumes_allowed: Vec<PathBuf>,
     /// Docker volume drivers that apps may use.
     pub(crate) volume_drivers: Vec<String>,
+    /// What apps may have beside what is harmless.
+    pub(crate) grants: Grants,
+    /// MiB that a container's log may take, if that is bounded.
+    pub(crate) log_max_mib: Option<u64>,
     /// The instances' directories.
     pub(crate) dirs: Dirs,
     /// Fetches files into sandboxes.
@@ -199,9 +203,9 @@ impl Docker {
         abandoned: CancellationToken,
     ) -> Done {
         let instance = assignment.instance;
-        let PlaceOfNode { node, address, volumes_allowed, volume_drivers, dirs, fetcher, .. } =
+        let PlaceOfNode { node, address, volumes_allowed, volume_drivers, grants, log_max_mib, dirs, fetcher, .. } =
             self.inner.place.clone();
-        let place = Place { cluster, node, address, volumes_allowed, volume_drivers, dirs };
+        let place = Place { cluster, node, address, volumes_allowed, volume_drivers, grants, log_max_mib, dirs };
         let pieces = match spec::containers(assignment, &place) {
             Ok(pieces) => pieces,
             Err(error) => return self.failed(instance, refusal(error.to_string()), "").await,
@@ -216,6 +220,10 @@ impl Docker {
             Ok(()) => {}
             Err(fetch::Error::CalledOff) => return Done::Abandoned,
             Err(error) => return self.failed(instance, refusal(error.to_string()), "").await,
+        }
+        // Nobody writes into the sandbox from here to the start.
+        if let Err(error) = spec::check_fetched(assignment, &place.dirs) {
+            return self.failed(instance, refusal(error.to_string()), "").await;
         }
         loop {
             while let Some(image) = pull.pop_first() {

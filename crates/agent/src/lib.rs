@@ -90,6 +90,8 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
         address: config.address.clone(),
         volumes_allowed: config.volumes_allowed.clone(),
         volume_drivers: config.volume_drivers.clone(),
+        grants: config.grants.clone(),
+        log_max_mib: config.log_max_mib,
         dirs: dirs.clone(),
         fetcher: Fetcher::new(config.fetch.clone(), dirs.clone()),
         credentials: config.docker_config.clone(),
@@ -103,6 +105,7 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
         ports: config.ports,
         attributes: config.attributes.clone(),
         versions: BTreeMap::from([("agent".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+        grants: config.grants.clone(),
     };
     tracing::info!(node = %config.name, address = config.address, dir = %config.data_dir.display(), "agent starts");
 

@@ -120,6 +120,7 @@ impl Fake {
             ports: PortRange::default(),
             attributes: [("rack".to_owned(), format!("r-{name}"))].into(),
             versions: [("docker".to_owned(), "20.10".to_owned())].into(),
+            grants: cluster::Grants::default(),
         };
         let _ = self.apply(Principal::Agent(NodeId::new(name)), Command::Register { node });
     }

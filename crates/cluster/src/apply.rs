@@ -98,6 +98,7 @@ impl Changing<'_> {
             return Err(Rejected::Nothing);
         }
         self.state.settings = settings;
+        self.state.count_chosen_service_ports();
         Ok(())
     }
 
@@ -230,7 +231,7 @@ impl Changing<'_> {
             node.used = node.used.minus(&instance.resources);
             node.instances.remove(&instance.id);
             for port in &instance.ports {
-                node.ports.remove(port);
+                node.release_port(*port, instance.id);
             }
         });
         if let Some(reservation) = instance.reservation {

@@ -361,7 +361,7 @@ pub enum Rejected {
         deployments: Vec<DeploymentId>,
     },
     /// No service port is left to choose.
-    #[error("All ports in the range [10000-20000) are already in use")]
+    #[error("All ports in the range of the setting 'service_ports' are already in use")]
     NoServicePort,
     /// Another agent has this name.
     #[error(

@@ -7,8 +7,9 @@ use cluster::agent::{Observation, Seen};
 use cluster::{
     AppId, AppSpec, CheckPort, CheckResult, Closeness, ClusterId, Command, Constraint, DeploymentId, End, EndKind,
     Expect, GroupUpdate, Health, HealthCheck, HealthKind, HostVolume, InstanceId, KillSelection, Network,
-    NodeDescription, NodeId, Operator, PathId, Policy, PortRange, PortSpec, Protocol, Readiness, Resources, RunSpec,
-    Settings, Step, StopReason, Timestamp, Unreachable, UpgradeStrategy, Volume, VolumeMode, WantedHostPort,
+    NodeDescription, NodeId, Operator, PathId, Policy, PortHolders, PortRange, PortSpec, Protocol, Readiness,
+    Resources, RunSpec, Settings, Step, StopReason, Timestamp, Unreachable, UpgradeStrategy, Volume, VolumeMode,
+    WantedHostPort,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -102,6 +103,7 @@ fn spec() -> AppSpec {
             kill_grace_ms: Some(5_000),
             kill_selection: KillSelection::OldestFirst,
             unreachable: Unreachable::After { inactive_ms: 1, expunge_ms: 2 },
+            role: "*".to_owned(),
             accepted_roles: vec!["*".to_owned()],
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),
@@ -119,6 +121,7 @@ fn node() -> NodeDescription {
         ports: PortRange::default(),
         attributes: map("rack", "a"),
         versions: map("docker", "20.10"),
+        grants: cluster::Grants::default(),
     }
 }
 
@@ -259,4 +262,14 @@ fn every_command_is_read_as_it_was_written() {
         let read: Command = rmp_serde::from_slice(&unhex(&golden)).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(read, command, "{name} is read differently");
     }
+}
+
+#[test]
+fn a_port_of_an_older_snapshot_is_held_by_both_transports() {
+    let old = rmp_serde::to_vec_named(&BTreeMap::from([(8080_u16, instance(1))])).unwrap();
+    let read: BTreeMap<u16, PortHolders> = rmp_serde::from_slice(&old).unwrap();
+    assert_eq!(read[&8080], PortHolders { tcp: Some(instance(1)), udp: Some(instance(1)) });
+    let new = BTreeMap::from([(53_u16, PortHolders { tcp: None, udp: Some(instance(2)) })]);
+    let read: BTreeMap<u16, PortHolders> = rmp_serde::from_slice(&rmp_serde::to_vec_named(&new).unwrap()).unwrap();
+    assert_eq!(read, new);
 }

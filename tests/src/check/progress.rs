@@ -4,8 +4,8 @@
 use super::{Check, Fact, aim, is_checked, is_resident};
 use crate::sim::docker::{Daemon, Engine, Phase};
 use cluster::{
-    App, AppSpec, Condition, Goal, Health, Instance, Node, NodeId, NodeStatus, Operator, Resources, State, Timestamp,
-    Unreachable, Volume, WantedHostPort, explain,
+    App, AppSpec, Condition, Goal, Health, Instance, Node, NodeId, NodeStatus, Operator, Protocol, Resources, State,
+    Timestamp, Unreachable, Volume, WantedHostPort, explain,
 };
 
 /// Compares what was asked for with what runs.
@@ -165,8 +165,15 @@ fn takes(state: &State, node: &Node, app: &App) -> bool {
     }
     let fits = left.cpu_milli >= cpu_milli && left.memory_bytes >= memory_bytes && left.disk_bytes >= disk_bytes;
     let free = |port: u16| there.iter().all(|it| !it.ports.contains(&port));
-    let ports = spec.run.ports.iter().all(|it| match it.host_port {
-        WantedHostPort::Fixed(port) => free(port),
+    let meets = |it: &cluster::Instance, port: u16, protocol: Protocol| {
+        let launched = state.app(&it.app).and_then(|app| app.versions.get(&it.run));
+        let wanted = launched.into_iter().flat_map(|it| &it.spec.run.ports);
+        let mut wanted = wanted.filter(|it| it.host_port != WantedHostPort::None);
+        let mut held = it.ports.iter().map(|held| (*held, wanted.next().map_or(Protocol::Both, |it| it.protocol)));
+        held.any(|(held, by)| held == port && by.meets(protocol))
+    };
+    let ports = spec.run.ports.iter().all(|wanted| match wanted.host_port {
+        WantedHostPort::Fixed(port) => there.iter().all(|it| !meets(it, port, wanted.protocol)),
         WantedHostPort::None | WantedHostPort::Any => true,
     });
     let range = node.description.ports;

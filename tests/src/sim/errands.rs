@@ -408,7 +408,11 @@ fn container_of(order: &Assignment) -> Container {
         instance: order.instance,
         image: image_of(order),
         resources: order.spec.as_ref().map(|it| it.run.resources).unwrap_or_default(),
-        ports: order.ports.clone(),
+        ports: order
+            .spec
+            .iter()
+            .flat_map(|it| order.ports.iter().copied().zip(it.run.host_ports().map(|it| it.1)))
+            .collect(),
         volume: order.reservation,
         phase: Phase::Created,
         started_at: 0,

@@ -70,6 +70,7 @@ impl World {
                 ports: PortRange { first: 31_000, last: 31_000 + self.rng.range(5, 40) as u16 },
                 attributes: BTreeMap::from([("rack".to_owned(), rack.to_owned())]),
                 versions: BTreeMap::new(),
+                grants: cluster::Grants::default(),
             };
             let live_restore = self.rng.chance(700);
             self.nodes.push(NodeSeat {

@@ -88,6 +88,7 @@ impl World {
             ports: PortRange::default(),
             attributes: attributes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             versions: BTreeMap::new(),
+            grants: cluster::Grants::default(),
         };
         let _ = self.fake.apply(Principal::Agent(NodeId::new(name)), Command::Register { node });
         self.plan();

@@ -32,6 +32,12 @@ pub enum VolumeError {
         /// What is allowed.
         allowed: String,
     },
+    /// It names something in the sandbox that is not there, or is a link that leads out of it.
+    #[error("volume '{path}' is nothing that was fetched into the sandbox")]
+    NotFetched {
+        /// The path.
+        path: String,
+    },
     /// It would be mounted where nothing may be.
     #[error("'{path}' is no path inside a container: it must name a file or directory, without '..' and ':'")]
     Inside {

@@ -365,6 +365,7 @@ pub fn app(cmd: &str) -> AppSpec {
             kill_grace_ms: None,
             kill_selection: KillSelection::YoungestFirst,
             unreachable: Unreachable::Disabled,
+            role: "*".to_owned(),
             accepted_roles: vec![],
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),

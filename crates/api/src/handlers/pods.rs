@@ -188,8 +188,8 @@ fn read(
     id: &AppId,
     definition: &Map<String, Value>,
 ) -> Result<(AppSpec, Vec<Warning>), Error> {
-    let has_command_image = !state.settings().command_image.is_empty();
-    let (spec, warnings) = from_wire::pod(id, definition, has_command_image)?;
+    let (spec, warnings) = from_wire::pod(id, definition, state.settings())?;
+    from_wire::check_granted("", &spec, state)?;
     request.check_strict(&warnings)?;
     Ok((spec, warnings))
 }

@@ -381,9 +381,14 @@ pub(super) fn describe(endpoint: Endpoint) -> Operation {
             .reads(Schema::of::<v2::LoggerChange>())
             .answers(200, "What was changed.", Schema::of::<v2::LoggerChange>())
             .fails(&[404]),
-        It::Metrics => does("Prints this member's metrics in Prometheus' text form, or in JSON as Marathon does")
+        It::Metrics => does("Prints this member's metrics in JSON as Marathon does, or in Prometheus' text form")
             .local()
-            .answers_in(200, "The metrics.", &[("text/plain", Schema::Text), (JSON, Schema::of::<v2::Metrics>())]),
+            .answers_in(200, "The metrics.", &[(JSON, Schema::of::<v2::Metrics>()), ("text/plain", Schema::Text)]),
+        It::MetricsText => does("Prints this member's metrics in Prometheus' text form").local().answers_in(
+            200,
+            "The metrics.",
+            &[("text/plain", Schema::Text)],
+        ),
         It::NodeDelete => {
             does("Forgets a lost node and all that was on it").answers_empty(204, "It is forgotten.").fails(&[404, 409])
         }

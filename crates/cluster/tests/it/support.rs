@@ -169,6 +169,7 @@ pub(crate) fn node(name: &str, attributes: &[(&str, &str)]) -> NodeDescription {
         ports: PortRange { first: 31_000, last: 31_009 },
         attributes: attributes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         versions: BTreeMap::new(),
+        grants: cluster::Grants::default(),
     }
 }
 
@@ -216,6 +217,7 @@ pub(crate) fn app(name: &str, n: u32) -> AppSpec {
             kill_grace_ms: None,
             kill_selection: KillSelection::YoungestFirst,
             unreachable: Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
+            role: "*".to_owned(),
             accepted_roles: Vec::new(),
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),

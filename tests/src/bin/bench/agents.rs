@@ -65,6 +65,7 @@ fn node(n: usize) -> NodeDescription {
         ports: PortRange::default(),
         attributes: BTreeMap::new(),
         versions: BTreeMap::new(),
+        grants: cluster::Grants::default(),
     }
 }
 

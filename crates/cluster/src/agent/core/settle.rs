@@ -5,8 +5,13 @@ use crate::agent::known::Leaving;
 use crate::agent::reporter::Report;
 use crate::agent::{Container, Get, Next, Observation, Outcome, Output, Probe};
 use crate::catalog::{self, Subject, Wish};
-use crate::model::{AppSpec, CheckPort, CheckTarget, Health, HealthCheck, HealthKind, InstanceId, Timestamp};
+use crate::model::{AppSpec, CheckPort, CheckTarget, Health, HealthCheck, HealthKind, InstanceId, Network, Timestamp};
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
+
+/// Where a program of the node's own network is asked by IPv6, unless the node's address is such a one; as Mesos'
+/// executors did.
+const LOOPBACK_IPV6: &str = "::1";
 
 /// How an instance is reached from its agent.
 struct Way<'a> {
@@ -16,6 +21,8 @@ struct Way<'a> {
     ip: Option<&'a str>,
     /// Its own IPv6 address, where it has one.
     ipv6: Option<&'a str>,
+    /// Whether the node's addresses are its own.
+    is_on_host: bool,
 }
 
 impl Way<'_> {
@@ -26,10 +33,18 @@ impl Way<'_> {
         }
     }
 
+    fn own_ipv6(&self) -> Option<&str> {
+        let is_ipv6 = || self.address.parse::<Ipv6Addr>().is_ok();
+        match self.ipv6 {
+            None if self.is_on_host => Some(if is_ipv6() { self.address } else { LOOPBACK_IPV6 }),
+            own => own,
+        }
+    }
+
     /// How to make a health check; or why it fails without being made.
     fn probe(&self, spec: &AppSpec, check: &HealthCheck, host_ports: &[u16]) -> Result<Probe, String> {
         let target = if check.ipv6 {
-            let ipv6 = self.ipv6.ok_or("the instance has no IPv6 address: its Docker network gives it none")?;
+            let ipv6 = self.own_ipv6().ok_or("the instance has no IPv6 address: its Docker network gives it none")?;
             own_port(spec, check, host_ports).map(|port| (ipv6.to_owned(), port))
         } else {
             spec.check_port(check, host_ports).and_then(|it| self.to(it))
@@ -129,7 +144,8 @@ impl Agent {
         else {
             return;
         };
-        let way = Way { address: &self.settings.address, ip: ip.as_deref(), ipv6: ipv6.as_deref() };
+        let is_on_host = spec.run.network == Network::Host;
+        let way = Way { address: &self.settings.address, ip: ip.as_deref(), ipv6: ipv6.as_deref(), is_on_host };
         if let Some(asking) = known.asking.as_mut()
             && asking.is_due(now)
         {

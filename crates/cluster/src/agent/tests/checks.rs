@@ -99,6 +99,8 @@ fn health_checks_go_where_they_are_told() {
         (http(CheckPort::Index(0)), false, None, &bridge, Ok(get("10.0.0.1", 31_000))),
         (http(CheckPort::Number(9000)), false, None, &bridge, Ok(get("172.17.0.2", 9000))),
         (http(CheckPort::Number(9000)), false, None, &host, Ok(get("10.0.0.1", 9000))),
+        (http(CheckPort::Number(9000)), true, None, &host, Ok(get("::1", 9000))),
+        (http(CheckPort::Index(0)), true, None, &host, Ok(get("::1", 31_000))),
         (http(CheckPort::Index(0)), true, Some("fd00::2"), &bridge, Ok(get("fd00::2", 8080))),
         (http(CheckPort::Number(9000)), true, Some("fd00::2"), &bridge, Ok(get("fd00::2", 9000))),
         (http(CheckPort::Index(1)), false, None, &mesh, Ok(get("172.17.0.2", 1025))),
