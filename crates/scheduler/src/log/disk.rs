@@ -1,9 +1,9 @@
 //! What the log asks of a disk, and the real one: a locked directory.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -64,19 +64,17 @@ pub struct Dir {
 }
 
 impl Dir {
-    /// Opens `path`, creating it where missing, and takes its lock.
+    /// Opens `path`, creating it where missing, and takes its lock. Nobody else may read it, whatever the process's
+    /// mask is and whatever it was before: definitions have secrets in them.
     ///
     /// # Errors
     /// [`Error::Locked`] while another process holds the directory; [`Error::Io`] when it cannot be made.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let io = |operation| move |source| Error::Io { operation, file: path.display().to_string(), source };
-        fs::create_dir_all(path).map_err(io("create"))?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join(LOCK))
-            .map_err(io("open the lock of"))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("create"))?;
+        restrict(path).map_err(io("restrict"))?;
+        let lock =
+            private().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(io("open the lock of"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -127,7 +125,7 @@ impl Dir {
         if let Some(file) = open.get(name) {
             return Ok(Arc::clone(file));
         }
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.path.join(name))?;
+        let file = private().create(true).truncate(false).write(true).open(self.path.join(name))?;
         let file = Arc::new(file);
         open.insert(name.to_owned(), Arc::clone(&file));
         Ok(file)
@@ -136,6 +134,29 @@ impl Dir {
     fn forget(&self, name: &str) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
+}
+
+/// Opens files that, where they are made, are the member's alone.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+/// Takes a directory, and the files in it, away from everybody else.
+fn restrict(dir: &Path) -> io::Result<()> {
+    let only = |path: &Path, mode: u32| {
+        let before = fs::symlink_metadata(path)?.permissions().mode() & 0o7777;
+        if before & !mode == 0 { Ok(()) } else { fs::set_permissions(path, Permissions::from_mode(before & mode)) }
+    };
+    only(dir, 0o700)?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            only(&entry.path(), 0o600)?;
+        }
+    }
+    Ok(())
 }
 
 impl Disk for Dir {
@@ -156,7 +177,7 @@ impl Disk for Dir {
     }
 
     fn allocate(&self, name: &str, bytes: u64) -> io::Result<()> {
-        let file = File::create(self.path.join(name))?;
+        let file = private().create(true).truncate(true).write(true).open(self.path.join(name))?;
         let zeros = vec![0; ZEROS];
         let mut offset = 0;
         while offset < bytes {
@@ -205,6 +226,30 @@ mod tests {
         assert!(matches!(Dir::open(dir.path()), Err(Error::Locked { .. })));
         drop(held);
         Dir::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_directory_and_its_files_are_nobody_else_s() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("a/member");
+        let mode = |it: &str| fs::metadata(path.join(it)).unwrap().permissions().mode() & 0o7777;
+        let files = [LOCK, OWNER, "segment", "written"];
+        for _ in 0..2 {
+            let dir = Dir::open(&path).unwrap();
+            dir.claim("blue", 1).unwrap();
+            dir.allocate("segment", 1).unwrap();
+            dir.write_at("written", 0, b"x").unwrap();
+            assert_eq!(mode(""), 0o700);
+            for file in files {
+                assert_eq!(mode(file), 0o600, "{file}");
+            }
+            drop(dir);
+            // As an earlier version, or somebody with another mask, would have left them.
+            fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+            for file in files {
+                fs::set_permissions(path.join(file), Permissions::from_mode(0o664)).unwrap();
+            }
+        }
     }
 
     #[test]
