@@ -21,6 +21,7 @@ pub mod world;
 
 mod chaos;
 mod errands;
+mod identity;
 mod nodes;
 mod office;
 mod seats;

@@ -3,8 +3,10 @@
 mod deploying;
 mod failing;
 mod groups;
+mod nodes;
 mod ordering;
 mod placing;
 mod residents;
+mod services;
 mod support;
 mod versions;
