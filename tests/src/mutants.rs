@@ -57,15 +57,11 @@ pub enum Mutant {
     DestroysVolumes,
     /// Plans do not wait for new instances to be ready, and nobody checks that again.
     IgnoresReadiness,
-    /// A node is whoever has its name.
-    IdentityByName,
-    /// What nobody speaks of stays in Consul.
-    KeepsOrphans,
 }
 
 impl Mutant {
     /// All of them, with the promise that each breaks.
-    pub const ALL: [(Self, &'static [&'static str]); 26] = [
+    pub const ALL: [(Self, &'static [&'static str]); 24] = [
         (Self::AckBeforeSync, &["agreement", "durability", "progress"]),
         (Self::ForgetfulDisk, &["recovery", "agreement", "durability"]),
         (Self::AckBeforeCommit, &["durability"]),
@@ -90,8 +86,6 @@ impl Mutant {
         (Self::ForgetsHomes, &["residents", "capacity"]),
         (Self::DestroysVolumes, &["residents"]),
         (Self::IgnoresReadiness, &["pace"]),
-        (Self::IdentityByName, &["progress"]),
-        (Self::KeepsOrphans, &["progress"]),
     ];
 
     /// The mutant of that name, as `Debug` prints it.
@@ -220,12 +214,6 @@ pub fn apply(state: &mut State, mut entry: Entry) -> Result<Applied, Rejected> {
                 && let Some(instance) = observations.first().and_then(|it| state.instance(it.instance))
             {
                 *node = instance.node.clone();
-            }
-            state.apply(entry)
-        }
-        Some(Mutant::IdentityByName) => {
-            if let Command::Register { node } = &mut entry.command {
-                node.agent = node.id.as_str().bytes().fold(7, |sum, it| (sum * 31 + u64::from(it)) % 0xffff_fffb);
             }
             state.apply(entry)
         }

@@ -22,6 +22,8 @@ struct Place {
     node: NodeId,
     free: Resources,
     taken: BTreeSet<u16>,
+    /// The same by transport.
+    held: BTreeSet<(u16, &'static str)>,
     range: PortRange,
     attributes: BTreeMap<String, String>,
     /// How many instances of the app are here.
@@ -43,9 +45,28 @@ fn is_allowed(spec: &AppSpec, all: &[Place], at: &Place) -> bool {
     wanted.cpu_milli <= at.free.cpu_milli
         && wanted.memory_bytes <= at.free.memory_bytes
         && wanted.disk_bytes <= at.free.disk_bytes
-        && fixed.iter().all(|it| !at.taken.contains(it))
+        && spec.run.ports.iter().all(|it| fixed_held(it).iter().all(|it| !at.held.contains(it)))
         && drawn <= rest
         && spec.policy.constraints.iter().all(|it| holds(it, all, at))
+}
+
+/// What a port of a fixed number holds.
+fn fixed_held(port: &PortSpec) -> Vec<(u16, &'static str)> {
+    fixed(port.host_port).map(|it| held(it, port.protocol)).unwrap_or_default()
+}
+
+fn held(number: u16, protocol: Protocol) -> Vec<(u16, &'static str)> {
+    match protocol {
+        Protocol::Tcp => vec![(number, "tcp")],
+        Protocol::Udp => vec![(number, "udp")],
+        Protocol::Both => vec![(number, "tcp"), (number, "udp")],
+    }
+}
+
+/// What these host ports hold, of an instance of this definition.
+fn all_held<'a>(spec: &'a AppSpec, ports: &'a [u16]) -> impl Iterator<Item = (u16, &'static str)> + 'a {
+    let wanted = spec.run.ports.iter().filter(|it| it.host_port != WantedHostPort::None);
+    ports.iter().zip(wanted).flat_map(|(number, it)| held(*number, it.protocol))
 }
 
 fn fixed(port: WantedHostPort) -> Option<u16> {
@@ -112,6 +133,7 @@ impl World {
                 ports: PortRange { first: 31_000, last: 31_000 + world.rng.below(4) as u16 },
                 attributes,
                 versions: BTreeMap::new(),
+                grants: cluster::Grants::default(),
             };
             world.apply(Command::Register { node });
         }
@@ -141,6 +163,7 @@ impl World {
                 node: node.id().clone(),
                 free: node.description.capacity,
                 taken: BTreeSet::new(),
+                held: BTreeSet::new(),
                 range: node.description.ports,
                 attributes: node.description.attributes.clone(),
                 here: 0,
@@ -148,6 +171,8 @@ impl World {
             for instance in self.state.instances().filter(|it| it.node == place.node) {
                 place.free = place.free.minus(&instance.resources);
                 place.taken.extend(&instance.ports);
+                let launched = &self.state.app(&instance.app).expect("nothing is removed").versions[&instance.run];
+                place.held.extend(all_held(&launched.spec, &instance.ports));
                 place.here += u32::from(instance.app == *id);
             }
             place
@@ -166,13 +191,13 @@ fn spec(name: &str, rng: &mut Rng) -> AppSpec {
             WantedHostPort::Fixed(8_080),
         ]),
         service_port: 0,
-        protocol: Protocol::Tcp,
+        protocol: *rng.pick(&[Protocol::Tcp, Protocol::Udp, Protocol::Both]),
         name: None,
         labels: BTreeMap::new(),
     };
     let mut ports: Vec<PortSpec> = (0..rng.below(3)).map(|_| port(rng)).collect();
     let mut seen = BTreeSet::new();
-    ports.retain(|it| fixed(it.host_port).is_none_or(|it| seen.insert(it)));
+    ports.retain(|it| fixed_held(it).into_iter().all(|it| seen.insert(it)));
     let constraints = (0..rng.below(3)).map(|_| constraint(rng)).collect();
     AppSpec {
         id: AppId::parse(name).expect("a valid id"),
@@ -210,6 +235,7 @@ fn spec(name: &str, rng: &mut Rng) -> AppSpec {
             kill_grace_ms: None,
             kill_selection: KillSelection::YoungestFirst,
             unreachable: Unreachable::Disabled,
+            role: "*".to_owned(),
             accepted_roles: Vec::new(),
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),
@@ -272,10 +298,13 @@ fn check_ports(spec: &AppSpec, all: &[Place], placed: &cluster::place::Placed, s
     let wanted: Vec<_> = wanted.collect();
     assert_eq!(wanted.len(), placed.ports.len(), "seed {seed}: a port for each");
     for (wanted, port) in wanted.iter().zip(&placed.ports) {
-        let right = fixed(*wanted).map_or((at.range.first..=at.range.last).contains(port), |it| it == *port);
-        assert!(right && !at.taken.contains(port), "seed {seed}: port {port} for {wanted:?}");
+        let drawn = || (at.range.first..=at.range.last).contains(port) && !at.taken.contains(port);
+        let right = fixed(*wanted).map_or_else(drawn, |it| it == *port);
+        assert!(right, "seed {seed}: port {port} for {wanted:?}");
     }
-    assert_eq!(BTreeSet::from_iter(&placed.ports).len(), placed.ports.len(), "seed {seed}: ports are distinct");
+    let held: Vec<_> = all_held(spec, &placed.ports).collect();
+    assert!(held.iter().all(|it| !at.held.contains(it)), "seed {seed}: {held:?} are not free");
+    assert_eq!(BTreeSet::from_iter(&held).len(), held.len(), "seed {seed}: ports are distinct");
 }
 
 /// Places all at once; the reference books one after the other and agrees with each.
@@ -291,6 +320,7 @@ fn check_at_once(world: &World, id: &AppId, seed: u64) -> usize {
         check_ports(spec, &places, it, seed);
         places[at].free = places[at].free.minus(&spec.run.resources);
         places[at].taken.extend(&it.ports);
+        places[at].held.extend(all_held(spec, &it.ports));
         places[at].here += 1;
     }
     if all.len() < spec.instances as usize {

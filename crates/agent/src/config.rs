@@ -2,7 +2,7 @@
 //! every key.
 
 use crate::fetch::{self, FetchConfig, Reach};
-use cluster::{NodeId, PortRange, Resources};
+use cluster::{BY_GRANT, Grants, NodeId, PortRange, Resources};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
@@ -33,6 +33,9 @@ pub struct Args {
     pub volumes_allowed: Vec<PathBuf>,
     /// Docker volume drivers that apps may use.
     pub volume_drivers: Vec<String>,
+    /// Docker's options that apps may have beside the harmless ones, `name` or `name=value`; those of
+    /// [`Grants::default`] if absent.
+    pub parameters_allowed: Option<Vec<String>>,
     /// What the machine offers.
     pub resources: ResourceArgs,
     /// The host ports it offers.
@@ -75,6 +78,8 @@ pub struct DockerArgs {
     pub host: Option<String>,
     /// The file with the registries' credentials; `config.json` below `$DOCKER_CONFIG`, or `~/.docker`.
     pub config: Option<PathBuf>,
+    /// MiB that a container's log may take; if absent, logs are what the engine's own configuration makes of them.
+    pub log_max_mib: Option<u64>,
 }
 
 /// Files that apps have fetched before they start.
@@ -132,6 +137,10 @@ pub struct Config {
     pub volumes_allowed: Vec<PathBuf>,
     /// Docker volume drivers that apps may use.
     pub volume_drivers: Vec<String>,
+    /// What apps may have beside what is harmless.
+    pub grants: Grants,
+    /// MiB that a container's log may take, if that is bounded.
+    pub log_max_mib: Option<u64>,
     /// What the machine offers.
     pub capacity: Resources,
     /// The host ports it offers.
@@ -182,6 +191,9 @@ pub enum ConfigError {
     },
 }
 
+/// What a container's log may be bounded to: less than the least says nothing of a crash, more than the most is none.
+const LOG_MIB: std::ops::RangeInclusive<u64> = 1..=1_048_576;
+
 fn bad(key: &'static str, problem: impl Into<String>) -> ConfigError {
     ConfigError::Bad { key, problem: problem.into() }
 }
@@ -213,7 +225,19 @@ impl Args {
                 return Err(bad("volumes_allowed", format!("'{}' is not an absolute path below /", path.display())));
             }
         }
+        let grants = self.parameters_allowed.map_or_else(Grants::default, |it| Grants(it.into_iter().collect()));
+        if let Some(entry) = grants.0.iter().find(|it| !Grants::is_known(it)) {
+            let known: Vec<&str> = BY_GRANT.iter().map(|(name, _)| *name).collect();
+            let known = known.join(", ");
+            return Err(bad("parameters_allowed", format!("'{entry}' is none of network=host, {known}")));
+        }
+        if self.docker.log_max_mib.is_some_and(|it| !LOG_MIB.contains(&it)) {
+            let (least, most) = (LOG_MIB.start(), LOG_MIB.end());
+            return Err(bad("docker.log_max_mib", format!("must be from {least} to {most}")));
+        }
         Ok(Config {
+            grants,
+            log_max_mib: self.docker.log_max_mib,
             address: self.address.unwrap_or_else(|| own_address(&self.servers[0])),
             capacity: self.resources.check(&data_dir)?,
             docker_host: self.docker.check_host()?,
@@ -383,9 +407,15 @@ mod tests {
                 && !all.attributes.is_empty()
                 && !all.volumes_allowed.is_empty()
                 && !all.volume_drivers.is_empty()
+                && all.parameters_allowed.is_some_and(|it| it.len() > Grants::default().0.len())
         );
         assert!(all.ports.first.is_some() && all.ports.last.is_some() && all.docker.host.is_some());
-        assert!(all.docker.config.is_some() && all.consul.address.is_some() && all.consul.token.is_some());
+        assert!(
+            all.docker.config.is_some()
+                && all.docker.log_max_mib.is_some()
+                && all.consul.address.is_some()
+                && all.consul.token.is_some()
+        );
         let fetch = all.fetch;
         assert!(fetch.enabled && !fetch.uris.is_empty() && !fetch.files.is_empty() && fetch.reach.is_some());
         assert!(fetch.max_mib.is_some() && fetch.timeout_s.is_some() && fetch.cache_mib.is_some());
@@ -399,7 +429,10 @@ mod tests {
         assert_eq!((config.ports.first, config.ports.last), (31_000, 32_000));
         assert_eq!(config.address, "127.0.0.1");
         assert!(config.capacity.cpu_milli >= 1000 && config.capacity.memory_bytes > 1 << 28);
-        assert!(config.consul.is_none());
+        assert!(config.consul.is_none() && config.log_max_mib.is_none());
+        assert_eq!(config.grants, Grants::default());
+        let none = args("servers = ['127.0.0.1:4800']\nparameters_allowed = []").check().unwrap();
+        assert!(none.grants.0.is_empty(), "also the host network can be forbidden");
     }
 
     #[test]
@@ -411,6 +444,8 @@ mod tests {
             ("servers = ['a:1']\n[ports]\nfirst = 2\nlast = 1", "ports"),
             ("servers = ['a:1']\n[resources]\ncpus = -1.0", "resources.cpus"),
             ("servers = ['a:1']\nvolumes_allowed = ['/']", "volumes_allowed"),
+            ("servers = ['a:1']\nparameters_allowed = ['volume']", "parameters_allowed"),
+            ("servers = ['a:1']\n[docker]\nlog_max_mib = 0", "docker.log_max_mib"),
             ("servers = ['a:1']\n[fetch]\nreach = 'far'", "fetch.reach"),
             ("servers = ['a:1']\n[fetch]\nuris = ['files.example']", "fetch.uris"),
             ("servers = ['a:1']\n[fetch]\nfiles = ['srv']", "fetch.files"),

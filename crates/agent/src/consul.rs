@@ -7,7 +7,8 @@
 use crate::config::ConsulConfig;
 use crate::metrics::Metrics;
 use cluster::agent::Input;
-use cluster::catalog::{Owner, Service, Wish, diff};
+use cluster::catalog::{Service, Wish, diff};
+use cluster::{ClusterId, NodeId};
 use consulrs::api::service::requests::RegisterServiceRequest;
 use consulrs::client::{Client, ConsulClient, ConsulClientSettings};
 use rustify::endpoint::Endpoint;
@@ -66,8 +67,10 @@ pub struct Order {
     pub revision: u64,
     /// The generation of assignments it was decided at.
     pub generation: u64,
-    /// Whose entries these are.
-    pub owner: Owner,
+    /// The cluster and the node whose entries these are.
+    pub cluster: ClusterId,
+    /// The node.
+    pub node: NodeId,
     /// What shall be registered.
     pub wish: Wish,
 }
@@ -123,7 +126,7 @@ async fn reconcile<R: Registry>(
 ) -> Result<bool, Error> {
     let registered = registry.list().await;
     metrics.consul("list", registered.is_ok());
-    let difference = diff(&order.wish, &registered?, &order.owner, order.generation);
+    let difference = diff(&order.wish, &registered?, order.cluster, &order.node, order.generation);
     let register = difference.register.iter().map(Write::Register);
     let deregister = difference.deregister.iter().map(|it| Write::Deregister(it));
     let mut errors = Vec::new();

@@ -8,7 +8,6 @@ use crate::metrics::Metrics;
 use crate::probe::Asker;
 use crate::state::Keeper;
 use cluster::agent::{Agent, Container, Done, FromAgent, Input, Listed, Note, Outcome, Output};
-use cluster::catalog::Owner;
 use cluster::{ClusterId, InstanceId, NodeId};
 use futures::StreamExt;
 use std::collections::{BTreeSet, HashMap};
@@ -48,7 +47,6 @@ pub(crate) enum Event {
 pub(crate) struct Driver {
     pub(crate) agent: Agent,
     pub(crate) node: NodeId,
-    pub(crate) identity: u64,
     pub(crate) clock: Clock,
     pub(crate) docker: Docker,
     pub(crate) dirs: Dirs,
@@ -226,14 +224,11 @@ impl Driver {
                     Input::Probed { instance, check, outcome }
                 });
             }
-            Output::Ask { instance, get, timeout_ms, host_network } => {
+            Output::Ask { instance, get, timeout_ms } => {
                 let (turns, asker) = (Arc::clone(&self.probes), self.asker.clone());
                 self.spawn(async move {
                     let answer = match turns.acquire().await {
-                        Ok(_turn) => {
-                            let sharer = host_network.then_some((&docker, instance));
-                            asker.ready(&get, Duration::from_millis(timeout_ms), sharer).await
-                        }
+                        Ok(_turn) => asker.ready(&get, Duration::from_millis(timeout_ms)).await,
                         Err(error) => Err(error.to_string()),
                     };
                     Input::Answered { instance, answer }
@@ -251,7 +246,6 @@ impl Driver {
                 self.metrics.report();
                 self.send(FromAgent::Report { sequence, observations, destroyed });
             }
-            Output::Strangers { strangers } => self.send(FromAgent::Strangers { strangers }),
             Output::Degraded { reason } => {
                 if let Some(reason) = &reason {
                     tracing::warn!(reason, "this node takes no new instances");
@@ -259,8 +253,8 @@ impl Driver {
                 self.send(FromAgent::Degraded { reason });
             }
             Output::Publish { revision, generation, wish } => {
-                let owner = Owner { cluster, node: self.node.clone(), agent: self.identity };
-                self.orders.send_replace(Some(Order { revision, generation, owner, wish }));
+                let node = self.node.clone();
+                self.orders.send_replace(Some(Order { revision, generation, cluster, node, wish }));
             }
             Output::Reconnect { reason } => {
                 tracing::warn!(reason, "dialling anew");
@@ -306,7 +300,7 @@ async fn sleep_until_some(when: Option<Instant>) {
 fn say(note: &Note) {
     match note {
         Note::Quarantined(instance) => {
-            tracing::warn!(%instance, "a container that this agent made is unknown to the cluster; it is left alone (`ekiden orphan list`)");
+            tracing::warn!(%instance, "a container of this cluster and node is unknown to the cluster; it is left alone");
         }
         Note::Outdated { generation, known } => {
             tracing::error!(

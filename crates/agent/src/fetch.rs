@@ -8,7 +8,7 @@ mod archive;
 mod cache;
 mod rules;
 
-use crate::dirs::{Dirs, private};
+use crate::dirs::Dirs;
 use crate::docker::with_causes;
 use archive::{Kind, Limits};
 use cache::Cache;
@@ -81,8 +81,6 @@ pub(crate) enum Error {
 pub(crate) struct Fetcher {
     config: Arc<FetchConfig>,
     dirs: Dirs,
-    /// Host name or address under which others reach the node.
-    reached_at: String,
 }
 
 /// What one start may use up, and who hears of it.
@@ -94,8 +92,8 @@ pub(crate) struct Start<'a> {
 
 impl Fetcher {
     /// One that keeps to these rules.
-    pub(crate) fn new(config: FetchConfig, dirs: Dirs, reached_at: &str) -> Self {
-        Self { config: Arc::new(config), dirs, reached_at: reached_at.to_owned() }
+    pub(crate) fn new(config: FetchConfig, dirs: Dirs) -> Self {
+        Self { config: Arc::new(config), dirs }
     }
 
     /// Fetches everything into the sandboxes, which exist. What is allowed for one instance is for all of it together.
@@ -216,10 +214,8 @@ impl Fetcher {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let found = tokio::net::lookup_host((bare, port)).await;
         let addresses: Vec<SocketAddr> = found.map_err(|it| failed(format!("{host}: {it}")))?.collect();
-        // Looked at anew: addresses come and go.
-        let own = rules::Own::now(&self.reached_at);
         for address in &addresses {
-            rules::address_allowed(&self.config, url, address.ip(), &own)?;
+            rules::address_allowed(&self.config, url, address.ip())?;
         }
         let trusted = self.config.ca_file.as_deref().map(authorities).transpose().map_err(failed)?;
         let mut client = reqwest::Client::builder()
@@ -257,7 +253,7 @@ async fn receive(
         return Err(too_large());
     }
     let io = |source| Error::Io { path: to.to_owned(), source };
-    let mut file = private().create(true).truncate(true).write(true).open(to).map_err(io)?;
+    let mut file = File::create(to).map_err(io)?;
     let (mut received, mut told) = (0u64, Instant::now());
     loop {
         let Some(chunk) = answer.chunk().await.map_err(|it| failed(with_causes(&it.without_url())))? else { break };

@@ -2,7 +2,6 @@
 //! breaks. Nothing on the node depends on it.
 
 use crate::driver::Event;
-use crate::state::draw;
 use api::link::{Greeting, Link, Receiver, Sender};
 use cluster::agent::{FromAgent, Input, PROTOCOL, ToAgent};
 use cluster::{ClusterId, NodeDescription};
@@ -53,13 +52,6 @@ fn with_cause(error: &api::link::Error) -> String {
     }
 }
 
-/// This process, among all that may live by the directory's identity.
-struct Life {
-    drawn: u64,
-    /// A leader has taken it in.
-    taken_in: bool,
-}
-
 /// Dials for ever; the caller drops it.
 pub(crate) async fn dial(
     servers: Vec<String>,
@@ -68,7 +60,6 @@ pub(crate) async fn dial(
     events: mpsc::UnboundedSender<Event>,
 ) {
     let mut jitter = Jitter::new(description.borrow().agent);
-    let mut life = Life { drawn: draw(), taken_in: false };
     let mut failures = 0u32;
     let mut turn = jitter.roll(servers.len() as u64) as usize;
     let mut leader: Option<String> = None;
@@ -80,7 +71,7 @@ pub(crate) async fn dial(
             servers[turn % servers.len()].clone()
         });
         let begun = Instant::now();
-        let ended = connect(&server, &description, &cluster, &events, &mut life).await;
+        let ended = connect(&server, &description, &cluster, &events).await;
         if begun.elapsed() > AGAIN_MAX {
             failures = 0;
             last_words.clear();
@@ -92,12 +83,7 @@ pub(crate) async fn dial(
                 leader = Some(elsewhere);
                 continue;
             }
-            Ended::Refused(reason) => {
-                if last_words != words {
-                    tracing::error!(server, reason, "refused");
-                }
-                AFTER_REFUSAL
-            }
+            Ended::Refused(_) => AFTER_REFUSAL,
             _ => AGAIN.saturating_mul(1 << failures.min(10)).min(AGAIN_MAX),
         };
         failures = failures.saturating_add(1);
@@ -120,11 +106,9 @@ async fn connect(
     description: &Description,
     cluster: &watch::Receiver<Option<ClusterId>>,
     events: &mpsc::UnboundedSender<Event>,
-    life: &mut Life,
 ) -> Ended {
-    match greet(server, description, cluster, life).await {
+    match greet(server, description, cluster).await {
         Ok((link, served, alive_every)) => {
-            life.taken_in = true;
             tracing::info!(server, cluster = %served, "taken in by the leader");
             let (sender, receiver) = link.split();
             let (outbox, letters) = mpsc::unbounded_channel();
@@ -149,7 +133,6 @@ async fn greet(
     server: &str,
     description: &Description,
     cluster: &watch::Receiver<Option<ClusterId>>,
-    life: &Life,
 ) -> Result<(Link<Stream>, ClusterId, Duration), Ended> {
     let stream = match timeout(CONNECT_WITHIN, TcpStream::connect(server)).await {
         Ok(Ok(stream)) => stream,
@@ -161,8 +144,7 @@ async fn greet(
     let known = *cluster.borrow();
     let node = description.borrow().clone();
     link.send(&Greeting::<()>::Agent { protocol: PROTOCOL }).await?;
-    let Life { drawn: life, taken_in } = *life;
-    link.send(&FromAgent::Hello { protocol: PROTOCOL, cluster: known, node, life, taken_in }).await?;
+    link.send(&FromAgent::Hello { protocol: PROTOCOL, cluster: known, node }).await?;
     loop {
         let answer = timeout(SILENT_FOR, link.receive::<ToAgent>()).await.map_err(|_| Ended::Silent)??;
         match answer {

@@ -3,7 +3,6 @@
 //! The kept assignments are a convenience, not the truth: Docker knows what runs, the cluster knows what should. A
 //! file that cannot be read is set aside and the agent begins without (INV-R8).
 
-use crate::dirs::{make_private, private};
 use cluster::agent::Saved;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
@@ -58,9 +57,9 @@ impl Dir {
             let path = path.to_owned();
             move |source| Error::Io { path, source }
         };
-        make_private(path).map_err(at(path))?;
+        fs::create_dir_all(path).map_err(at(path))?;
         let file = path.join(LOCK);
-        let lock = private().create(true).truncate(false).write(true).open(&file).map_err(at(&file))?;
+        let lock = File::options().create(true).truncate(false).write(true).open(&file).map_err(at(&file))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::InUse { dir: path.to_owned() }),
@@ -71,7 +70,7 @@ impl Dir {
         let id = if let Some(id) = known {
             id
         } else {
-            let id = random().map_err(at(Path::new("/dev/urandom")))?;
+            let id = draw().map_err(at(Path::new("/dev/urandom")))?;
             write(path, ID, format!("{id:016x}\n").as_bytes()).map_err(at(&file))?;
             id
         };
@@ -138,19 +137,15 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 /// Writes a file whole or not at all: a new one, synced, takes the old one's name.
 fn write(dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let new = dir.join(format!("{name}.new"));
-    let mut file = private().create(true).truncate(true).write(true).open(&new)?;
+    let mut file = File::create(&new)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, dir.join(name))?;
     File::open(dir)?.sync_all()
 }
 
-/// 64 random bits, for a process to be known by; 0 where the machine has none to give.
-pub(crate) fn draw() -> u64 {
-    random().unwrap_or(0)
-}
-
-fn random() -> std::io::Result<u64> {
+/// 64 random bits.
+fn draw() -> std::io::Result<u64> {
     let mut bytes = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(u64::from_be_bytes(bytes))

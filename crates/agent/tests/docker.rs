@@ -2,7 +2,7 @@
 
 mod common;
 
-use cluster::agent::{Assignment, Seen};
+use cluster::agent::Seen;
 use cluster::{CheckPort, EndKind, Health, HealthKind};
 use common::{Running, Scheduler, WEB, app, check, docker, docker_is_here, free_port, wait_for};
 use std::path::Path;
@@ -155,55 +155,6 @@ async fn a_restarted_agent_finds_its_containers_as_they_were() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_renamed_container_on_a_renamed_node_is_still_the_same_instance() {
-    if !docker_is_here() {
-        return;
-    }
-    let (scheduler, dir) = (Scheduler::new().await, tempfile::tempdir().unwrap());
-    let agent = Running::new(scheduler.args(dir.path()));
-    let mut spec = app("exec sleep 1000");
-    spec.policy.health_checks = vec![check(HealthKind::Command { value: "true".into() })];
-    let (kept, orphan) = (scheduler.launch(spec.clone()), scheduler.launch(spec));
-    scheduler.assign(&[kept.clone(), orphan.clone()]);
-    for it in [&kept, &orphan] {
-        wait_for("health", || scheduler.health(it.instance) == Some(Health::Healthy)).await;
-    }
-    let before = scheduler.containers();
-    agent.end().await.unwrap();
-    for it in [&kept, &orphan] {
-        assert!(docker(&["rename", &it.instance.to_string(), &format!("by-hand-{}", it.instance)]).0);
-    }
-    // Somebody else's container has the name meanwhile.
-    let impostor = kept.instance.to_string();
-    assert!(docker(&["create", "--name", &impostor, common::IMAGE, "true"]).0);
-    scheduler.forget(orphan.instance);
-    scheduler.book.lock().unwrap().seen.clear();
-    let mut renamed = scheduler.args(dir.path());
-    renamed.name = Some("another-name".into());
-    let agent = Running::new(renamed);
-    wait_for("health", || scheduler.health(kept.instance) == Some(Health::Healthy)).await;
-    let stranger = |scheduler: &Scheduler| {
-        let book = scheduler.book.lock().unwrap();
-        book.strangers.iter().map(|it| (it.instance, it.app.clone(), it.node.clone(), it.running)).collect::<Vec<_>>()
-    };
-    let expect = vec![(orphan.instance, "/test/web".to_owned(), "another-name".to_owned(), true)];
-    wait_for("the other to be told", || stranger(&scheduler) == expect).await;
-    assert_eq!(scheduler.containers(), before, "nothing was ended, nothing made");
-
-    // What is ordered is done, whatever its container is called.
-    let removal = Assignment { stop: true, started: true, spec: None, ..orphan.clone() };
-    scheduler.assign(&[removal]);
-    scheduler.stop(kept.instance);
-    for it in [&kept, &orphan] {
-        wait_for("removal", || scheduler.is_removed(it.instance)).await;
-    }
-    assert_eq!(scheduler.containers(), [] as [&str; 0]);
-    wait_for("no strangers", || stranger(&scheduler).is_empty()).await;
-    assert!(docker(&["rm", &impostor]).0, "what is not ours was not touched");
-    agent.end().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hanging_engine_degrades_the_node_and_ends_nothing() {
     if !docker_is_here() {
         return;
@@ -322,4 +273,74 @@ async fn fifty_containers_take_as_long_as_a_bare_client_needs() {
         agent.end().await.unwrap();
         clear(&scheduler);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn options_of_docker_arrive_where_the_operator_allows_them() {
+    if !docker_is_here() {
+        return;
+    }
+    let (scheduler, dir) = (Scheduler::new().await, tempfile::tempdir().unwrap());
+    let parameters_allowed = Some(vec!["log-driver".to_owned(), "log-opt".to_owned(), "cap-add=NET_ADMIN".to_owned()]);
+    let agent = Running::new(agent::Args { parameters_allowed, ..scheduler.args(dir.path()) });
+    let with = |parameters: &[(&str, &str)]| {
+        let mut spec = app("sleep 1000");
+        spec.run.parameters = parameters.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        spec
+    };
+    let plain = scheduler.launch(with(&[]));
+    let set = scheduler.launch(with(&[
+        ("log-driver", "local"),
+        ("log-opt", "max-size=1m"),
+        ("cap-drop", "ALL"),
+        ("cap-add", "NET_ADMIN"),
+    ]));
+    let denied = scheduler.launch(with(&[("cap-add", "SYS_ADMIN")]));
+    let mut on_host = with(&[]);
+    on_host.run.network = cluster::Network::Host;
+    let on_host = scheduler.launch(on_host);
+    scheduler.assign(&[plain.clone(), set.clone(), denied.clone(), on_host.clone()]);
+    for it in [&plain, &set] {
+        wait_for("start", || scheduler.is_running(it.instance)).await;
+    }
+    let inspect = |what: &str, instance: cluster::InstanceId| {
+        docker(&["inspect", "--format", what, &instance.to_string()]).1.trim().to_owned()
+    };
+    let (_, own) = docker(&["info", "--format", "{{.LoggingDriver}}"]);
+    assert_eq!(inspect("{{.HostConfig.LogConfig.Type}}", plain.instance), own.trim(), "the engine's own driver counts");
+    assert_eq!(
+        inspect("{{json .HostConfig.LogConfig}}", set.instance),
+        r#"{"Type":"local","Config":{"max-size":"1m"}}"#
+    );
+    let (_, status) = docker(&["exec", &set.instance.to_string(), "grep", "CapEff", "/proc/self/status"]);
+    assert_eq!(status.split_whitespace().last(), Some("0000000000001000"), "NET_ADMIN alone is left");
+    for (it, asked) in [(&denied, "'cap-add=SYS_ADMIN'"), (&on_host, "'network=host'")] {
+        let end = scheduler.ended(it.instance).await;
+        assert_eq!(end.kind, EndKind::NotStarted);
+        assert!(end.message.contains(asked) && end.message.contains("parameters_allowed"), "{}", end.message);
+    }
+    for it in [plain, set, denied, on_host] {
+        scheduler.stop(it.instance);
+        wait_for("removal", || scheduler.is_removed(it.instance)).await;
+    }
+    agent.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_are_bounded_where_the_operator_demands_it() {
+    if !docker_is_here() {
+        return;
+    }
+    let (scheduler, dir) = (Scheduler::new().await, tempfile::tempdir().unwrap());
+    let mut args = scheduler.args(dir.path());
+    args.docker.log_max_mib = Some(3);
+    let agent = Running::new(args);
+    let it = scheduler.launch(app("sleep 1000"));
+    scheduler.assign(std::slice::from_ref(&it));
+    wait_for("start", || scheduler.is_running(it.instance)).await;
+    let (_, log) = docker(&["inspect", "--format", "{{json .HostConfig.LogConfig}}", &it.instance.to_string()]);
+    assert_eq!(log.trim(), r#"{"Type":"json-file","Config":{"max-file":"3","max-size":"1024k"}}"#);
+    scheduler.stop(it.instance);
+    wait_for("removal", || scheduler.is_removed(it.instance)).await;
+    agent.end().await.unwrap();
 }

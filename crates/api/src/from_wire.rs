@@ -6,6 +6,7 @@
 
 mod container;
 mod fetch;
+mod grants;
 mod group;
 mod health;
 mod image;
@@ -23,6 +24,8 @@ mod seen;
 mod update;
 mod volumes;
 
+pub(crate) use container::privileged;
+pub use grants::check_granted;
 pub use group::{GroupChange, check_scaled, group, group_patch, group_path};
 pub use limits::ChangeSize;
 pub use pod::{pod, pod_instance_ids};
@@ -62,14 +65,15 @@ fn app_in(
     check_id(&mut problems, &object, group, id);
 
     let (cmd, args) = command(&mut problems, &object);
-    let container = container::read(&mut problems, &object);
+    let fetch = fetch::read(&mut problems, &object);
+    let container = container::read(&mut problems, &object, &fetch);
     let attachment = ports::read(&mut problems, &object);
     if container.image.is_none() && !container.is_refused {
         check_command(&mut problems, cmd.is_some() || !args.is_empty(), settings);
     }
     let mesos = container.mesos || (container.image.is_none() && attachment.network != cluster::Network::Host);
     let image = container.image.unwrap_or_default();
-    let policy = policy::read(&mut problems, &object, id, &attachment.ports, &container.volumes);
+    let policy = policy::read(&mut problems, &object, id, &attachment.ports, &container.volumes, settings);
     let instances = object.int(&mut problems, "instances", 0, INSTANCES_MAX).unwrap_or(1) as u32;
     let run = RunSpec {
         cmd,
@@ -82,7 +86,7 @@ fn app_in(
         parameters: container.parameters,
         mesos,
         tty: object.boolean(&mut problems, "tty").unwrap_or(false),
-        fetch: fetch::read(&mut problems, &object),
+        fetch,
         volumes: container.volumes,
         network: attachment.network,
         ports: attachment.ports,

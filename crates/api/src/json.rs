@@ -7,12 +7,13 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Value};
 use std::fmt::{self, Write};
 
-/// Reads one JSON document.
+/// Reads one JSON document; the mark that some editors write before it (U+FEFF in UTF-8) is passed over.
 ///
 /// # Errors
 /// The parser's text with line and column: for all that is not JSON, for a key that stands twice in one object, also
 /// where the object is a free map such as `env`, for nesting deeper than 127, and for more than [`VALUES_MAX`] values.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut left = VALUES_MAX;
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = Strict { left: &mut left }.deserialize(&mut deserializer)?;
@@ -177,7 +178,10 @@ mod tests {
             b"{/* no */}",
             b"NaN",
             b"[1e999]",
-            b"\xef\xbb\xbf{}",
+            b"\xef\xbb\xbf",
+            b"\xef\xbb\xbf\xef\xbb\xbf{}",
+            b"{}\xef\xbb\xbf",
+            b"\xff\xfe{\0}\0",
             b"\"\xff\"",
             br#""\ud800""#,
             br#"{"a":1,"a":2}"#,
@@ -196,6 +200,11 @@ mod tests {
         assert!(parse(many(VALUES_MAX).as_bytes()).is_ok(), "the list is one of them");
         let error = parse(many(VALUES_MAX + 1).as_bytes()).unwrap_err().to_string();
         assert!(error.contains("more than 524288 values at line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        assert_eq!(parse(b"\xef\xbb\xbf{\"a\":1}").unwrap(), parse(b"{\"a\":1}").unwrap());
     }
 
     #[test]

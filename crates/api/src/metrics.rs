@@ -4,7 +4,7 @@ use crate::v2;
 use cluster::{Condition, Goal, Health, NodeStatus, State};
 use http::{Method, StatusCode};
 use prometheus::core::Collector;
-use prometheus::proto::{MetricFamily, MetricType};
+use prometheus::proto::{LabelPair, MetricFamily, MetricType};
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use std::time::Duration;
 
@@ -196,17 +196,12 @@ pub(crate) fn print(families: &[MetricFamily]) -> String {
     text
 }
 
-/// Metrics as Marathon prints them: counters, gauges and histograms by name, labels in braces behind it.
+/// Metrics as Marathon prints them: counters, gauges and histograms, by dotted name.
 pub(crate) fn to_json(families: &[MetricFamily]) -> v2::Metrics {
     let mut metrics = v2::Metrics { version: "5.0.0".to_owned(), ..v2::Metrics::default() };
     for family in families {
         for metric in family.get_metric() {
-            let labels: Vec<String> =
-                metric.get_label().iter().map(|it| format!("{}=\"{}\"", it.name(), it.value())).collect();
-            let name = match labels.as_slice() {
-                [] => family.name().to_owned(),
-                labels => format!("{}{{{}}}", family.name(), labels.join(",")),
-            };
+            let name = dotted(family.name(), metric.get_label().iter().map(LabelPair::value));
             match family.get_field_type() {
                 MetricType::COUNTER => {
                     let count = metric.get_counter().get_value() as u64;
@@ -226,4 +221,44 @@ pub(crate) fn to_json(families: &[MetricFamily]) -> v2::Metrics {
         }
     }
     metrics
+}
+
+/// A metric's name, and behind it what its labels say, each as one part between dots: `ekiden.instances.running.healthy`.
+fn dotted<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> String {
+    let mut dotted = name.replace('_', ".");
+    for value in values {
+        dotted.push('.');
+        dotted.push_str(&part(value));
+    }
+    dotted
+}
+
+/// A label's value without what would be read as another part, or not be taken by those who keep metrics.
+fn part(value: &str) -> String {
+    let value = value.replace('*', "all");
+    let plain = |it: char| it.is_ascii_alphanumeric() || it == '_';
+    let words: Vec<&str> = value.split(|it| !plain(it)).filter(|it| !it.is_empty()).collect();
+    if words.is_empty() { "root".to_owned() } else { words.join("-") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes::ROUTES;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn dotted_names_have_no_braces_and_tell_labels_apart() {
+        for (values, expect) in [
+            (&[][..], "ekiden.node.ports"),
+            (&["used", "n1.example.com"][..], "ekiden.node.ports.used.n1-example-com"),
+            (&["GET", "/v2/apps/{id}", "2xx"][..], "ekiden.node.ports.GET.v2-apps-id.2xx"),
+            (&["GET", "/"][..], "ekiden.node.ports.GET.root"),
+        ] {
+            assert_eq!(dotted("ekiden_node_ports", values.iter().copied()), expect);
+        }
+        let routes: BTreeSet<&str> = ROUTES.iter().map(|it| it.path).collect();
+        let parts: BTreeSet<String> = routes.iter().map(|it| part(it)).collect();
+        assert_eq!(parts.len(), routes.len(), "two routes have one name: {parts:?}");
+    }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use cluster::{AppId, Principal};
 use http::{HeaderMap, header};
 use serde_json::{Map, Value};
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 const JSON_IS_TAKEN: &str = "send JSON, with Content-Type: application/json";
@@ -122,10 +123,19 @@ impl Request {
             })
     }
 
-    /// Whether the client names this very type among those that it accepts.
-    pub(crate) fn names(&self, kind: &str) -> bool {
+    /// How much the client wants one of these very types; more is better, `None` where it names none. What is of equal
+    /// quality is wanted in the order in which it stands.
+    pub(crate) fn named(&self, kinds: &[&str]) -> Option<(u32, Reverse<usize>)> {
         let given = self.headers.get_all(header::ACCEPT).iter().filter_map(|it| it.to_str().ok());
-        given.flat_map(|it| it.split(',')).any(|it| it.trim().to_ascii_lowercase().starts_with(kind))
+        let ranges = given.flat_map(|it| it.split(',')).enumerate();
+        let wanted = ranges.filter_map(|(n, range)| {
+            let mut parts = range.split(';').map(|it| it.trim().to_ascii_lowercase());
+            let essence = parts.next()?;
+            let quality = parts.find_map(|it| it.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
+            let quality = (quality * 1000.0) as u32;
+            (quality > 0 && kinds.contains(&essence.as_str())).then_some((quality, Reverse(n)))
+        });
+        wanted.max()
     }
 
     /// Whether the client names this type, or a wider text type than JSON, in the first place.
@@ -218,31 +228,54 @@ impl Query {
     }
 }
 
-/// Splits a path into its segments and decodes them: once, so that all who look see the same.
+/// Splits a path at its slashes and decodes each segment: once, so that all who look see the same.
 ///
+/// A slash that is encoded is one within an id, of which clients encode every character, and none between the parts of
+/// a route: `/v2/apps/%2Fa%2Fb` is the app `/a/b`, `/v2/apps/a%2Fversions` the app `/a/versions`.
 /// Before an app's id empty segments are passed over (`/v2/apps//a` is what clients make of the id `/a`), at the end
 /// one is.
 ///
 /// # Errors
-/// Whatever two readers might read differently: encoded slashes and backslashes, `.` and `..`, empty segments within.
+/// Whatever two readers might read differently, however it is written: `.` and `..`, empty segments within an id,
+/// backslashes, and percent signs that are left after decoding, which a second reader would decode again.
 pub(crate) fn segments(path: &str) -> Result<Vec<String>, Error> {
     /// `v2` and the resource.
     const BEFORE_ID: usize = 2;
-    let lower = path.to_ascii_lowercase();
-    if let Some(bad) = ["%2f", "%5c", "\\"].into_iter().find(|it| lower.contains(it)) {
-        return Err(Error::Bad(format!("the path must not contain '{bad}'")));
-    }
     let path = path.strip_suffix('/').unwrap_or(path);
     let mut segments = Vec::new();
     for part in path.split('/') {
-        match decode(part)?.as_str() {
-            "" if segments.len() <= BEFORE_ID => {}
-            "" => return Err(Error::Bad("the path must not contain '//' within an id".to_owned())),
-            "." | ".." => return Err(Error::Bad("the path must not contain '.' or '..'".to_owned())),
-            segment => segments.push(segment.to_owned()),
+        let mut segment = decode(part)?;
+        if segments.len() == BEFORE_ID {
+            let slashes = segment.len() - segment.trim_start_matches('/').len();
+            segment.drain(..slashes);
+        }
+        if !segment.is_empty() || segments.len() > BEFORE_ID {
+            segments.push(segment);
         }
     }
+    if let Some(last) = segments.last_mut().filter(|it| it.ends_with('/')) {
+        last.pop();
+    }
+    segments.iter().try_for_each(|it| check_segment(it))?;
     Ok(segments)
+}
+
+/// Whether a decoded segment, which may have slashes of its own, can be read in one way only.
+fn check_segment(segment: &str) -> Result<(), Error> {
+    let bad = |what: &str| Err(Error::Bad(format!("the path must not contain {what}")));
+    if segment.contains('\\') {
+        return bad("a backslash");
+    }
+    if segment.contains('%') {
+        return bad("'%25': it is decoded once");
+    }
+    if segment.split('/').any(str::is_empty) {
+        return bad("'//' within an id");
+    }
+    if segment.split('/').any(|it| matches!(it, "." | "..")) {
+        return bad("'.' or '..'");
+    }
+    Ok(())
 }
 
 fn decode(text: &str) -> Result<String, Error> {
@@ -284,9 +317,26 @@ mod tests {
             ("/v2/apps/a//b", Err(400)),
             ("/v2/apps/a/../b", Err(400)),
             ("/v2/apps/%2e%2e/b", Err(400)),
+            ("/v2/apps/%2Fa%2Fb", Ok("v2|apps|a/b")),
+            ("/v2/apps/%2fa%2fb/versions", Ok("v2|apps|a/b|versions")),
+            ("/v2/apps/a%2Fb/c%2Fd", Ok("v2|apps|a/b|c/d")),
+            ("/v2/apps/a%2F", Ok("v2|apps|a")),
+            ("/v2/groups/%2F", Ok("v2|groups")),
+            ("/v2/groups/%2F/versions", Ok("v2|groups|versions")),
+            ("/v2%2Fapps/a", Ok("v2/apps|a")),
             ("/v2/apps/..%2F..%2Fetc", Err(400)),
-            ("/v2/apps/a%2Fb", Err(400)),
+            ("/v2/apps/%2F..%2Fetc", Err(400)),
+            ("/v2/apps/a%2F..", Err(400)),
+            ("/v2/apps/a%2F%2e%2E%2fb", Err(400)),
+            ("/v2/apps/a%2F.%2Fb", Err(400)),
+            ("/v2/apps/a%2F%2Fb", Err(400)),
+            ("/v2/apps/a%2F/b", Err(400)),
+            ("/v2/apps/a/%2Fb", Err(400)),
+            ("/v2/apps/a%252Fb", Err(400)),
+            ("/v2/apps/%252e%252e", Err(400)),
+            ("/v2/apps/a%25", Err(400)),
             ("/v2/apps/a%5cb", Err(400)),
+            ("/v2/apps/a\\b", Err(400)),
             ("/v2/apps/%ff%fe", Err(400)),
             ("/v2/apps/%", Err(400)),
             ("/v2/apps/%+1", Err(400)),

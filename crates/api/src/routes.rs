@@ -67,12 +67,11 @@ pub enum Endpoint {
     LoggingGet,
     LoggingSet,
     Metrics,
+    MetricsText,
     NodeDelete,
     NodeGet,
     NodeList,
     OpenApi,
-    OrphanDelete,
-    OrphanList,
     Ping,
     PluginList,
     PodCreate,
@@ -110,7 +109,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/help", Endpoint::Help),
     route("GET", "/ping", Endpoint::Ping),
     route("GET", "/metrics", Endpoint::Metrics),
-    route("GET", "/metrics/prometheus", Endpoint::Metrics),
+    route("GET", "/metrics/prometheus", Endpoint::MetricsText),
     route("GET", "/logging", Endpoint::LoggingGet),
     route("POST", "/logging", Endpoint::LoggingSet),
     route("GET", "/v2/apps", Endpoint::AppList),
@@ -180,8 +179,6 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v3/nodes", Endpoint::NodeList),
     route("GET", "/v3/nodes/{node}", Endpoint::NodeGet),
     route("DELETE", "/v3/nodes/{node}", Endpoint::NodeDelete),
-    route("GET", "/v3/orphans", Endpoint::OrphanList),
-    route("DELETE", "/v3/orphans/{orphan}", Endpoint::OrphanDelete),
     route("GET", "/v3/deployments", Endpoint::DeploymentHistory),
     route("GET", "/v3/deployments/{deployment}", Endpoint::DeploymentGet),
     route("GET", "/v3/apps/{id}/explain", Endpoint::AppExplain),
@@ -220,13 +217,17 @@ pub fn find(method: &Method, segments: &[String]) -> Result<(&'static Route, Par
 }
 
 /// A pod's sub-resources stand behind two colons, not behind a slash: `a/b::status` is `a`, `b` and `::status`. No id
-/// has a colon.
+/// has a colon. The star behind a group's path is a part of the id where clients encode that.
 fn parts(segments: &[String]) -> Vec<String> {
     let is_pods = |it: &String| it == "pods" || it.starts_with("pods::");
-    if !segments.get(1).is_some_and(is_pods) {
-        return segments.to_vec();
+    if segments.get(1).is_some_and(is_pods) {
+        return segments.iter().flat_map(|it| part(it)).map(str::to_owned).collect();
     }
-    segments.iter().flat_map(|it| part(it)).map(str::to_owned).collect()
+    let starred = |it: &String| match it.strip_suffix("/*") {
+        Some(group) => vec![group.to_owned(), "*".to_owned()],
+        None => vec![it.clone()],
+    };
+    segments.iter().flat_map(starred).collect()
 }
 
 fn part(segment: &str) -> impl Iterator<Item = &str> {
@@ -307,12 +308,11 @@ pub(crate) async fn dispatch<C: ControlPlane>(
         Endpoint::LoggingGet => logging::levels(api),
         Endpoint::LoggingSet => logging::set(api, request),
         Endpoint::Metrics => Ok(cluster::metrics(api, request).await),
+        Endpoint::MetricsText => Ok(cluster::metrics_as_text(api).await),
         Endpoint::NodeDelete => cluster::delete_node(api, request).await,
         Endpoint::NodeGet => cluster::node(api, request).await,
         Endpoint::NodeList => cluster::nodes(api).await,
         Endpoint::OpenApi => Ok(about::openapi()),
-        Endpoint::OrphanDelete => cluster::delete_orphan(api, request).await,
-        Endpoint::OrphanList => cluster::orphans(api).await,
         Endpoint::Ping => Ok(cluster::ping(request)),
         Endpoint::PluginList => Ok(cluster::plugins()),
         Endpoint::PodCreate => pods::create(api, request).await,
@@ -367,6 +367,18 @@ mod tests {
             ("DELETE", "/v2/apps/a/tasks/t", found(Endpoint::AppTaskDelete, "a", "t")),
             ("GET", "/v2/apps/a/tasks/t", found(Endpoint::AppGet, "a/tasks/t", "")),
             ("POST", "/v2/apps/a/b/restart", found(Endpoint::AppRestart, "a/b", "")),
+            ("GET", "/v2/apps/%2Fa%2Fb", found(Endpoint::AppGet, "a/b", "")),
+            ("GET", "/v2/apps/%2Fa%2Fb/versions", found(Endpoint::AppVersionList, "a/b", "")),
+            ("GET", "/v2/apps/a%2Fversions", found(Endpoint::AppGet, "a/versions", "")),
+            ("DELETE", "/v2/apps/a%2Ftasks", found(Endpoint::AppDelete, "a/tasks", "")),
+            ("GET", "/v2/apps/%2Fa%2F*", found(Endpoint::AppListBelow, "a", "")),
+            ("GET", "/v2/apps/%2Fa%2F*/tasks", found(Endpoint::AppTaskListBelow, "a", "")),
+            ("DELETE", "/v2/queue/%2Fa%2Fb/delay", found(Endpoint::QueueDelayDelete, "a/b", "")),
+            ("GET", "/v2/pods/%2Fa%2Fb::status", found(Endpoint::PodStatus, "a/b", "")),
+            ("PUT", "/v2/groups/%2Fa%2Fb", found(Endpoint::GroupPut, "a/b", "")),
+            ("GET", "/v2/groups/%2F", found(Endpoint::GroupGet, "", "")),
+            ("GET", "/v3/apps/%2Fa%2Fb/explain", found(Endpoint::AppExplain, "a/b", "")),
+            ("GET", "/v2%2Fapps", Err(404)),
             ("GET", "/v2/apps/*", found(Endpoint::AppListBelow, "", "")),
             ("GET", "/v2/apps/a/b/*", found(Endpoint::AppListBelow, "a/b", "")),
             ("GET", "/v2/apps/a/*/tasks", found(Endpoint::AppTaskListBelow, "a", "")),

@@ -114,12 +114,13 @@ impl Fake {
     pub fn add_node(&self, name: &str, cores: u64, mem_mib: u64) {
         let node = NodeDescription {
             id: NodeId::new(name),
-            agent: name.bytes().fold(7, |sum, it| (sum * 31 + u64::from(it)) % 0xffff_fffb),
+            agent: name.bytes().map(u64::from).sum(),
             address: format!("{name}.example"),
             capacity: Resources { cpu_milli: cores * 1000, memory_bytes: mem_mib << 20, disk_bytes: 100 << 30 },
             ports: PortRange::default(),
             attributes: [("rack".to_owned(), format!("r-{name}"))].into(),
             versions: [("docker".to_owned(), "20.10".to_owned())].into(),
+            grants: cluster::Grants::default(),
         };
         let _ = self.apply(Principal::Agent(NodeId::new(name)), Command::Register { node });
     }

@@ -7,6 +7,7 @@ mod cluster;
 mod conformance;
 mod crowds;
 mod deployments;
+mod dialects;
 mod documented;
 mod events;
 mod fields;

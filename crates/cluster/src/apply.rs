@@ -9,15 +9,11 @@ mod deploy;
 mod execute;
 mod groups;
 mod nodes;
-mod orphans;
 mod report;
 mod service_ports;
-mod services;
 mod tree;
 mod undo;
 mod versions;
-
-pub use orphans::MAX_ORPHANS;
 
 pub use deploy::{DEADLINE_LABEL, ROLLBACK_LABEL};
 pub(crate) use execute::volume_bytes;
@@ -84,8 +80,6 @@ impl Changing<'_> {
             Command::Lose { node } => self.lose(&node),
             Command::Degrade { node, reason } => self.degrade(&node, reason),
             Command::RemoveNode { node } => self.remove_node(&node),
-            Command::FindStrangers { node, strangers } => self.find_strangers(&node, &strangers),
-            Command::RemoveOrphans { instances } => self.remove_orphans(&instances),
             Command::Report { node, observations, destroyed } => self.report(&node, observations, &destroyed),
             Command::Execute { steps } => self.execute(steps),
         }
@@ -104,6 +98,7 @@ impl Changing<'_> {
             return Err(Rejected::Nothing);
         }
         self.state.settings = settings;
+        self.state.count_chosen_service_ports();
         Ok(())
     }
 
@@ -165,7 +160,6 @@ impl Changing<'_> {
         let app = Arc::new(app);
         let before = self.state.apps.insert(app.id.clone(), Arc::clone(&app));
         self.state.external.replace(before.as_deref(), Some(&app));
-        self.state.services.replace(before.as_deref(), Some(&app));
     }
 
     fn put_node(&mut self, node: Node) {
@@ -237,7 +231,7 @@ impl Changing<'_> {
             node.used = node.used.minus(&instance.resources);
             node.instances.remove(&instance.id);
             for port in &instance.ports {
-                node.ports.remove(port);
+                node.release_port(*port, instance.id);
             }
         });
         if let Some(reservation) = instance.reservation {

@@ -8,8 +8,8 @@
 use crate::apply::volume_bytes;
 use crate::capacity::{self, Capacity, Load, Order};
 use crate::model::{
-    App, AppVersion, Constraint, Instance, InstanceId, Node, NodeId, NodeStatus, Operator, Resources, Timestamp,
-    WantedHostPort,
+    App, AppVersion, Ask, Constraint, Instance, InstanceId, Node, NodeId, NodeStatus, Operator, Protocol, Resources,
+    Timestamp, WantedHostPort,
 };
 use crate::rollout;
 use crate::state::State;
@@ -23,7 +23,9 @@ use std::sync::Arc;
 /// Why a node does not take an instance, in the order in which it is asked; named as Marathon's queue does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// A constraint is not met.
+    /// The node has none of the roles that the app accepts.
+    UnfulfilledRole,
+    /// A constraint is not met, or the node's operator does not allow what the app asks of Docker.
     UnfulfilledConstraint,
     /// The app is resident, and all its places are on other nodes.
     NoCorrespondingReservationFound,
@@ -41,7 +43,8 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the funnel.
-    pub const FUNNEL: [Self; 7] = [
+    pub const FUNNEL: [Self; 8] = [
+        Self::UnfulfilledRole,
         Self::UnfulfilledConstraint,
         Self::NoCorrespondingReservationFound,
         Self::AgentMaintenance,
@@ -54,6 +57,7 @@ impl Reason {
     /// The name that Marathon's queue uses.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::UnfulfilledRole => "UnfulfilledRole",
             Self::UnfulfilledConstraint => "UnfulfilledConstraint",
             Self::NoCorrespondingReservationFound => "NoCorrespondingReservationFound",
             Self::AgentMaintenance => "AgentMaintenance",
@@ -64,6 +68,9 @@ impl Reason {
         }
     }
 }
+
+/// The attribute that names a node's role.
+const ROLE: &str = "role";
 
 /// A place for one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,16 +97,16 @@ impl Room {
     }
 
     /// Books an instance on a node.
-    fn take(&mut self, id: &NodeId, resources: &Resources, ports: &[u16]) {
+    fn take(&mut self, id: &NodeId, resources: &Resources, ports: impl Iterator<Item = (u16, Protocol)>) {
         let Some(node) = self.nodes.get_mut(id) else { return };
         let before = capacity::load(node);
         let node = Arc::make_mut(node);
         node.used = node.used.plus(resources);
         let drawn = node.description.ports;
-        for port in ports {
+        for (port, protocol) in ports {
             // Nobody reads who holds a port in a plan, only that it is held.
-            node.ports.insert(*port, crate::model::InstanceId::derive(crate::model::ClusterId(0), 0, 0));
-            if (drawn.first..=drawn.last).contains(port) {
+            node.hold_port(port, protocol, InstanceId::derive(crate::model::ClusterId(0), 0, 0));
+            if (drawn.first..=drawn.last).contains(&port) {
                 node.next_port = port.checked_add(1).unwrap_or(drawn.first);
             }
         }
@@ -109,15 +116,19 @@ impl Room {
 
 /// What an app asks of a node, and where its instances are already.
 pub struct Rules<'a> {
+    /// Of these roles a node must have one; of none where there are none.
+    roles: Vec<&'a str>,
+    /// What a node's operator must allow.
+    asks: Vec<Ask>,
     wanted: Resources,
     /// Resident apps: where instances come back to, and what they take there.
     homes: BTreeMap<NodeId, Vec<InstanceId>>,
     wanted_at_home: Resources,
     /// Resident apps: how many instances may make a place for themselves.
     fresh: Option<usize>,
-    fixed_ports: Vec<u16>,
+    fixed_ports: Vec<(u16, Protocol)>,
     n_drawn_ports: usize,
-    host_ports: Vec<WantedHostPort>,
+    host_ports: Vec<(WantedHostPort, Protocol)>,
     constraints: Vec<Rule<'a>>,
     on_node: BTreeMap<NodeId, u32>,
 }
@@ -154,10 +165,12 @@ impl<'a> Rules<'a> {
     pub fn of(state: &State, app: &'a App, now: Timestamp) -> Self {
         let aim = app.aim().unwrap_or(&app.current);
         let AppVersion { spec, .. } = &**aim;
-        let host_ports: Vec<_> =
-            spec.run.ports.iter().map(|it| it.host_port).filter(|it| *it != WantedHostPort::None).collect();
-        let fixed = |it: &WantedHostPort| if let WantedHostPort::Fixed(port) = it { Some(*port) } else { None };
-        let fixed_ports: Vec<u16> = host_ports.iter().filter_map(fixed).collect();
+        let host_ports: Vec<_> = spec.run.host_ports().collect();
+        let fixed = |it: &(WantedHostPort, Protocol)| match it {
+            (WantedHostPort::Fixed(port), protocol) => Some((*port, *protocol)),
+            _ => None,
+        };
+        let fixed_ports: Vec<_> = host_ports.iter().filter_map(fixed).collect();
         let mut wanted = spec.run.resources;
         wanted.disk_bytes = wanted.disk_bytes.saturating_add(volume_bytes(aim));
         let mut homes: BTreeMap<NodeId, Vec<InstanceId>> = BTreeMap::new();
@@ -167,6 +180,8 @@ impl<'a> Rules<'a> {
         }
         let resident = spec.is_resident();
         let mut rules = Self {
+            roles: spec.policy.wanted_roles(),
+            asks: spec.run.asks().collect(),
             wanted,
             homes: if resident { homes } else { BTreeMap::new() },
             wanted_at_home: spec.run.resources,
@@ -196,6 +211,8 @@ impl<'a> Rules<'a> {
     pub fn refusal(&self, node: &Node) -> Option<Reason> {
         if self.homes.contains_key(node.id()) {
             self.lacks(node, &self.wanted_at_home)
+        } else if !self.has_role(node) {
+            Some(Reason::UnfulfilledRole)
         } else if !self.constraints.iter().all(|it| it.holds(node)) {
             Some(Reason::UnfulfilledConstraint)
         } else if self.fresh == Some(0) {
@@ -205,9 +222,20 @@ impl<'a> Rules<'a> {
         }
     }
 
+    fn has_role(&self, node: &Node) -> bool {
+        self.roles.is_empty() || node.field(ROLE).is_some_and(|it| self.roles.contains(&it))
+    }
+
+    /// What the node's operator does not allow.
+    fn denied(&self, node: &Node) -> Option<&Ask> {
+        self.asks.iter().find(|it| !node.description.grants.cover(it))
+    }
+
     fn lacks(&self, node: &Node, wanted: &Resources) -> Option<Reason> {
         let free = node.free();
-        if node.status != NodeStatus::Ready {
+        if self.denied(node).is_some() {
+            Some(Reason::UnfulfilledConstraint)
+        } else if node.status != NodeStatus::Ready {
             Some(Reason::AgentMaintenance)
         } else if free.cpu_milli < wanted.cpu_milli {
             Some(Reason::InsufficientCpus)
@@ -228,9 +256,15 @@ impl<'a> Rules<'a> {
         let mebibytes = |bytes: u64| bytes / (1024 * 1024);
         let cores = |milli: u64| format!("{}.{:03}", milli / 1000, milli % 1000);
         match reason {
+            Reason::UnfulfilledRole => format!(
+                "its attribute 'role' must be {}: it {}",
+                self.roles.join(" or "),
+                node.field(ROLE).map_or("has none".to_owned(), |it| format!("is {it}"))
+            ),
             Reason::UnfulfilledConstraint => {
                 let broken = self.constraints.iter().find(|it| !it.holds(node));
-                broken.map(|it| it.why(node)).unwrap_or_default()
+                let denied = || Some(format!("'{}' is not in its agent's parameters_allowed", self.denied(node)?));
+                broken.map(|it| it.why(node)).or_else(denied).unwrap_or_default()
             }
             Reason::NoCorrespondingReservationFound => "the app's volumes are on other nodes".to_owned(),
             Reason::AgentMaintenance => match &node.status {
@@ -265,16 +299,21 @@ impl<'a> Rules<'a> {
         let start = node.next_port.clamp(range.first, range.last);
         let mut drawn = (start..=range.last)
             .chain(range.first..start)
-            .filter(|it| !node.ports.contains_key(it) && !self.fixed_ports.contains(it));
-        let draw = |wanted: &WantedHostPort| match wanted {
+            .filter(|it| !node.ports.contains_key(it) && !self.fixed_ports.iter().any(|(fixed, _)| fixed == it));
+        let draw = |(wanted, _): &(WantedHostPort, Protocol)| match wanted {
             WantedHostPort::Fixed(port) => Some(*port),
             _ => drawn.next(),
         };
         self.host_ports.iter().filter_map(draw).collect()
     }
 
+    /// Drawn host ports with their protocols.
+    fn with_protocols<'p>(&'p self, ports: &'p [u16]) -> impl Iterator<Item = (u16, Protocol)> + 'p {
+        ports.iter().copied().zip(self.host_ports.iter().map(|(_, protocol)| *protocol))
+    }
+
     fn has_ports(&self, node: &Node) -> bool {
-        if self.fixed_ports.iter().any(|it| node.ports.contains_key(it)) {
+        if self.fixed_ports.iter().any(|(port, protocol)| node.port_holder(*port, *protocol).is_some()) {
             return false;
         }
         if self.n_drawn_ports == 0 {
@@ -286,13 +325,14 @@ impl<'a> Rules<'a> {
         // Counting exactly is needed only where it is close.
         node.ports.len() + needed <= size || {
             let taken = node.ports.range(range.first..=range.last).count();
-            let own = self.fixed_ports.iter().filter(|it| (range.first..=range.last).contains(it)).count();
+            let fixed: BTreeSet<u16> = self.fixed_ports.iter().map(|(port, _)| *port).collect();
+            let own = fixed.range(range.first..=range.last).filter(|it| !node.ports.contains_key(*it)).count();
             taken + own + self.n_drawn_ports <= size
         }
     }
 
     fn why_no_ports(&self, node: &Node) -> String {
-        let taken = self.fixed_ports.iter().find_map(|it| Some((it, node.ports.get(it)?)));
+        let taken = self.fixed_ports.iter().find_map(|(port, it)| Some((port, node.port_holder(*port, *it)?)));
         match taken {
             Some((port, holder)) => format!("host port {port} is held by instance {holder}"),
             None => format!("needs {} ports of the node's range, fewer are free", self.n_drawn_ports),
@@ -432,7 +472,7 @@ pub fn place(state: &State, room: &mut Room, app: &App, n: u32, now: Timestamp) 
         }
         let ports = rules.draw_ports(node);
         rules.count(node);
-        room.take(&id, &rules.wanted, &ports);
+        room.take(&id, &rules.wanted, rules.with_protocols(&ports));
         for id in parked.drain(..).chain([id.clone()]) {
             if let Some(node) = room.nodes.get(&id) {
                 search.heap.push(Reverse((rules.rank(node), id)));
@@ -454,7 +494,7 @@ fn come_home(room: &mut Room, rules: &mut Rules<'_>, n: usize) -> Vec<Placed> {
             }
             let ports = rules.draw_ports(node);
             rules.count(node);
-            room.take(&id, &rules.wanted_at_home, &ports);
+            room.take(&id, &rules.wanted_at_home, rules.with_protocols(&ports));
             placed.push(Placed { node: id.clone(), ports, reservation: Some(reservation) });
         }
     }

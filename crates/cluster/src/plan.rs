@@ -84,7 +84,7 @@ impl Agenda {
                 Event::BackoffReset { app } | Event::DeploymentSettled { app, .. } => self.add(app.clone()),
                 Event::NodeChanged { node } => self.note_node(state, node.id()),
                 Event::NodeRemoved { .. } | Event::ReservationChanged { .. } => self.due.append(&mut self.waiting),
-                Event::AppRemoved { .. } | Event::GroupChanged { .. } | Event::OrphansChanged { .. } => {}
+                Event::AppRemoved { .. } | Event::GroupChanged { .. } => {}
             }
         }
     }

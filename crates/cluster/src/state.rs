@@ -6,9 +6,7 @@ use crate::external::External;
 use crate::model::{
     App, AppId, AppSpec, AppVersion, ClusterId, Deployment, DeploymentId, Goal, Grave, Group, GroupSpec, HealthCheck,
     Instance, InstanceId, Node, NodeId, PathId, PodCommand, Reservation, RunSpec, Settings, Timestamp, Version,
-    WantedHostPort,
 };
-use crate::services::Services;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -44,15 +42,20 @@ pub struct State {
     pub(crate) service_ports: OrdMap<u16, u32>,
     /// Where the search for the next free service port starts.
     pub(crate) next_service_port: u16,
+    /// When something last went from a group that is there, of what is no longer remembered: its version does not fall
+    /// behind that.
+    #[serde(default)]
+    pub(crate) removals: OrdMap<PathId, Version>,
+    /// How many service ports of the range from which they are chosen are held; follows from `service_ports` and
+    /// `settings`.
+    #[serde(skip)]
+    pub(crate) n_service_ports: usize,
     /// Free room by node, for placement; follows from `nodes`.
     #[serde(skip)]
     pub(crate) capacity: Capacity,
     /// Who has which external volume; follows from `apps`.
     #[serde(skip)]
     pub(crate) external: External,
-    /// Which apps are found under which name; follows from `apps`.
-    #[serde(skip)]
-    pub(crate) services: Services,
 }
 
 impl PartialEq for State {
@@ -69,6 +72,7 @@ impl PartialEq for State {
             && self.settings == other.settings
             && self.service_ports == other.service_ports
             && self.next_service_port == other.next_service_port
+            && self.removals == other.removals
     }
 }
 
@@ -83,7 +87,7 @@ impl State {
     pub fn indexed(mut self) -> Self {
         self.capacity = Capacity::of(self.nodes.values().map(AsRef::as_ref));
         self.external = External::of(self.apps.values().map(AsRef::as_ref));
-        self.services = Services::of(self.apps.values().map(AsRef::as_ref));
+        self.count_chosen_service_ports();
         self
     }
 
@@ -223,23 +227,46 @@ impl State {
         self.tree.iter().copied()
     }
 
+    /// Whether there was a group of this path at a version of the tree that is kept: made by somebody, the path of one
+    /// that was, or of an app.
+    pub fn had_group(&self, id: &PathId, version: Version) -> bool {
+        let had_app = |it: &Arc<App>| self.was_there(it, version) && it.versions.get_prev(&version).is_some();
+        let buried = || {
+            let graves = self.graves.range(id.first_inside()..).take_while(|(app, _)| id.contains(app.as_str()));
+            graves.into_iter().any(|(_, it)| buried_at(it, version).is_some())
+        };
+        self.tree.contains(&version)
+            && (id.is_root()
+                || self.groups_at(id, version).next().is_some()
+                || self.apps_in(id).any(had_app)
+                || buried())
+    }
+
     /// The apps inside a group as they were at a version of the tree.
     pub fn apps_at(&self, group: &PathId, version: Version) -> Vec<Arc<AppVersion>> {
         let mut then: BTreeMap<AppId, Arc<AppVersion>> = BTreeMap::new();
         let graves = self.graves.range(group.first_inside()..);
         for (app, graves) in graves.take_while(|(app, _)| group.contains(app.as_str())) {
-            let next = graves.iter().find(|(removed, _)| **removed > version);
-            if let Some((_, it)) = next.and_then(|(_, grave)| grave.versions.get_prev(&version)) {
+            if let Some(it) = buried_at(graves, version) {
                 then.insert(app.clone(), Arc::clone(it));
             }
         }
         for app in self.apps_in(group) {
-            let was_there = self.removed_in(app).is_none_or(|it| version < it);
-            if let Some((_, it)) = app.versions.get_prev(&version).filter(|_| was_there) {
+            if let Some((_, it)) = app.versions.get_prev(&version).filter(|_| self.was_there(app, version)) {
                 then.insert(app.id.clone(), Arc::clone(it));
             }
         }
         then.into_values().collect()
+    }
+
+    /// Whether an app that has not gone yet had not been removed at a version of the tree.
+    fn was_there(&self, app: &App, version: Version) -> bool {
+        self.removed_in(app).is_none_or(|it| version < it)
+    }
+
+    /// When something last went from a group, of what is no longer remembered.
+    pub fn last_removal(&self, group: &PathId) -> Option<Version> {
+        self.removals.get(group).copied()
     }
 
     /// What was removed from inside a group, and in which version of the tree, as far as that is remembered.
@@ -340,6 +367,12 @@ impl State {
     }
 }
 
+/// What a deleted app was at a version of the tree, if it was there.
+fn buried_at(graves: &OrdMap<Version, Arc<Grave>>, version: Version) -> Option<&Arc<AppVersion>> {
+    let (_, grave) = graves.iter().find(|(removed, _)| **removed > version)?;
+    grave.versions.get_prev(&version).map(|(_, it)| it)
+}
+
 impl App {
     /// The version that its instances are brought to now: the wanted one, or the one it stays at while its deployment
     /// has not come to it. Absent: it has none yet.
@@ -413,6 +446,6 @@ impl AppVersion {
 
     /// How many host ports an instance takes.
     pub fn n_host_ports(&self) -> usize {
-        self.spec.run.ports.iter().filter(|it| it.host_port != WantedHostPort::None).count()
+        self.spec.run.host_ports().count()
     }
 }

@@ -76,6 +76,8 @@ fn read(session: &mut Session<'_>, file: &str) -> Result<(String, Value)> {
     let bytes = bytes.map_err(|err| Error::new(Kind::NotFound, format!("cannot read {}: {err}", shown(file))))?;
     let text =
         String::from_utf8(bytes).map_err(|_| Error::new(Kind::Invalid, format!("{} is no UTF-8 text", shown(file))))?;
+    // The mark that some editors write before a text.
+    let text = text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned);
     if text.trim().is_empty() {
         return Err(Error::new(Kind::Invalid, format!("{} is empty", shown(file))).hint("Marathon JSON is expected"));
     }

@@ -12,7 +12,6 @@ mod group;
 mod leader;
 mod marathon;
 mod node;
-mod orphan;
 mod pod;
 mod queue;
 mod task;
@@ -47,9 +46,6 @@ pub enum Verb {
     /// Nodes: the machines that run instances
     #[command(subcommand)]
     Node(node::Node),
-    /// Containers that nobody speaks of any more
-    #[command(subcommand)]
-    Orphan(orphan::Orphan),
     /// What waits, since when, and why
     #[command(visible_alias = "waiting")]
     Queue(queue::Queue),
@@ -83,7 +79,6 @@ pub(crate) async fn run(verb: &Verb, program: &mut clap::Command, session: &mut 
         Verb::Deployment(it) => it.run(session).await,
         Verb::Task(it) => it.run(session).await,
         Verb::Node(it) => it.run(session).await,
-        Verb::Orphan(it) => it.run(session).await,
         Verb::Queue(it) => it.run(session).await,
         Verb::Delay(it) => it.run(session).await,
         Verb::Events(it) => it.run(session).await,

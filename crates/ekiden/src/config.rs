@@ -17,6 +17,7 @@ pub(crate) use server::{ServerArgs, ServerConfig};
 pub(crate) use settings::SettingsArgs;
 pub(crate) use violations::Violations;
 
+use ::agent::config::PortArgs;
 use serde::de::DeserializeOwned;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -46,6 +47,16 @@ fn reachable(key: &str, typed: &str, violations: &mut Violations) {
     if port.is_none_or(|it| it == 0) {
         violations.add(key, format!("`{typed}` cannot be dialled: write host:port, such as 10.0.0.1:8080"));
     }
+}
+
+/// Reads a range of ports, both ends included.
+fn range(key: &str, typed: &str, violations: &mut Violations) -> PortArgs {
+    let ends = typed.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    let ends = ends.filter(|(first, last): &(u16, u16)| *first > 0 && first <= last);
+    if ends.is_none() {
+        violations.add(key, format!("`{typed}` is no range of ports: write 31000-32000"));
+    }
+    PortArgs { first: ends.map(|it| it.0), last: ends.map(|it| it.1) }
 }
 
 /// A duration, as `30s` or `5m`.

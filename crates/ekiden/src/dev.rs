@@ -66,7 +66,7 @@ pub(crate) async fn run(
         ports: config.ports,
         docker: agent::config::DockerArgs { host: config.docker, ..agent::config::DockerArgs::default() },
         consul: agent::config::ConsulArgs { address: config.consul, ..agent::config::ConsulArgs::default() },
-        ..agent::Args::default()
+        ..config.allowed.into_agent()
     };
     let agent = agent.check().context("the agent cannot be configured")?;
 

@@ -31,7 +31,7 @@ pub mod replica;
 pub mod start;
 pub mod state_machine;
 
-pub use cluster::Settings;
+pub use cluster::{PortRange, Settings};
 pub use control::{Control, Member};
 pub use start::{Config, start};
 

@@ -7,8 +7,9 @@ use cluster::agent::{Observation, Seen};
 use cluster::{
     AppId, AppSpec, CheckPort, CheckResult, Closeness, ClusterId, Command, Constraint, DeploymentId, End, EndKind,
     Expect, GroupUpdate, Health, HealthCheck, HealthKind, HostVolume, InstanceId, KillSelection, Network,
-    NodeDescription, NodeId, Operator, PathId, Policy, PortRange, PortSpec, Protocol, Readiness, Resources, RunSpec,
-    Settings, Step, StopReason, Stranger, Timestamp, Unreachable, UpgradeStrategy, Volume, VolumeMode, WantedHostPort,
+    NodeDescription, NodeId, Operator, PathId, Policy, PortHolders, PortRange, PortSpec, Protocol, Readiness,
+    Resources, RunSpec, Settings, Step, StopReason, Timestamp, Unreachable, UpgradeStrategy, Volume, VolumeMode,
+    WantedHostPort,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -102,6 +103,7 @@ fn spec() -> AppSpec {
             kill_grace_ms: Some(5_000),
             kill_selection: KillSelection::OldestFirst,
             unreachable: Unreachable::After { inactive_ms: 1, expunge_ms: 2 },
+            role: "*".to_owned(),
             accepted_roles: vec!["*".to_owned()],
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),
@@ -119,6 +121,7 @@ fn node() -> NodeDescription {
         ports: PortRange::default(),
         attributes: map("rack", "a"),
         versions: map("docker", "20.10"),
+        grants: cluster::Grants::default(),
     }
 }
 
@@ -162,11 +165,6 @@ fn group() -> GroupUpdate {
     GroupUpdate { id: path(), apps: Some(vec![spec()]), groups: Some(vec![inner]), dependencies: None }
 }
 
-fn stranger() -> Stranger {
-    let (app, node) = ("/pay/api".to_owned(), "n0".to_owned());
-    Stranger { instance: instance(1), app, node, agent: Some(5), running: true }
-}
-
 fn steps() -> Vec<Step> {
     let app = AppId::parse("/pay/api").unwrap();
     vec![
@@ -206,8 +204,6 @@ fn commands() -> Vec<(&'static str, Command)> {
         Command::Lose { node: node_id.clone() },
         Command::Degrade { node: node_id.clone(), reason: Some("disk full".to_owned()) },
         Command::RemoveNode { node: node_id.clone() },
-        Command::FindStrangers { node: node_id.clone(), strangers: vec![stranger()] },
-        Command::RemoveOrphans { instances: vec![instance(1)] },
         Command::Report { node: node_id, observations: observations(Timestamp::default()), destroyed: Vec::new() },
         Command::Execute { steps: steps() },
     ];
@@ -237,8 +233,6 @@ fn name(command: &Command) -> &'static str {
         Command::Lose { .. } => "lose",
         Command::Degrade { .. } => "degrade",
         Command::RemoveNode { .. } => "remove_node",
-        Command::FindStrangers { .. } => "find_strangers",
-        Command::RemoveOrphans { .. } => "remove_orphans",
         Command::Report { .. } => "report",
         Command::Execute { .. } => "execute",
     }
@@ -268,4 +262,14 @@ fn every_command_is_read_as_it_was_written() {
         let read: Command = rmp_serde::from_slice(&unhex(&golden)).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(read, command, "{name} is read differently");
     }
+}
+
+#[test]
+fn a_port_of_an_older_snapshot_is_held_by_both_transports() {
+    let old = rmp_serde::to_vec_named(&BTreeMap::from([(8080_u16, instance(1))])).unwrap();
+    let read: BTreeMap<u16, PortHolders> = rmp_serde::from_slice(&old).unwrap();
+    assert_eq!(read[&8080], PortHolders { tcp: Some(instance(1)), udp: Some(instance(1)) });
+    let new = BTreeMap::from([(53_u16, PortHolders { tcp: None, udp: Some(instance(2)) })]);
+    let read: BTreeMap<u16, PortHolders> = rmp_serde::from_slice(&rmp_serde::to_vec_named(&new).unwrap()).unwrap();
+    assert_eq!(read, new);
 }

@@ -1,10 +1,15 @@
-//! Capacity: no node has more on it than it offers, and no host port has two holders; in the books, where an instance
+//! Capacity: no node has more on it than it offers, and no transport of a host port has two holders; in the books, where an instance
 //! counts until its container is confirmed removed, and on the machines themselves.
 
 use super::{Check, Did, Fact};
 use crate::sim::docker::{Engine, Trouble};
-use cluster::{InstanceId, Resources, State};
+use cluster::{InstanceId, Protocol, Resources, State, WantedHostPort};
 use std::collections::BTreeMap;
+
+/// Who has which host port, by transport.
+type Held = BTreeMap<(u16, &'static str), InstanceId>;
+
+const NONE: WantedHostPort = WantedHostPort::None;
 
 /// Adds up.
 #[derive(Default)]
@@ -30,13 +35,19 @@ impl Check for Capacity {
 }
 
 fn books(state: &State) -> Result<(), String> {
-    let mut sums: BTreeMap<&cluster::NodeId, (Resources, BTreeMap<u16, InstanceId>)> = BTreeMap::new();
+    let mut sums: BTreeMap<&cluster::NodeId, (Resources, Held)> = BTreeMap::new();
     for instance in state.instances() {
         let (sum, ports) = sums.entry(&instance.node).or_default();
         *sum = add(*sum, instance.resources);
+        let launched = state.app(&instance.app).and_then(|it| it.versions.get(&instance.run));
+        let mut wanted = launched.into_iter().flat_map(|it| &it.spec.run.ports).filter(|it| it.host_port != NONE);
         for port in &instance.ports {
-            if let Some(other) = ports.insert(*port, instance.id) {
-                return Err(format!("{}: port {port} is held by {other} and {}", instance.node, instance.id));
+            // Of one whose definition is gone nobody can say by which transport it is reached.
+            for transport in transports(wanted.next().map_or(Protocol::Both, |it| it.protocol)) {
+                if let Some(other) = ports.insert((*port, transport), instance.id) {
+                    let (node, id) = (&instance.node, instance.id);
+                    return Err(format!("{node}: port {port}/{transport} is held by {other} and {id}"));
+                }
             }
         }
     }
@@ -59,13 +70,23 @@ fn machine(engine: &Engine) -> Result<(), String> {
     let mut ports = BTreeMap::new();
     for (name, container) in &engine.containers {
         sum = add(sum, container.resources);
-        for port in &container.ports {
-            if let Some(other) = ports.insert(*port, name) {
-                return Err(format!("port {port} is of {other} and of {name}"));
+        for (port, protocol) in &container.ports {
+            for transport in transports(*protocol) {
+                if let Some(other) = ports.insert((*port, transport), name) {
+                    return Err(format!("port {port}/{transport} is of {other} and of {name}"));
+                }
             }
         }
     }
     if exceeds(sum, engine.capacity) { Err(format!("its containers take {sum:?}")) } else { Ok(()) }
+}
+
+const fn transports(protocol: Protocol) -> &'static [&'static str] {
+    match protocol {
+        Protocol::Tcp => &["tcp"],
+        Protocol::Udp => &["udp"],
+        Protocol::Both => &["tcp", "udp"],
+    }
 }
 
 const fn add(a: Resources, b: Resources) -> Resources {

@@ -98,11 +98,6 @@ pub enum Fact<'a> {
     },
 }
 
-/// The machine that a node is: it is called `n0` at first, and `n0-1`, `n0-2` after that.
-fn home(node: &NodeId) -> &str {
-    node.as_str().split('-').next().unwrap_or_default()
-}
-
 /// What a client was told.
 #[derive(Clone, Debug)]
 pub enum Told {

@@ -1,7 +1,7 @@
 //! Monotony: index, time, goals and conditions never go back, and no agent obeys what is older than what it obeyed.
 
-use super::{Check, Fact, home};
-use cluster::{Condition, Goal, State, Timestamp};
+use super::{Check, Fact};
+use cluster::{Condition, Goal, NodeId, State, Timestamp};
 use std::collections::BTreeMap;
 
 /// How far everything has come.
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub(super) struct Monotony {
     members: BTreeMap<u64, u64>,
     time: Timestamp,
-    generations: BTreeMap<String, u64>,
+    generations: BTreeMap<NodeId, u64>,
 }
 
 impl Check for Monotony {
@@ -39,7 +39,7 @@ impl Check for Monotony {
                 self.forward(*member, state.index() + 1).map(|()| self.at(*member, state))
             }
             Fact::Obeyed { node, generation } => {
-                let newest = self.generations.entry(home(node).to_owned()).or_default();
+                let newest = self.generations.entry((*node).clone()).or_default();
                 if generation < newest {
                     return Err(format!("{node} obeyed generation {generation} after {newest}"));
                 }

@@ -4,7 +4,7 @@
 use super::{Check, Fact, aim, is_checked, is_resident};
 use crate::sim::docker::{Daemon, Engine, Phase};
 use cluster::{
-    App, AppSpec, Condition, Goal, Health, Instance, InstanceId, Node, NodeId, NodeStatus, Operator, Resources, State,
+    App, AppSpec, Condition, Goal, Health, Instance, Node, NodeId, NodeStatus, Operator, Protocol, Resources, State,
     Timestamp, Unreachable, Volume, WantedHostPort, explain,
 };
 
@@ -165,8 +165,15 @@ fn takes(state: &State, node: &Node, app: &App) -> bool {
     }
     let fits = left.cpu_milli >= cpu_milli && left.memory_bytes >= memory_bytes && left.disk_bytes >= disk_bytes;
     let free = |port: u16| there.iter().all(|it| !it.ports.contains(&port));
-    let ports = spec.run.ports.iter().all(|it| match it.host_port {
-        WantedHostPort::Fixed(port) => free(port),
+    let meets = |it: &cluster::Instance, port: u16, protocol: Protocol| {
+        let launched = state.app(&it.app).and_then(|app| app.versions.get(&it.run));
+        let wanted = launched.into_iter().flat_map(|it| &it.spec.run.ports);
+        let mut wanted = wanted.filter(|it| it.host_port != WantedHostPort::None);
+        let mut held = it.ports.iter().map(|held| (*held, wanted.next().map_or(Protocol::Both, |it| it.protocol)));
+        held.any(|(held, by)| held == port && by.meets(protocol))
+    };
+    let ports = spec.run.ports.iter().all(|wanted| match wanted.host_port {
+        WantedHostPort::Fixed(port) => there.iter().all(|it| !meets(it, port, wanted.protocol)),
         WantedHostPort::None | WantedHostPort::Any => true,
     });
     let range = node.description.ports;
@@ -211,29 +218,12 @@ fn engine_as_wanted(state: &State, node: &NodeId, engine: &Engine) -> Result<(),
     }
     for (name, container) in &engine.containers {
         let Some(instance) = state.instance(container.instance) else {
-            let known = state.node(node).and_then(|it| it.orphans.get(&container.instance));
-            let runs = container.phase == Phase::Running;
-            match known {
-                Some(it) if !it.doomed && it.running == runs => continue,
-                Some(it) => return Err(format!("{node}: container {name} (runs: {runs}) is an orphan: {it:?}")),
-                None => return Err(format!("{node}: container {name} is of no instance, and nobody says so")),
-            }
+            return Err(format!("{node}: container {name} is of no instance"));
         };
-        if instance.node != *node {
-            return Err(format!("{node}: container {name} is of an instance of {}", instance.node));
-        }
         let good = state.app(&instance.app).is_some_and(|it| is_good(it));
         if good && instance.condition == Condition::Running && container.phase != Phase::Running {
             return Err(format!("{node}: container {name} is {:?}, its instance runs", container.phase));
         }
-    }
-    let orphans = state.node(node).into_iter().flat_map(|it| it.orphans.keys());
-    if let Some(gone) = orphans.into_iter().find(|id| !engine.containers.values().any(|it| it.instance == **id)) {
-        return Err(format!("{node}: the container of orphan {gone} is not there"));
-    }
-    let of_node = |id: &&InstanceId| state.instance(**id).is_none_or(|it| it.node != *node);
-    if let Some(instance) = engine.registered.iter().find(of_node) {
-        return Err(format!("{node}: {instance} is found in Consul, and is no instance of this node"));
     }
     for instance in state.instances().filter(|it| it.node == *node && it.condition == Condition::Running) {
         let good = state.app(&instance.app).is_some_and(|it| is_good(it));

@@ -62,12 +62,6 @@ impl World {
             }
             Fault::Agent => {
                 self.end_agent(node);
-                if self.rng.chance(300) {
-                    self.rename_node(node);
-                }
-                if self.rng.chance(200) {
-                    self.remove_orphans();
-                }
                 let ms = self.rng.range(10, 12_000);
                 self.after(ms, Event::Undo(Undo::Agent(node)));
             }

@@ -175,6 +175,7 @@ fn spec(app: &AppId, rng: &mut Rng) -> AppSpec {
             } else {
                 Unreachable::After { inactive_ms: rng.below(2) * 3_000, expunge_ms: 10_000 }
             },
+            role: "*".to_owned(),
             accepted_roles: Vec::new(),
             readiness_checks: if asked { vec![readiness_check()] } else { Vec::new() },
             dependencies: dependencies(app, rng),
@@ -201,7 +202,7 @@ fn port(n: u64, rng: &mut Rng) -> PortSpec {
         container_port: 80 + n as u16,
         host_port: *rng.pick(&[WantedHostPort::Any, WantedHostPort::Any, WantedHostPort::None, fixed]),
         service_port: 0,
-        protocol: Protocol::Tcp,
+        protocol: *rng.pick(&[Protocol::Tcp, Protocol::Tcp, Protocol::Udp, Protocol::Both]),
         name: (n == 0).then(|| "http".to_owned()),
         labels: BTreeMap::new(),
     }

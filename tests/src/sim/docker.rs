@@ -12,7 +12,7 @@
 //! | `missing:…` | is never there: the image cannot be pulled |
 
 use super::rng::Rng;
-use cluster::{InstanceId, Resources};
+use cluster::{InstanceId, Protocol, Resources};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One node's engine.
@@ -30,8 +30,6 @@ pub struct Engine {
     pub backlog: Vec<Request>,
     /// The volumes on the machine's disk, by reservation.
     pub volumes: BTreeSet<InstanceId>,
-    /// The instances that the machine's Consul agent names.
-    pub registered: BTreeSet<InstanceId>,
     images: BTreeSet<String>,
 }
 
@@ -55,8 +53,8 @@ pub struct Container {
     pub image: String,
     /// What it takes.
     pub resources: Resources,
-    /// Host ports it binds while it runs.
-    pub ports: Vec<u16>,
+    /// Host ports it binds while it runs, each by its transports.
+    pub ports: Vec<(u16, Protocol)>,
     /// The reservation whose volume it has, if it has one.
     pub volume: Option<InstanceId>,
     /// How far it is.
@@ -145,7 +143,6 @@ impl Engine {
             containers: BTreeMap::new(),
             backlog: Vec::new(),
             volumes: BTreeSet::new(),
-            registered: BTreeSet::new(),
             images: BTreeSet::new(),
         }
     }
@@ -198,9 +195,11 @@ impl Engine {
         if container.phase == Phase::Running {
             return Ok(());
         }
-        let taken =
-            |port: &&u16| self.containers.values().any(|it| it.phase == Phase::Running && it.ports.contains(port));
-        if let Some(port) = container.ports.iter().find(taken) {
+        let running = || self.containers.values().filter(|it| it.phase == Phase::Running);
+        let taken = |(port, protocol): &&(u16, Protocol)| {
+            running().flat_map(|it| &it.ports).any(|(other, by)| other == port && by.meets(*protocol))
+        };
+        if let Some((port, _)) = container.ports.iter().find(taken) {
             return Err(Trouble::PortTaken(*port));
         }
         if rng.chance(luck.start_fails) {

@@ -7,7 +7,7 @@ use super::docker::{Container, Daemon, Luck, Phase, Request, Trouble};
 use super::world::{Event, World};
 use crate::check::{Did, Fact};
 use crate::mutants::{self, Mutant};
-use cluster::agent::{Assignment, Container as Known, Done, Exit, Input, Listed, Listing, Maker, Outcome, Output};
+use cluster::agent::{Assignment, Container as Known, Done, Exit, Input, Listed, Listing, Outcome, Output};
 use cluster::{InstanceId, ReadinessResponse};
 
 /// Something on its way to an engine or an instance.
@@ -133,13 +133,10 @@ impl World {
     fn bring_back(&mut self, n: usize, errand: Errand, answer: super::docker::Answer) {
         let away = matches!(answer, Err(Trouble::Down | Trouble::Timeout));
         let message = format!("{:?}", answer.as_ref().err());
-        let maker = self.maker(n);
         let unavailable = |instance| Input::Done { instance, result: Done::Unavailable { message: message.clone() } };
         let input = match errand {
             Errand::List { epoch } => match answer {
-                Ok(list) => {
-                    Input::Listed { epoch, containers: list.into_iter().map(|it| listed(&it.1, &maker)).collect() }
-                }
+                Ok(list) => Input::Listed { epoch, containers: list.into_iter().map(|it| listed(&it.1)).collect() },
                 Err(_) => Input::ListFailed { message },
             },
             Errand::Inspect { instance, epoch } => {
@@ -411,7 +408,11 @@ fn container_of(order: &Assignment) -> Container {
         instance: order.instance,
         image: image_of(order),
         resources: order.spec.as_ref().map(|it| it.run.resources).unwrap_or_default(),
-        ports: order.ports.clone(),
+        ports: order
+            .spec
+            .iter()
+            .flat_map(|it| order.ports.iter().copied().zip(it.run.host_ports().map(|it| it.1)))
+            .collect(),
         volume: order.reservation,
         phase: Phase::Created,
         started_at: 0,
@@ -427,13 +428,13 @@ fn subject(request: &Request) -> Option<&String> {
     }
 }
 
-fn listed(container: &Container, maker: &Maker) -> Listed {
+fn listed(container: &Container) -> Listed {
     let listing = match container.phase {
         Phase::Created => Listing::Created,
         Phase::Running => Listing::Running { ip: Some("172.17.0.2".to_owned()), ipv6: None },
         Phase::Exited { .. } => Listing::Ended,
     };
-    Listed { instance: container.instance, listing, maker: maker.clone() }
+    Listed { instance: container.instance, listing }
 }
 
 fn known(container: &Container) -> Known {

@@ -21,7 +21,6 @@ pub mod world;
 
 mod chaos;
 mod errands;
-mod identity;
 mod nodes;
 mod office;
 mod seats;

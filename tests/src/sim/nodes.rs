@@ -12,9 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A machine that runs instances.
 pub(super) struct NodeSeat {
-    pub(super) description: NodeDescription,
-    /// How many names it has had besides its first.
-    pub(super) n_names: u32,
+    description: NodeDescription,
     /// Its Docker engine.
     pub(super) engine: Engine,
     /// What the agent keeps on disk.
@@ -51,7 +49,7 @@ impl NodeSeat {
 
     fn settings(&self, consul: bool) -> Settings {
         let (node, address) = (self.id(), self.description.address.clone());
-        Settings { node, agent: self.description.agent, address, consul, drain_ms: 50 }
+        Settings { node, address, consul, drain_ms: 50 }
     }
 }
 
@@ -72,11 +70,11 @@ impl World {
                 ports: PortRange { first: 31_000, last: 31_000 + self.rng.range(5, 40) as u16 },
                 attributes: BTreeMap::from([("rack".to_owned(), rack.to_owned())]),
                 versions: BTreeMap::new(),
+                grants: cluster::Grants::default(),
             };
             let live_restore = self.rng.chance(700);
             self.nodes.push(NodeSeat {
                 description,
-                n_names: 0,
                 engine: Engine::new(capacity, live_restore),
                 saved: Saved::default(),
                 save_due: false,
@@ -92,9 +90,6 @@ impl World {
                 stopping: BTreeSet::new(),
                 off: false,
             });
-            if self.rng.chance(400) {
-                self.leave_stranger(n);
-            }
             self.start_agent(n);
         }
     }
@@ -182,10 +177,7 @@ impl World {
         if !self.is_alive(member) {
             return self.after(20, Event::LinkLost { link });
         }
-        self.agent_sends(
-            n,
-            FromAgent::Hello { protocol: PROTOCOL, cluster, node: description, life: 0, taken_in: false },
-        );
+        self.agent_sends(n, FromAgent::Hello { protocol: PROTOCOL, cluster, node: description });
     }
 
     fn agent_sends(&mut self, n: usize, mut message: FromAgent) {
@@ -296,15 +288,13 @@ impl World {
                 self.agent_sends(n, FromAgent::Report { sequence, observations, destroyed });
             }
             Output::Degraded { reason } => self.agent_sends(n, FromAgent::Degraded { reason }),
-            Output::Strangers { strangers } => self.agent_sends(n, FromAgent::Strangers { strangers }),
             Output::Reconnect { reason } => {
                 self.say(format_args!("n{n} wants another connection: {reason}"));
                 self.hang_up(n);
             }
             Output::Save => self.nodes[n].save_due = true,
             Output::Note(note) => self.say(format_args!("n{n} notes {note:?}")),
-            Output::Publish { revision, wish, .. } => {
-                self.register(n, &wish);
+            Output::Publish { revision, .. } => {
                 let incarnation = self.nodes[n].incarnation;
                 let fails = !self.calm && self.rng.chance(100);
                 let ms = self.rng.range(5, 400);

@@ -89,13 +89,6 @@ impl World {
         }
     }
 
-    /// An operator asks for something, and does not wait for the answer.
-    pub(super) fn operator_asks(&mut self, id: u64, principal: &Principal, command: &Command) {
-        mutants::enter(id);
-        self.submit(id, principal, command, Asked::Nobody);
-        self.drain(id);
-    }
-
     /// A user asks to read what is true now.
     pub(super) fn asked_to_read(&mut self, id: u64, known: u64) {
         mutants::enter(id);
@@ -219,14 +212,6 @@ impl World {
             (FromAgent::Report { sequence, observations, destroyed }, Some(node)) => {
                 let command = Command::Report { node: node.clone(), observations, destroyed };
                 self.submit(id, &Principal::Agent(node), &command, Asked::Report { link, sequence });
-            }
-            (FromAgent::Strangers { strangers }, Some(node)) => {
-                let state = self.seats.get(&id).and_then(|it| it.life.as_ref()).map(|it| &it.state);
-                let news = |it: &State| it.node(&node).is_some_and(|on| it.orphans_among(on, &strangers) != on.orphans);
-                if state.is_some_and(news) {
-                    let command = Command::FindStrangers { node: node.clone(), strangers };
-                    self.submit(id, &Principal::Agent(node), &command, Asked::Nobody);
-                }
             }
             (FromAgent::Degraded { reason }, Some(node)) => {
                 let command = Command::Degrade { node: node.clone(), reason };

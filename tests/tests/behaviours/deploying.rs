@@ -92,7 +92,7 @@ mod app_deploy_integration_test {
     fn increase_the_app_count_metric_when_an_app_is_created() {
         let world = World::new();
         let count = || {
-            let text = world.ask("GET /metrics", Value::Null).text;
+            let text = world.ask("GET /metrics/prometheus", Value::Null).text;
             text.lines().find(|it| it.starts_with("ekiden_apps ")).map(str::to_owned)
         };
         assert_eq!(count().as_deref(), Some("ekiden_apps 0"));

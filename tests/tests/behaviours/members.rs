@@ -274,13 +274,12 @@ mod system_resource_integration_test {
 
 mod metrics_integration_test {
     use crate::world::{World, plain};
-    use serde_json::Value;
 
     #[test]
     fn have_metrics_in_the_prometheus_format() {
         let world = World::new();
         world.run(plain("/a", 2));
-        let answer = world.ask("GET /metrics", Value::Null);
+        let answer = world.send("GET /metrics", &[("accept", "text/plain")], "");
         assert_eq!((answer.status, answer.header("content-type")), (200, "text/plain; version=0.0.4"));
         for line in ["# TYPE ekiden_apps gauge", "ekiden_apps 1", "ekiden_instances_wanted 2"] {
             assert!(answer.text.lines().any(|it| it == line), "{line}\n{}", answer.text);

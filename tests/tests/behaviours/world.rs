@@ -82,12 +82,13 @@ impl World {
     pub(crate) fn add_node(&self, name: &str, attributes: &[(&str, &str)]) {
         let node = NodeDescription {
             id: NodeId::new(name),
-            agent: name.bytes().fold(7, |sum, it| (sum * 31 + u64::from(it)) % 0xffff_fffb),
+            agent: name.bytes().map(u64::from).sum(),
             address: format!("{name}.example"),
             capacity: Resources { cpu_milli: 4_000, memory_bytes: 4_096 << 20, disk_bytes: 100 << 30 },
             ports: PortRange::default(),
             attributes: attributes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             versions: BTreeMap::new(),
+            grants: cluster::Grants::default(),
         };
         let _ = self.fake.apply(Principal::Agent(NodeId::new(name)), Command::Register { node });
         self.plan();

@@ -3,28 +3,25 @@
 //! The environment is Marathon's (`docs/marathon.md`). Limits: memory is a hard limit; cpus are shares, so that
 //! idle cores are of use to whoever needs them, and only contention is divided as asked for.
 
-use super::bound::{Places, Wanted};
 use super::pause;
 use super::volumes::{self, Mounted, VolumeError};
 use crate::dirs::Dirs;
 use bollard::models::{
-    ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, PortBinding, ResourcesUlimits,
+    ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigLogConfig, PortBinding, ResourcesUlimits,
 };
 use cluster::agent::{
-    Assignment, ParameterError, SANDBOX, bytes, check_parameter, iso8601, mount_point, task_id, ulimit,
+    Assignment, ParameterError, SANDBOX, bytes, check_parameter, device, iso8601, mount_point, publish, task_id, ulimit,
 };
-use cluster::catalog::agent_text;
 use cluster::{
-    AppSpec, ClusterId, Fetch, Network, NodeId, Pod, PodCommand, PodContainer, Protocol, Resources, RunSpec, Volume,
+    AppSpec, ClusterId, Fetch, Grants, HostVolume, Network, NodeId, Pod, PodCommand, PodContainer, Protocol, Resources,
+    RunSpec, Volume,
 };
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 /// Label: the cluster an instance belongs to.
 pub const LABEL_CLUSTER: &str = "ekiden.cluster";
-/// Label: the identity of the agent that made the container, which stays when its node is renamed.
-pub const LABEL_AGENT: &str = "ekiden.agent";
-/// Label: the name that the node had when its agent made the container.
+/// Label: the node whose agent made the container.
 pub const LABEL_NODE: &str = "ekiden.node";
 /// Label: the app's path.
 pub const LABEL_APP: &str = "ekiden.app";
@@ -53,9 +50,11 @@ const MIN_SHARES: u64 = 2;
 /// A fork bomb ends here.
 const PIDS_LIMIT: i64 = 4096;
 
-/// No container's log grows beyond three such files.
-const LOG_MAX_SIZE: &str = "10m";
-const LOG_MAX_FILES: &str = "3";
+/// A log that is bounded is written in so many files, of which the oldest is dropped.
+const LOG_FILES: u64 = 3;
+
+/// The drivers of Docker that know a bound.
+const BOUNDED_DRIVERS: [&str; 2] = ["json-file", "local"];
 
 /// Where Marathon stops to hand labels on (`EnvironmentHelper.maxEnvironmentVarLength`).
 const MAX_LABEL_BYTES: usize = 512;
@@ -65,17 +64,17 @@ const MAX_LABEL_NAME_BYTES: usize = 493;
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) cluster: ClusterId,
-    /// The agent's identity.
-    pub(super) agent: u64,
-    /// The node's name.
     pub(super) node: NodeId,
     /// Host name or address of the node.
     pub(super) address: String,
+    pub(super) volumes_allowed: Vec<PathBuf>,
     /// Docker volume drivers that apps may use.
     pub(super) volume_drivers: Vec<String>,
+    /// What apps may have beside what is harmless.
+    pub(super) grants: Grants,
+    /// MiB that a container's log may take, if that is bounded.
+    pub(super) log_max_mib: Option<u64>,
     pub(super) dirs: Dirs,
-    /// Where host volumes are put for the engine.
-    pub(super) places: Places,
 }
 
 /// Why no container can be made of an assignment.
@@ -95,6 +94,12 @@ pub(super) enum SpecError {
     Volume(#[from] VolumeError),
     #[error(transparent)]
     Parameter(#[from] ParameterError),
+    #[error("'{asked}' is not allowed on this node; its agent's parameters_allowed names {allowed}")]
+    NotAllowed { asked: String, allowed: String },
+    #[error(
+        "'{asked}' is not allowed on this node, where logs are bounded (log_max_mib): drivers are json-file and local, their sizes are set"
+    )]
+    BoundedLog { asked: String },
 }
 
 /// One container, as the engine's API wants it.
@@ -106,19 +111,35 @@ pub(super) struct Piece {
     pub(super) force_pull: bool,
     /// What it is made of.
     pub(super) body: ContainerCreateBody,
-    /// What of the node must be at its place before.
-    pub(super) wanted: Vec<Wanted>,
 }
 
 /// The containers of an instance, in the order in which they are made and started.
 pub(super) fn containers(assignment: &Assignment, place: &Place) -> Result<Vec<Piece>, SpecError> {
     let spec = assignment.spec.as_deref().ok_or(SpecError::NoSpec)?;
+    check_granted(&spec.run, place)?;
     if let Some(pod) = &spec.run.pod {
         return pod_containers(assignment, spec, pod, place);
     }
     let (name, force_pull) = (assignment.instance.to_string(), spec.run.force_pull);
-    let (body, wanted) = container(assignment, spec, place)?;
-    Ok(vec![Piece { name, force_pull, body, wanted }])
+    Ok(vec![Piece { name, force_pull, body: container(assignment, spec, place)? }])
+}
+
+/// Whether the operator lets the app have all that it asks for.
+fn check_granted(run: &RunSpec, place: &Place) -> Result<(), SpecError> {
+    if let Some(ask) = run.asks().find(|it| !place.grants.cover(it)) {
+        let names: Vec<&str> = place.grants.0.iter().map(String::as_str).collect();
+        let allowed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        return Err(SpecError::NotAllowed { asked: ask.to_string(), allowed });
+    }
+    let breaks_bound = |(key, value): &&(String, String)| match key.as_str() {
+        "log-driver" => !BOUNDED_DRIVERS.contains(&value.as_str()),
+        "log-opt" => value.starts_with("max-size=") || value.starts_with("max-file="),
+        _ => false,
+    };
+    match run.parameters.iter().find(breaks_bound).filter(|_| place.log_max_mib.is_some()) {
+        Some((key, value)) => Err(SpecError::BoundedLog { asked: format!("{key}={value}") }),
+        None => Ok(()),
+    }
 }
 
 /// The name of a pod's container.
@@ -127,20 +148,16 @@ pub(super) fn member_name(instance: cluster::InstanceId, container: &str) -> Str
 }
 
 /// An app's container.
-fn container(
-    assignment: &Assignment,
-    spec: &AppSpec,
-    place: &Place,
-) -> Result<(ContainerCreateBody, Vec<Wanted>), SpecError> {
+fn container(assignment: &Assignment, spec: &AppSpec, place: &Place) -> Result<ContainerCreateBody, SpecError> {
     let run = &spec.run;
     let (entrypoint, cmd) = match &run.cmd {
         Some(cmd) => (Some(shell()), Some(vec![cmd.clone()])),
         None => (None, (!run.args.is_empty()).then(|| run.args.clone())),
     };
     let env = environment(assignment, spec, &place.address);
-    let mut host_config = host_config(run.resources);
+    let mut host_config = host_config(run.resources, place);
     host_config.network_mode = Some(network_mode(&run.network)?);
-    let wanted = mounts(assignment, run, place)?.put(&mut host_config);
+    mounts(assignment, run, place)?.put(&mut host_config);
     let mut body = ContainerCreateBody {
         image: Some(image(&run.image, || format!("app {}", assignment.app))?),
         entrypoint,
@@ -159,14 +176,14 @@ fn container(
         check_parameter(key, value)?;
         set_parameter(&mut body, key, value);
     }
-    Ok((body, wanted))
+    Ok(body)
 }
 
 /// The container that holds a pod's network, and behind it those that the user named.
 fn pod_containers(assignment: &Assignment, spec: &AppSpec, pod: &Pod, place: &Place) -> Result<Vec<Piece>, SpecError> {
     let names: Vec<&str> = pod.containers.iter().map(|it| it.name.as_str()).collect();
     let mut labels = labels(assignment, place);
-    let mut host_config = host_config(Resources { memory_bytes: MIN_MEMORY_BYTES, ..Resources::default() });
+    let mut host_config = host_config(Resources { memory_bytes: MIN_MEMORY_BYTES, ..Resources::default() }, place);
     host_config.network_mode = Some(network_mode(&spec.run.network)?);
     host_config.cap_drop = Some(vec!["ALL".to_owned()]);
     host_config.readonly_rootfs = Some(true);
@@ -184,11 +201,11 @@ fn pod_containers(assignment: &Assignment, spec: &AppSpec, pod: &Pod, place: &Pl
     if spec.run.network != Network::Host {
         map_ports(&mut body, assignment, spec);
     }
-    let mut pieces = vec![Piece { name: assignment.instance.to_string(), force_pull: false, body, wanted: Vec::new() }];
+    let mut pieces = vec![Piece { name: assignment.instance.to_string(), force_pull: false, body }];
     for container in &pod.containers {
         let name = member_name(assignment.instance, &container.name);
-        let (body, wanted) = member(assignment, spec, pod, container, place)?;
-        pieces.push(Piece { name, force_pull: container.force_pull, body, wanted });
+        let body = member(assignment, spec, pod, container, place)?;
+        pieces.push(Piece { name, force_pull: container.force_pull, body });
     }
     Ok(pieces)
 }
@@ -200,7 +217,7 @@ fn member(
     pod: &Pod,
     container: &PodContainer,
     place: &Place,
-) -> Result<(ContainerCreateBody, Vec<Wanted>), SpecError> {
+) -> Result<ContainerCreateBody, SpecError> {
     let (entrypoint, cmd) = match &container.command {
         None => (None, None),
         Some(PodCommand::Shell(line)) => (Some(shell()), Some(vec![line.clone()])),
@@ -209,7 +226,7 @@ fn member(
             (Some(argv.iter().take(1).cloned().collect()), Some(argv.iter().skip(1).cloned().collect()))
         }
     };
-    let mut host_config = host_config(container.resources);
+    let mut host_config = host_config(container.resources, place);
     host_config.network_mode = Some(match spec.run.network {
         Network::Host => "host".to_owned(),
         Network::Bridge | Network::Container { .. } => format!("container:{}", assignment.instance),
@@ -224,14 +241,13 @@ fn member(
         let inside = mount_point(&mount.path).ok_or_else(|| VolumeError::inside(&mount.path))?;
         match &pod.volumes.iter().find(|it| it.name == *volume).ok_or_else(missing)?.host_path {
             Some(path) => {
-                let n = mounted.wanted.len();
-                let at = place.places.place(assignment.instance, &container.name, n);
-                mounted.host(path, at, &inside, mount.read_only)?;
+                let host = volumes::allowed_path(path, &place.volumes_allowed)?;
+                mounted.binds.push(format!("{}:{inside}:{}", host.display(), volumes::mode(mount.read_only)));
             }
             None => mounted.bind(&place.dirs.shared(assignment.instance, volume), &inside, mount.read_only),
         }
     }
-    let wanted = mounted.put(&mut host_config);
+    mounted.put(&mut host_config);
     let mut labels: HashMap<String, String> =
         container.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     labels.retain(|key, _| !key.starts_with("ekiden."));
@@ -240,7 +256,7 @@ fn member(
     labels.insert(LABEL_CONTAINER.to_owned(), container.name.clone());
     let grace_ms = container.kill_grace_ms.unwrap_or(assignment.kill_grace_ms);
     labels.insert(LABEL_GRACE.to_owned(), grace_ms.to_string());
-    let body = ContainerCreateBody {
+    Ok(ContainerCreateBody {
         image: Some(image(&container.image, || format!("container {} of pod {}", container.name, assignment.app))?),
         entrypoint,
         cmd,
@@ -250,8 +266,7 @@ fn member(
         labels: Some(labels),
         host_config: Some(host_config),
         ..ContainerCreateBody::default()
-    };
-    Ok((body, wanted))
+    })
 }
 
 fn shell() -> Vec<String> {
@@ -293,10 +308,14 @@ fn mounts(assignment: &Assignment, run: &RunSpec, place: &Place) -> Result<Mount
             Volume::Host(it) if !it.host_path.starts_with('/') && persistent(run).any(|kept| kept == it.host_path) => {
                 (&it.host_path, &it.container_path, it.mode)
             }
-            Volume::Host(it) => {
-                let at = place.places.place(assignment.instance, "", mounted.wanted.len());
+            Volume::Host(it) if !it.host_path.starts_with('/') => {
                 let inside = mount_point(&it.container_path).ok_or_else(|| VolumeError::inside(&it.container_path))?;
-                mounted.host(&it.host_path, at, &inside, it.mode == cluster::VolumeMode::Ro)?;
+                let fetched = in_sandbox(assignment, &place.dirs, &it.host_path)?;
+                mounted.bind(&fetched, &inside, it.mode == cluster::VolumeMode::Ro);
+                continue;
+            }
+            Volume::Host(it) => {
+                mounted.binds.push(volumes::bind(it, &place.volumes_allowed)?);
                 continue;
             }
             Volume::External(it) => {
@@ -309,6 +328,38 @@ fn mounts(assignment: &Assignment, run: &RunSpec, place: &Place) -> Result<Mount
         mounted.bind(&place.dirs.volume(reservation, kept), &inside, mode == cluster::VolumeMode::Ro);
     }
     Ok(mounted)
+}
+
+/// The path of something that was fetched.
+fn in_sandbox(assignment: &Assignment, dirs: &Dirs, path: &str) -> Result<PathBuf, VolumeError> {
+    let plain = |it: Component<'_>| matches!(it, Component::Normal(_) | Component::CurDir);
+    if path.is_empty() || !Path::new(path).components().all(plain) {
+        return Err(VolumeError::Malformed { path: path.to_owned() });
+    }
+    Ok(dirs.sandbox(assignment.instance, "").join(path))
+}
+
+/// Whether what an app mounts out of its sandbox is there, and is not a link to somewhere else: an archive may have
+/// brought one.
+pub(super) fn check_fetched(assignment: &Assignment, dirs: &Dirs) -> Result<(), VolumeError> {
+    let Some(run) = assignment.spec.as_ref().map(|it| &it.run) else { return Ok(()) };
+    let kept: Vec<&str> = persistent(run).collect();
+    for volume in &run.volumes {
+        let Volume::Host(HostVolume { host_path, .. }) = volume else { continue };
+        if host_path.starts_with('/') || kept.contains(&host_path.as_str()) {
+            continue;
+        }
+        let path = in_sandbox(assignment, dirs, host_path)?;
+        let sandbox = dirs.sandbox(assignment.instance, "").canonicalize();
+        let is_inside = match (path.canonicalize(), sandbox) {
+            (Ok(path), Ok(sandbox)) => path.starts_with(sandbox),
+            _ => false,
+        };
+        if !is_inside {
+            return Err(VolumeError::NotFetched { path: host_path.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Whether an app's container gets its sandbox from the node.
@@ -338,20 +389,25 @@ pub(super) fn sandboxes<'a>(assignment: &'a Assignment, dirs: &Dirs) -> Vec<(Pat
 }
 
 /// What holds for every container.
-fn host_config(resources: Resources) -> HostConfig {
+fn host_config(resources: Resources, place: &Place) -> HostConfig {
     let memory = Some(resources.memory_bytes).filter(|it| *it > 0);
-    let log = [("max-size", LOG_MAX_SIZE), ("max-file", LOG_MAX_FILES)];
     HostConfig {
         cpu_shares: Some((resources.cpu_milli * SHARES_PER_CPU / 1000).max(MIN_SHARES) as i64),
         memory: memory.map(|it| it.max(MIN_MEMORY_BYTES) as i64),
         pids_limit: Some(PIDS_LIMIT),
         cap_drop: Some(vec!["NET_RAW".to_owned()]),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
-        log_config: Some(HostConfigLogConfig {
-            typ: Some("json-file".to_owned()),
-            config: Some(log.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()),
-        }),
+        log_config: place.log_max_mib.map(bounded_log),
         ..HostConfig::default()
+    }
+}
+
+/// A log of at most so many MiB; without a bound the engine's own driver and options count.
+fn bounded_log(mib: u64) -> HostConfigLogConfig {
+    let options = [("max-size", format!("{}k", mib * 1024 / LOG_FILES)), ("max-file", LOG_FILES.to_string())];
+    HostConfigLogConfig {
+        typ: Some(BOUNDED_DRIVERS[0].to_owned()),
+        config: Some(options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
     }
 }
 
@@ -359,7 +415,6 @@ fn labels(assignment: &Assignment, place: &Place) -> HashMap<String, String> {
     let instance = assignment.instance;
     let mut labels = HashMap::from([
         (LABEL_CLUSTER.to_owned(), place.cluster.to_string()),
-        (LABEL_AGENT.to_owned(), agent_text(place.agent)),
         (LABEL_NODE.to_owned(), place.node.to_string()),
         (LABEL_APP.to_owned(), assignment.app.to_string()),
         (LABEL_INSTANCE.to_owned(), instance.to_string()),
@@ -544,21 +599,67 @@ fn set_parameter(body: &mut ContainerCreateBody, key: &str, value: &str) {
     let add = |list: &mut Option<Vec<String>>| list.get_or_insert_default().push(value.to_owned());
     match key {
         "add-host" => add(&mut host.extra_hosts),
+        "cap-add" => add(&mut host.cap_add),
         "cap-drop" => add(&mut host.cap_drop),
+        "device" => {
+            let mapping = |(from, to, rights): (&str, &str, &str)| DeviceMapping {
+                path_on_host: Some(from.to_owned()),
+                path_in_container: Some(to.to_owned()),
+                cgroup_permissions: Some(rights.to_owned()),
+            };
+            host.devices.get_or_insert_default().extend(device(value).map(mapping));
+        }
         "dns" => add(&mut host.dns),
         "dns-option" => add(&mut host.dns_options),
         "dns-search" => add(&mut host.dns_search),
         "group-add" => add(&mut host.group_add),
         "entrypoint" => body.entrypoint = Some(vec![value.to_owned()]),
+        "env" => {
+            let env = body.env.get_or_insert_default();
+            let name = value.split('=').next().unwrap_or_default();
+            env.retain(|it| it.split('=').next() != Some(name));
+            env.push(value.to_owned());
+        }
         "hostname" => body.hostname = text(),
         "init" => host.init = yes,
         "label" => body.labels.get_or_insert_default().extend(pair('=')),
+        "log-driver" => host.log_config.get_or_insert_default().typ = text(),
+        "log-opt" => host.log_config.get_or_insert_default().config.get_or_insert_default().extend(pair('=')),
         "memory-reservation" => host.memory_reservation = bytes(value),
         "memory-swap" => host.memory_swap = if value == "-1" { Some(-1) } else { bytes(value) },
         "no-healthcheck" if value == "true" => {
             body.healthcheck = Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() });
         }
         "oom-score-adj" => host.oom_score_adj = value.parse().ok(),
+        "pid" => host.pid_mode = text(),
+        // What is taken away elsewhere is what it asks for.
+        "privileged" => {
+            host.privileged = yes;
+            host.cap_drop = None;
+            host.security_opt = None;
+        }
+        "publish" => {
+            if let Some((address, from, to, protocol)) = publish(value) {
+                let inside = format!("{to}/{protocol}");
+                let binding =
+                    PortBinding { host_ip: address.map(|it| it.to_string()), host_port: Some(from.to_string()) };
+                let bindings = host.port_bindings.get_or_insert_default().entry(inside.clone());
+                bindings.or_insert_with(|| Some(Vec::new())).get_or_insert_default().push(binding);
+                let exposed = body.exposed_ports.get_or_insert_default();
+                if !exposed.contains(&inside) {
+                    exposed.push(inside);
+                }
+            }
+        }
+        "security-opt" if value.starts_with("systempaths") => {
+            (host.masked_paths, host.readonly_paths) = (Some(Vec::new()), Some(Vec::new()));
+        }
+        "security-opt" => {
+            if value.starts_with("no-new-privileges") {
+                host.security_opt.get_or_insert_default().retain(|it| !it.starts_with("no-new-privileges"));
+            }
+            add(&mut host.security_opt);
+        }
         "pids-limit" => host.pids_limit = value.parse().ok(),
         "read-only" => host.readonly_rootfs = yes,
         "shm-size" => host.shm_size = bytes(value),

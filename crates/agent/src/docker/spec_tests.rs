@@ -60,6 +60,7 @@ fn spec() -> AppSpec {
             kill_grace_ms: None,
             kill_selection: KillSelection::YoungestFirst,
             unreachable: Unreachable::Disabled,
+            role: "*".to_owned(),
             accepted_roles: vec![],
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),
@@ -74,16 +75,36 @@ fn made(spec: AppSpec, ports: &[u16]) -> Result<Value, SpecError> {
     Ok(bodies[0].1.clone())
 }
 
+/// What the tests' operator allows.
+const GRANTED: &[&str] = &[
+    "network=host",
+    "cap-add=NET_ADMIN",
+    "device",
+    "env",
+    "log-driver",
+    "log-opt",
+    "pid",
+    "privileged",
+    "publish",
+    "security-opt",
+];
+
 /// The containers by name.
 fn all_made(spec: AppSpec, ports: &[u16]) -> Result<Vec<(String, Value)>, SpecError> {
+    made_with(spec, ports, None)
+}
+
+/// The same on a node where logs may have a bound.
+fn made_with(spec: AppSpec, ports: &[u16], log_max_mib: Option<u64>) -> Result<Vec<(String, Value)>, SpecError> {
     let place = Place {
         cluster: CLUSTER,
-        agent: 0xa1,
         node: NodeId::new("n1"),
         address: "10.0.0.1".into(),
+        volumes_allowed: vec![std::env::temp_dir()],
         volume_drivers: vec!["rexray".into()],
+        grants: Grants(GRANTED.iter().map(|it| (*it).to_owned()).collect()),
+        log_max_mib,
         dirs: Dirs::new(Path::new("/agent")),
-        places: Places::new(7),
     };
     let assignment = Assignment {
         instance: instance(),
@@ -122,7 +143,6 @@ fn plain() -> Value {
         ],
         "Labels": {
             "MESOS_TASK_ID": task,
-            "ekiden.agent": "00000000000000a1",
             "ekiden.app": "/pay/api",
             "ekiden.cluster": "0000000000c1",
             "ekiden.instance": instance().to_string(),
@@ -136,19 +156,23 @@ fn plain() -> Value {
             "PidsLimit": 4096,
             "CapDrop": ["NET_RAW"],
             "SecurityOpt": ["no-new-privileges"],
-            "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
         },
     })
 }
 
-/// `expect` says what differs from [`plain`]: a path in the configuration, and its value.
+/// `expect` says what differs from [`plain`]: a path in the configuration, and its value; `null` for what is not there.
 fn check(what: &str, edit: impl FnOnce(&mut AppSpec), ports: &[u16], expect: &[(&str, Value)]) {
     let mut spec = spec();
     edit(&mut spec);
     let mut whole = plain();
     for (path, value) in expect {
         let (parent, key) = path.rsplit_once('/').unwrap();
-        whole.pointer_mut(parent).unwrap()[key] = value.clone();
+        let parent = whole.pointer_mut(parent).unwrap();
+        if value.is_null() {
+            parent.as_object_mut().unwrap().remove(key);
+        } else {
+            parent[key] = value.clone();
+        }
     }
     let mut found = made(spec, ports).expect(what);
     let variables =
@@ -295,31 +319,30 @@ fn the_environment_is_marathons_and_the_user_wins() {
 
 #[test]
 fn volumes_and_parameters_are_checked_once_more() {
-    let volume = |host_path: &str, mode| {
-        Volume::Host(HostVolume { container_path: "/data".into(), host_path: host_path.into(), mode })
+    let tmp = std::env::temp_dir().canonicalize().unwrap().display().to_string();
+    let volume = |host_path: &str| {
+        Volume::Host(HostVolume { container_path: "/data".into(), host_path: host_path.into(), mode: VolumeMode::Rw })
     };
-    let place = |n: u32| format!("/run/ekiden/volumes/0000000000000007/{}/{n}", instance());
+    let bound = format!("{tmp}/ekiden-none:/data:rw");
     check(
         "volume",
-        |it| it.run.volumes = vec![volume("/srv/a", VolumeMode::Rw), volume("/srv/b", VolumeMode::Ro)],
+        |it| it.run.volumes = vec![volume(&format!("{tmp}/ekiden-none"))],
         &[],
-        &[(
-            "/HostConfig/Mounts",
-            json!([
-                {"Type": "bind", "Source": place(0), "Target": "/data"},
-                {"Type": "bind", "Source": place(1), "Target": "/data", "ReadOnly": true},
-            ]),
-        )],
+        &[("/HostConfig/Binds", json!([bound]))],
     );
     let mut hostile = spec();
-    hostile.run.volumes = vec![volume("/srv/../etc", VolumeMode::Rw)];
-    assert!(matches!(made(hostile, &[]), Err(SpecError::Volume(VolumeError::Malformed { .. }))));
-    for (key, value) in
-        [("privileged", "true"), ("cap-add", "SYS_ADMIN"), ("label", "ekiden.node=other"), ("pids-limit", "-1")]
-    {
+    hostile.run.volumes = vec![volume("/etc")];
+    assert!(matches!(made(hostile, &[]), Err(SpecError::Volume(VolumeError::NotAllowed { .. }))));
+    for (key, value) in [("volume", "/:/host"), ("label", "ekiden.node=other"), ("pids-limit", "-1"), ("pid", "x")] {
         let mut hostile = spec();
         hostile.run.parameters = vec![(key.into(), value.into())];
         assert!(matches!(made(hostile, &[]), Err(SpecError::Parameter(_))), "{key}={value}");
+    }
+    for (key, value) in [("cap-add", "SYS_ADMIN"), ("cap-add", "ALL")] {
+        let mut hostile = spec();
+        hostile.run.parameters = vec![(key.into(), value.into())];
+        let error = made(hostile, &[]).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("'{key}={value}' is not allowed on this node")), "{error}");
     }
 }
 
@@ -353,9 +376,118 @@ fn every_allowed_parameter_arrives() {
         assert!(PARAMETERS.iter().any(|(name, _)| *name == key));
     }
     assert_eq!(PARAMETERS.len(), 23, "a new parameter needs its line above");
+    let mut env = plain()["Env"].clone();
+    env.as_array_mut().unwrap().retain(|it| *it != "HOST=10.0.0.1");
+    env.as_array_mut().unwrap().push(json!("HOST=other"));
+    let device = json!([{"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/f", "CgroupPermissions": "rw"}]);
+    let published = json!({"80/udp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]});
+    for (key, value, expect) in [
+        ("cap-add", "NET_ADMIN", vec![("/HostConfig/CapAdd", json!(["NET_ADMIN"]))]),
+        ("device", "/dev/fuse:/dev/f:rw", vec![("/HostConfig/Devices", device)]),
+        ("env", "HOST=other", vec![("/Env", env)]),
+        ("log-driver", "journald", vec![("/HostConfig/LogConfig", json!({"Type": "journald"}))]),
+        ("log-opt", "max-size=1m", vec![("/HostConfig/LogConfig", json!({"Config": {"max-size": "1m"}}))]),
+        ("pid", "host", vec![("/HostConfig/PidMode", json!("host"))]),
+        (
+            "privileged",
+            "true",
+            vec![
+                ("/HostConfig/Privileged", json!(true)),
+                ("/HostConfig/CapDrop", Value::Null),
+                ("/HostConfig/SecurityOpt", Value::Null),
+            ],
+        ),
+        (
+            "publish",
+            "127.0.0.1:8080:80/udp",
+            vec![("/HostConfig/PortBindings", published), ("/ExposedPorts", json!(["80/udp"]))],
+        ),
+        (
+            "security-opt",
+            "seccomp=unconfined",
+            vec![("/HostConfig/SecurityOpt", json!(["no-new-privileges", "seccomp=unconfined"]))],
+        ),
+        (
+            "security-opt",
+            "no-new-privileges=false",
+            vec![("/HostConfig/SecurityOpt", json!(["no-new-privileges=false"]))],
+        ),
+        (
+            "security-opt",
+            "systempaths=unconfined",
+            vec![("/HostConfig/MaskedPaths", json!([])), ("/HostConfig/ReadonlyPaths", json!([]))],
+        ),
+    ] {
+        check(key, |it| it.run.parameters = vec![(key.into(), value.into())], &[], &expect);
+    }
     let mut labels = plain()["Labels"].clone();
     labels["team"] = json!("pay");
     check("label", |it| it.run.parameters = vec![("label".into(), "team=pay".into())], &[], &[("/Labels", labels)]);
+}
+
+#[test]
+fn the_nodes_own_log_driver_counts_unless_logs_are_bounded() {
+    let log = |parameters: &[(&str, &str)], mib| {
+        let mut spec = spec();
+        spec.run.parameters = parameters.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        made_with(spec, &[], mib).map(|it| it[0].1["HostConfig"]["LogConfig"].clone()).map_err(|it| it.to_string())
+    };
+    let bounded = |driver: &str| json!({"Type": driver, "Config": {"max-size": "10240k", "max-file": "3"}});
+    assert_eq!(log(&[], None), Ok(Value::Null));
+    assert_eq!(log(&[], Some(30)), Ok(bounded("json-file")));
+    assert_eq!(log(&[("log-driver", "local")], Some(30)), Ok(bounded("local")));
+    for parameter in [("log-driver", "journald"), ("log-opt", "max-size=1g"), ("log-opt", "max-file=99")] {
+        assert!(log(&[parameter], None).is_ok());
+        assert!(log(&[parameter], Some(30)).unwrap_err().contains("where logs are bounded"), "{parameter:?}");
+    }
+}
+
+#[test]
+fn what_was_fetched_is_mounted_out_of_the_sandbox_and_nothing_else() {
+    let volume = |host_path: &str| {
+        Volume::Host(HostVolume { container_path: "/c".into(), host_path: host_path.into(), mode: VolumeMode::Ro })
+    };
+    let fetch =
+        Fetch { uri: "http://files/app.conf".into(), extract: false, executable: false, cache: false, dest_path: None };
+    let mut spec = spec();
+    spec.run.fetch = vec![fetch];
+    spec.run.volumes = vec![volume("app.conf")];
+    let body = made(spec.clone(), &[]).unwrap();
+    let source = Dirs::new(Path::new("/agent")).sandbox(instance(), "").join("app.conf");
+    let mount = json!({"Type": "bind", "Source": source.display().to_string(), "Target": "/c", "ReadOnly": true});
+    assert!(body["HostConfig"]["Mounts"].as_array().unwrap().contains(&mount), "{body}");
+    spec.run.volumes = vec![volume("../app.conf")];
+    assert!(matches!(made(spec, &[]), Err(SpecError::Volume(VolumeError::Malformed { .. }))));
+}
+
+#[test]
+fn a_link_out_of_the_sandbox_is_not_mounted() {
+    let scratch = std::env::temp_dir().join(format!("ekiden-spec-{}", std::process::id()));
+    let dirs = Dirs::new(&scratch);
+    let sandbox = dirs.sandbox(instance(), "");
+    std::fs::create_dir_all(&sandbox).unwrap();
+    std::fs::write(sandbox.join("file"), "x").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", sandbox.join("out")).unwrap();
+    std::os::unix::fs::symlink("file", sandbox.join("in")).unwrap();
+    for (path, is_good) in [("file", true), ("in", true), ("out", false), ("none", false)] {
+        let mut spec = spec();
+        let volume = HostVolume { container_path: "/c".into(), host_path: path.into(), mode: VolumeMode::Ro };
+        spec.run.volumes = vec![Volume::Host(volume)];
+        let assignment = Assignment {
+            instance: instance(),
+            app: spec.id.clone(),
+            version: Timestamp(1_000),
+            ports: Vec::new(),
+            stop: false,
+            started: false,
+            kill_grace_ms: 3_000,
+            reservation: None,
+            policy: Timestamp(1_000),
+            spec: Some(Arc::new(spec)),
+        };
+        assert_eq!(check_fetched(&assignment, &dirs).is_ok(), is_good, "{path}");
+    }
+    std::fs::remove_dir_all(scratch).unwrap();
 }
 
 #[test]
@@ -457,6 +589,7 @@ fn pod_container(name: &str) -> PodContainer {
 
 #[test]
 fn a_pod_is_a_network_and_its_containers() {
+    let tmp = std::env::temp_dir().canonicalize().unwrap().display().to_string();
     let mut spec = spec();
     spec.run.image.clear();
     spec.run.user = Some("nobody".into());
@@ -477,7 +610,7 @@ fn a_pod_is_a_network_and_its_containers() {
     let log = PodContainer { command: argv(false), user: Some("root".into()), ..pod_container("log") };
     let volumes = vec![
         PodVolume { name: "shared".into(), host_path: None },
-        PodVolume { name: "host".into(), host_path: Some("/srv/a".into()) },
+        PodVolume { name: "host".into(), host_path: Some(tmp.clone()) },
     ];
     spec.run.pod = Some(Pod { containers: vec![web, log], volumes });
     let bodies = all_made(spec.clone(), &[31_001, 31_002]).unwrap();
@@ -505,15 +638,9 @@ fn a_pod_is_a_network_and_its_containers() {
     assert_eq!(at(1, "/Labels/ekiden.instance"), id.to_string(), "nobody can forge it");
     assert_eq!((at(1, "/HostConfig/PortBindings"), at(1, "/ExposedPorts")), (Value::Null, Value::Null));
     assert_eq!(at(1, "/HostConfig/Memory"), 32 << 20);
+    assert_eq!(at(1, "/HostConfig/Binds"), json!([format!("{tmp}:/host:ro")]));
     let shared = format!("/agent/sandboxes/{id}/volume-shared");
-    let host = format!("/run/ekiden/volumes/0000000000000007/{id}/web-0");
-    assert_eq!(
-        at(1, "/HostConfig/Mounts"),
-        json!([
-            {"Type": "bind", "Source": shared, "Target": "/shared"},
-            {"Type": "bind", "Source": host, "Target": "/host", "ReadOnly": true},
-        ])
-    );
+    assert_eq!(at(1, "/HostConfig/Mounts"), json!([{"Type": "bind", "Source": shared, "Target": "/shared"}]));
     let env = at(1, "/Env");
     for expect in [
         "A=pod",
@@ -540,8 +667,8 @@ fn a_pod_is_a_network_and_its_containers() {
         edit(spec.run.pod.as_mut().unwrap());
         all_made(spec, &[31_001, 31_002]).unwrap_err()
     };
-    let forbidden = hostile(|it| it.volumes[1].host_path = Some("/srv/../etc".into()));
-    assert!(matches!(forbidden, SpecError::Volume(VolumeError::Malformed { .. })));
+    let forbidden = hostile(|it| it.volumes[1].host_path = Some("/etc".into()));
+    assert!(matches!(forbidden, SpecError::Volume(VolumeError::NotAllowed { .. })));
     let inside = hostile(|it| it.containers[0].mounts[0].path = "/".into());
     assert!(matches!(inside, SpecError::Volume(VolumeError::Inside { .. })));
     assert!(matches!(hostile(|it| it.containers[1].image.clear()), SpecError::NoImage { .. }));

@@ -1,14 +1,12 @@
 //! Which directories of the node an app may mount (SEC-8).
 //!
-//! What is checked is where a path leads, not how it is written: symbolic links are followed first. That it leads there
-//! still when it is mounted, `bound.rs` sees to.
+//! What is checked is where a path leads, not how it is written: symbolic links are followed first.
 
-use super::bound::Wanted;
 use bollard::models::{
     HostConfig, Mount, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig as DriverConfig,
 };
 use cluster::agent::mount_point;
-use cluster::{ExternalVolume, VolumeMode};
+use cluster::{ExternalVolume, HostVolume, VolumeMode};
 use std::path::{Component, Path, PathBuf};
 
 /// Never mounted, whatever is allowed: who writes there owns the node.
@@ -34,13 +32,11 @@ pub enum VolumeError {
         /// What is allowed.
         allowed: String,
     },
-    /// It could not be opened, or not be mounted for the engine.
-    #[error("volume '{path}' cannot be mounted: {problem}")]
-    Bind {
+    /// It names something in the sandbox that is not there, or is a link that leads out of it.
+    #[error("volume '{path}' is nothing that was fetched into the sandbox")]
+    NotFetched {
         /// The path.
         path: String,
-        /// Why.
-        problem: String,
     },
     /// It would be mounted where nothing may be.
     #[error("'{path}' is no path inside a container: it must name a file or directory, without '..' and ':'")]
@@ -79,10 +75,10 @@ impl VolumeError {
 /// What a container sees besides its image.
 #[derive(Debug, Default)]
 pub(super) struct Mounted {
+    /// Directories of the node, as `host:container:mode`; Docker makes what is missing.
+    pub(super) binds: Vec<String>,
     /// What must be there already.
     pub(super) mounts: Vec<Mount>,
-    /// What the agent puts there before: directories and files of the node that an app names.
-    pub(super) wanted: Vec<Wanted>,
 }
 
 impl Mounted {
@@ -97,24 +93,9 @@ impl Mounted {
         });
     }
 
-    /// A directory or file of the node, under a place that the engine is given.
-    pub(super) fn host(
-        &mut self,
-        path: &str,
-        place: PathBuf,
-        inside: &str,
-        read_only: bool,
-    ) -> Result<(), VolumeError> {
-        check_form(path)?;
-        self.bind(&place, inside, read_only);
-        self.wanted.push(Wanted { path: path.to_owned(), place });
-        Ok(())
-    }
-
-    /// Puts the mounts where they belong; what is wanted for them is left.
-    pub(super) fn put(self, host_config: &mut HostConfig) -> Vec<Wanted> {
+    pub(super) fn put(self, host_config: &mut HostConfig) {
+        host_config.binds = (!self.binds.is_empty()).then_some(self.binds);
         host_config.mounts = (!self.mounts.is_empty()).then_some(self.mounts);
-        self.wanted
     }
 }
 
@@ -148,23 +129,30 @@ pub(super) fn external(volume: &ExternalVolume, drivers: &[String]) -> Result<Mo
     })
 }
 
-/// Where a path of the node leads, and below which of `allowed` that is.
-pub(super) fn allowed_path(path: &str, allowed: &[PathBuf]) -> Result<(PathBuf, PathBuf), VolumeError> {
-    let real = real_path(check_form(path)?);
-    Ok((check_below(&real, allowed)?, real))
+pub(super) const fn mode(read_only: bool) -> &'static str {
+    if read_only { "ro" } else { "rw" }
 }
 
-/// The one of `allowed` that a path without links is below.
-pub(super) fn check_below(real: &Path, allowed: &[PathBuf]) -> Result<PathBuf, VolumeError> {
+/// The volume as Docker's bind, `host:container:mode`, where its host path is below one of `allowed`.
+pub(super) fn bind(volume: &HostVolume, allowed: &[PathBuf]) -> Result<String, VolumeError> {
+    let real = allowed_path(&volume.host_path, allowed)?;
+    let container = check_form(&volume.container_path)?;
+    Ok(format!("{}:{}:{}", real.display(), container.display(), mode(volume.mode == VolumeMode::Ro)))
+}
+
+/// Where a path of the node leads, if that is below one of `allowed`.
+pub(super) fn allowed_path(path: &str, allowed: &[PathBuf]) -> Result<PathBuf, VolumeError> {
+    let host = check_form(path)?;
+    let real = real_path(host);
     let is_below = |prefix: &Path| real.starts_with(real_path(prefix));
     let harmless = real != Path::new("/")
-        && !NEVER.iter().any(|it| is_below(Path::new(it)) || real_path(Path::new(it)).starts_with(real));
-    let root = allowed.iter().map(|it| real_path(it)).find(|it| real.starts_with(it));
-    root.filter(|_| harmless).ok_or_else(|| {
+        && !NEVER.iter().any(|it| is_below(Path::new(it)) || real_path(Path::new(it)).starts_with(&real));
+    if !harmless || !allowed.iter().any(|it| is_below(it)) {
         let names: Vec<String> = allowed.iter().map(|it| it.display().to_string()).collect();
         let allowed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        VolumeError::NotAllowed { path: real.display().to_string(), allowed }
-    })
+        return Err(VolumeError::NotAllowed { path: real.display().to_string(), allowed });
+    }
+    Ok(real)
 }
 
 fn check_form(path: &str) -> Result<&Path, VolumeError> {
@@ -194,6 +182,10 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
+    fn volume(host: &str) -> HostVolume {
+        HostVolume { container_path: "/data".into(), host_path: host.into(), mode: VolumeMode::Ro }
+    }
+
     #[test]
     fn only_what_is_allowed_is_mounted_and_links_do_not_lead_out() {
         let dir = tempfile::tempdir().unwrap();
@@ -201,7 +193,7 @@ mod tests {
         std::os::unix::fs::symlink("/etc", real.join("out")).unwrap();
         let path = |it: &str| real.join(it).display().to_string();
         let allowed = [real.clone()];
-        assert_eq!(allowed_path(&path("new/one"), &allowed), Ok((real.clone(), real.join("new/one"))));
+        assert_eq!(bind(&volume(&path("new/one")), &allowed), Ok(format!("{}:/data:ro", path("new/one"))));
         for (host, allowed) in [
             (path("out"), &allowed[..]),
             (path("out/passwd"), &allowed[..]),
@@ -212,11 +204,11 @@ mod tests {
             ("/var/run/docker.sock".to_owned(), &[PathBuf::from("/var/run")][..]),
             ("/etc/shadow".to_owned(), &[PathBuf::from("/etc")][..]),
         ] {
-            let refused = matches!(allowed_path(&host, allowed), Err(VolumeError::NotAllowed { .. }));
+            let refused = matches!(bind(&volume(&host), allowed), Err(VolumeError::NotAllowed { .. }));
             assert!(refused, "{host} with {allowed:?}");
         }
         for host in ["data", "/a/../etc", "/a:/b", ""] {
-            assert!(matches!(allowed_path(host, &allowed), Err(VolumeError::Malformed { .. })), "{host}");
+            assert!(matches!(bind(&volume(host), &allowed), Err(VolumeError::Malformed { .. })), "{host}");
         }
     }
 

@@ -1,8 +1,7 @@
 //! Fetched files that are kept for the next instance: the oldest go first when there are too many.
 
-use crate::dirs::private;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -44,7 +43,7 @@ impl Cache {
         let _ = fs::remove_file(&path);
         // Another name of the same file costs no room; on another disk it is copied.
         fs::hard_link(file, &path).or_else(|_| fs::copy(file, &path).map(drop))?;
-        private().create(true).truncate(true).write(true).open(&name)?.write_all(uri.as_bytes())?;
+        fs::write(&name, uri)?;
         self.shrink()
     }
 

@@ -95,7 +95,6 @@ pub struct Book {
     pub degraded: Option<String>,
     pub destroyed: BTreeSet<InstanceId>,
     pub connections: u32,
-    pub strangers: Vec<cluster::Stranger>,
 }
 
 /// What is told next: assignments, and reservations to destroy.
@@ -278,10 +277,6 @@ async fn serve(
                         book.lock().unwrap().degraded = reason;
                         continue;
                     }
-                    Ok(FromAgent::Strangers { strangers }) => {
-                        book.lock().unwrap().strangers = strangers;
-                        continue;
-                    }
                     Ok(FromAgent::Alive) => ToAgent::Alive,
                     Ok(FromAgent::Hello { .. }) => continue,
                     Err(_) => break,
@@ -370,6 +365,7 @@ pub fn app(cmd: &str) -> AppSpec {
             kill_grace_ms: None,
             kill_selection: KillSelection::YoungestFirst,
             unreachable: Unreachable::Disabled,
+            role: "*".to_owned(),
             accepted_roles: vec![],
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::read::Object;
 use super::{Problems, image, refused, volumes};
-use cluster::Volume;
+use cluster::{Fetch, Volume};
 
 /// What a container is made of.
 #[derive(Default)]
@@ -22,8 +22,8 @@ const KNOWN: &[&str] = &["type", "docker", "volumes", "portMappings", "linuxInfo
 const KNOWN_OF_DOCKER: &[&str] =
     &["image", "forcePullImage", "privileged", "parameters", "pullConfig", "network", "portMappings", "credential"];
 
-/// Reads `container`, if there is one.
-pub(super) fn read(problems: &mut Problems, app: &Object) -> Container {
+/// Reads `container`, if there is one, of an app that has these files fetched.
+pub(super) fn read(problems: &mut Problems, app: &Object, fetch: &[Fetch]) -> Container {
     if app.get("container").is_none() {
         return Container::default();
     }
@@ -35,7 +35,7 @@ pub(super) fn read(problems: &mut Problems, app: &Object) -> Container {
     // One that says nothing of Docker is meant for the other, though Marathon's default is Docker.
     let is_meant = container.get("type").is_none() && container.get("docker").is_none();
     let mesos = kind == Some("MESOS") || is_meant;
-    let volumes = volumes::read(problems, &container, mesos);
+    let volumes = volumes::read(problems, &container, mesos, fetch);
     if container.get("docker").is_none() {
         if !mesos {
             problems.invalid(
@@ -48,15 +48,22 @@ pub(super) fn read(problems: &mut Problems, app: &Object) -> Container {
     let Some(docker) = container.object(problems, "docker") else { return refused };
     docker.check_known(problems, KNOWN_OF_DOCKER);
     refused::check_docker(problems, &docker);
-    docker.boolean(problems, "privileged");
+    let mut parameters = parameters(problems, &docker);
+    let is_privileged = docker.boolean(problems, "privileged") == Some(true);
+    parameters.extend(is_privileged.then(privileged));
     Container {
         image: Some(image::read(problems, &docker, "image")),
         force_pull: docker.boolean(problems, "forcePullImage").unwrap_or(false),
-        parameters: parameters(problems, &docker),
+        parameters,
         volumes,
         mesos,
         is_refused: false,
     }
+}
+
+/// What `docker.privileged` is among the parameters.
+pub(crate) fn privileged() -> (String, String) {
+    ("privileged".to_owned(), "true".to_owned())
 }
 
 fn parameters(problems: &mut Problems, docker: &Object) -> Vec<(String, String)> {
@@ -66,7 +73,10 @@ fn parameters(problems: &mut Problems, docker: &Object) -> Vec<(String, String)>
         let key = parameter.required_text(problems, "key");
         let value = parameter.required_text(problems, "value");
         let (Some(key), Some(value)) = (key, value) else { continue };
-        if let Err(error) = cluster::agent::check_parameter(key, value) {
+        if key == privileged().0 {
+            let error = "Docker parameter 'privileged' is not supported: say it by 'docker.privileged'";
+            problems.invalid(parameter.path(), error);
+        } else if let Err(error) = cluster::agent::check_parameter(key, value) {
             problems.invalid(parameter.path(), error.to_string());
         }
         parameters.push((key.to_owned(), value.to_owned()));

@@ -59,6 +59,21 @@ fn fetch(problems: &mut Problems, object: &Object) -> Option<Fetch> {
     })
 }
 
+/// The name that a file has in the sandbox: the path that was given, or the last part of its URI's.
+pub(super) fn name_of(fetch: &Fetch) -> &str {
+    let of_uri = || {
+        let path = fetch.uri.split(['?', '#']).next().unwrap_or_default();
+        path.rsplit('/').next().unwrap_or_default()
+    };
+    fetch.dest_path.as_deref().map_or_else(of_uri, |it| it.strip_prefix("./").unwrap_or(it))
+}
+
+/// Whether nobody can say by which names its content is in the sandbox.
+pub(super) fn is_unpacked(fetch: &Fetch) -> bool {
+    let name = name_of(fetch).to_ascii_lowercase();
+    fetch.extract && ARCHIVES.iter().any(|it| name.ends_with(it))
+}
+
 fn check_uri(problems: &mut Problems, path: &str, uri: &str) {
     let (scheme, rest) = uri.split_once("://").unwrap_or_default();
     let known = ["http", "https", "file"].iter().any(|it| scheme.eq_ignore_ascii_case(it));

@@ -109,7 +109,7 @@ fn by_address<'a>(
     let discovery = discovery.unwrap_or_default();
     let is_docker = container.is_some_and(|it| match it.text(&mut Problems::default(), "type") {
         None => it.get("docker").is_some(),
-        Some(kind) => kind != "MESOS",
+        Some(kind) => !kind.eq_ignore_ascii_case("MESOS"),
     });
     if is_docker && !discovery.is_empty() {
         problems.invalid(&address.at("discovery"), "is not for Docker containers: use 'container.portMappings'");

@@ -6,13 +6,13 @@
 use super::limits::{self, SECONDS_MAX, labels};
 use super::read::{Object, text};
 use super::refused::check_all;
-use super::seen::Seen;
+use super::seen::{Seen, SeenPorts};
 use super::{Problems, Warning, image, policy, volumes};
 use crate::limits::{INSTANCES_MAX, TEXT_BYTES_MAX};
 use crate::words;
 use cluster::{
     AppId, AppSpec, CheckPort, Constraint, Fetch, HealthCheck, HealthKind, KillSelection, Mount, Network, Pod,
-    PodCommand, PodContainer, PodVolume, Policy, PortSpec, Protocol, Resources, RunSpec, UpgradeStrategy,
+    PodCommand, PodContainer, PodVolume, Policy, PortSpec, Protocol, Resources, RunSpec, Settings, UpgradeStrategy,
     WantedHostPort,
 };
 use serde_json::{Map, Value};
@@ -82,15 +82,14 @@ const PATH_CHARS_MAX: usize = 1024;
 /// What Marathon's executor takes by default; its minima are the same.
 const EXECUTOR: &[(&str, f64)] = &[("cpus", 0.1), ("mem", 32.0), ("disk", 10.0)];
 
-/// Reads a pod's definition (RAML `Pod`) for the pod of this id. `has_command_image`: the cluster has an image for
-/// containers that name none.
+/// Reads a pod's definition (RAML `Pod`) for the pod of this id.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn pod(
     id: &AppId,
     definition: &Map<String, Value>,
-    has_command_image: bool,
+    settings: &Settings,
 ) -> Result<(AppSpec, Vec<Warning>), Problems> {
     let mut problems = Problems::default();
     let object = Object::root(definition);
@@ -98,18 +97,16 @@ pub fn pod(
     object.check_known(&mut problems, KNOWN);
     check_all(&mut problems, &object, OF_POD);
     check_executor(&mut problems, &object);
-    if object.text(&mut problems, "role").is_some_and(|it| !matches!(it, "*" | "")) {
-        problems.invalid(&object.at("role"), "roles other than '*' are not supported yet: leave it out");
-    }
     object.text(&mut problems, "version");
 
     let network = network(&mut problems, &object);
     let volumes = volumes(&mut problems, &object);
+    let has_command_image = !settings.command_image.is_empty();
     let around = Around { network: &network, volumes: &volumes, has_command_image };
     let parts = containers(&mut problems, &object, &around);
     check_unique(&mut problems, &parts, &volumes);
     let instances = instances(&mut problems, &object);
-    let policy = policy(&mut problems, &object, parts.iter().filter_map(|it| it.check.clone()).collect());
+    let policy = policy(&mut problems, &object, parts.iter().filter_map(|it| it.check.clone()).collect(), settings);
     let run = RunSpec {
         cmd: None,
         args: Vec::new(),
@@ -405,6 +402,7 @@ fn endpoint(problems: &mut Problems, object: &Object, network: &Network) -> Port
 /// `tcp`, `udp` or both; Marathon's users also write what is spoken over it.
 fn protocol(problems: &mut Problems, endpoint: &Object) -> Protocol {
     let words = endpoint.texts(problems, "protocol").unwrap_or_default();
+    let words: Vec<String> = words.iter().map(|it| it.to_ascii_lowercase()).collect();
     let place = endpoint.at("protocol");
     let (mut tcp, mut udp) = (false, false);
     for (n, word) in words.iter().enumerate() {
@@ -416,7 +414,7 @@ fn protocol(problems: &mut Problems, endpoint: &Object) -> Protocol {
                 tcp = true;
             }
             "udp,tcp" | "tcp,udp" => (tcp, udp) = (true, true),
-            other => problems.invalid(&place, format!("must be tcp, udp or both; it is '{other}'")),
+            _ => problems.invalid(&place, format!("must be tcp, udp or both; it is '{word}'")),
         }
         if words[..n].contains(word) {
             problems.invalid(&place, "Duplicate protocols within the same endpoint are not allowed");
@@ -591,7 +589,7 @@ fn instances(problems: &mut Problems, pod: &Object) -> u32 {
     scaling.int(problems, "instances", 0, INSTANCES_MAX).unwrap_or(1) as u32
 }
 
-fn policy(problems: &mut Problems, pod: &Object, health_checks: Vec<HealthCheck>) -> Policy {
+fn policy(problems: &mut Problems, pod: &Object, health_checks: Vec<HealthCheck>, settings: &Settings) -> Policy {
     let empty = Map::new();
     let scheduling = pod.object(problems, "scheduling").unwrap_or_else(|| Object::root(&empty));
     scheduling.check_known(problems, &["backoff", "upgrade", "placement", "killSelection", "unreachableStrategy"]);
@@ -623,7 +621,8 @@ fn policy(problems: &mut Problems, pod: &Object, health_checks: Vec<HealthCheck>
         kill_grace_ms: None,
         kill_selection: kill_selection(problems, &scheduling),
         unreachable: policy::unreachable(problems, &scheduling, false),
-        accepted_roles: policy::roles(problems, &placement),
+        role: policy::role(problems, pod, settings),
+        accepted_roles: policy::accepted_roles(problems, &placement, settings),
         residency: None,
     }
 }
@@ -641,7 +640,8 @@ fn kill_selection(problems: &mut Problems, scheduling: &Object) -> KillSelection
     }
 }
 
-/// Objects with `fieldName`, `operator` and `value`, where apps have lists of texts.
+/// Objects with `fieldName`, `operator` and `value`, where apps have lists of texts. The operator is an enumeration
+/// here, in any case; that of apps is a text, which Marathon takes in capitals only.
 fn constraints(problems: &mut Problems, placement: &Object) -> Vec<Constraint> {
     let (mut constraints, mut seen) = (Vec::new(), Seen::new());
     for object in placement.objects(problems, "constraints").unwrap_or_default() {
@@ -649,7 +649,7 @@ fn constraints(problems: &mut Problems, placement: &Object) -> Vec<Constraint> {
         let field = required_text(problems, &object, "fieldName");
         let operator = required_text(problems, &object, "operator");
         let value = object.text(problems, "value");
-        let (Some(field), Some(operator)) = (field, operator) else { continue };
+        let (Some(field), Some(operator)) = (field, operator.map(|it| it.to_ascii_uppercase())) else { continue };
         let words: Vec<&str> = [field.as_str(), operator.as_str()].into_iter().chain(value).collect();
         match policy::constraint(&words) {
             Ok(constraint) if !seen.is_new(constraint.clone()) => {
@@ -665,7 +665,7 @@ fn constraints(problems: &mut Problems, placement: &Object) -> Vec<Constraint> {
 /// What must be unique in the whole pod, and volumes that nobody mounts.
 fn check_unique(problems: &mut Problems, parts: &[Part], volumes: &[PodVolume]) {
     let (mut names, mut endpoints) = (Seen::new(), Seen::new());
-    let (mut container_ports, mut host_ports) = (Seen::new(), Seen::new());
+    let (mut container_ports, mut host_ports) = (SeenPorts::new(), SeenPorts::new());
     for part in parts {
         if !names.is_new(&part.container.name) {
             problems.invalid(&format!("{}/name", part.path), "container names are unique");
@@ -675,11 +675,11 @@ fn check_unique(problems: &mut Problems, parts: &[Part], volumes: &[PodVolume]) 
             if !endpoints.is_new(&port.name) {
                 problems.invalid(&format!("{place}/name"), "Endpoint names are unique");
             }
-            if port.container_port != 0 && !container_ports.is_new(port.container_port) {
+            if port.container_port != 0 && !container_ports.are_new(port.container_port, port.protocol) {
                 problems.invalid(&format!("{place}/containerPort"), "Container ports are unique");
             }
             if let WantedHostPort::Fixed(number) = port.host_port
-                && !host_ports.is_new(number)
+                && !host_ports.are_new(number, port.protocol)
             {
                 problems.invalid(&format!("{place}/hostPort"), "Host ports are unique");
             }

@@ -7,8 +7,8 @@ use super::{Problems, health, paths, readiness};
 use crate::limits::TEXT_BYTES_MAX;
 use cluster::apply::{DEADLINE_LABEL, ROLLBACK_LABEL};
 use cluster::{
-    AppId, Constraint, KillSelection, Operator, PathId, Policy, PortSpec, Residency, Unreachable, UpgradeStrategy,
-    Volume,
+    ANY_ROLE, AppId, Constraint, KillSelection, Operator, PathId, Policy, PortSpec, Residency, Settings, Unreachable,
+    UpgradeStrategy, Volume,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -25,6 +25,7 @@ pub(super) fn read(
     id: &AppId,
     ports: &[PortSpec],
     volumes: &[Volume],
+    settings: &Settings,
 ) -> Policy {
     let seconds = |problems: &mut Problems, name| app.int(problems, name, 0, SECONDS_MAX).map(|it| it * 1000);
     let factor = app.number(problems, "backoffFactor", 1.0, 1000.0).unwrap_or(1.15);
@@ -45,7 +46,8 @@ pub(super) fn read(
         kill_grace_ms: seconds(problems, "taskKillGracePeriodSeconds"),
         kill_selection: kill_selection(problems, app),
         unreachable: unreachable(problems, app, is_resident),
-        accepted_roles: roles(problems, app),
+        role: role(problems, app, settings),
+        accepted_roles: accepted_roles(problems, app, settings),
         residency: residency(problems, app, is_resident),
     }
 }
@@ -101,7 +103,7 @@ pub(super) fn unreachable(problems: &mut Problems, app: &Object, is_resident: bo
     let strategy = match app.get("unreachableStrategy") {
         None if is_resident => Unreachable::Disabled,
         None => Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
-        Some(Value::String(word)) if word == "disabled" => Unreachable::Disabled,
+        Some(Value::String(word)) if word.eq_ignore_ascii_case("disabled") => Unreachable::Disabled,
         Some(Value::String(_)) => {
             problems.invalid(
                 &app.at("unreachableStrategy"),
@@ -147,10 +149,35 @@ fn residency(problems: &mut Problems, app: &Object, is_resident: bool) -> Option
     })
 }
 
-pub(super) fn roles(problems: &mut Problems, app: &Object) -> Vec<String> {
-    let roles = app.texts(problems, "acceptedResourceRoles").unwrap_or_default();
-    if roles.iter().any(|it| it != "*") {
-        problems.invalid(&app.at("acceptedResourceRoles"), "acceptedResourceRoles can only contain *");
+/// `role`: one that the operator has named.
+pub(super) fn role(problems: &mut Problems, object: &Object, settings: &Settings) -> String {
+    let role = object.text(problems, "role").filter(|it| !it.is_empty()).unwrap_or(ANY_ROLE);
+    if role != ANY_ROLE && !settings.roles.contains(role) {
+        let known = known_roles(settings, "', '");
+        let error = format!("there are no roles but '{known}': leave it out, or {HOW_ROLES_COME}");
+        problems.invalid(&object.at("role"), error);
+    }
+    role.to_owned()
+}
+
+/// What an operator does for a role to be known.
+const HOW_ROLES_COME: &str =
+    "let the operator name it in the setting 'roles', and give it to nodes as their attribute 'role'";
+
+fn known_roles(settings: &Settings, separator: &str) -> String {
+    let known: Vec<&str> = [ANY_ROLE].into_iter().chain(settings.roles.iter().map(String::as_str)).collect();
+    known.join(separator)
+}
+
+/// `acceptedResourceRoles`: with `*` among them any node will do, and the others say nothing.
+pub(super) fn accepted_roles(problems: &mut Problems, object: &Object, settings: &Settings) -> Vec<String> {
+    const NAME: &str = "acceptedResourceRoles";
+    let roles = object.texts(problems, NAME).unwrap_or_default();
+    let unknown = roles.iter().find(|it| !settings.roles.contains(*it));
+    if let Some(unknown) = unknown.filter(|_| !roles.iter().any(|it| it == ANY_ROLE)) {
+        let known = known_roles(settings, ", ");
+        let error = format!("{NAME} can only contain {known}: for '{unknown}', {HOW_ROLES_COME}");
+        problems.invalid(&object.at(NAME), error);
     }
     roles
 }

@@ -6,7 +6,7 @@
 
 use super::limits::labels;
 use super::read::Object;
-use super::seen::Seen;
+use super::seen::{Seen, SeenPorts};
 use super::{Problems, networks};
 use cluster::{Network, PortSpec, Protocol, WantedHostPort};
 use serde_json::Value;
@@ -159,10 +159,15 @@ fn mappings(
     docker: Option<&Object>,
     network: &Network,
 ) -> Option<(String, Vec<PortSpec>)> {
-    let new = container.filter(|it| it.get("portMappings").is_some());
-    // Clients that know both dialects write an empty list in the old one beside the new.
-    let is_empty = |it: &Value| it.as_array().is_some_and(Vec::is_empty);
-    let old = docker.filter(|it| it.get("portMappings").is_some_and(|it| new.is_none() || !is_empty(it)));
+    let given = |it: &&Object| it.get("portMappings").is_some();
+    let (new, old) = (container.filter(given), docker.filter(given));
+    // Clients that know both dialects write an empty list in one beside what they mean in the other.
+    let is_idle = |it: &&Object| it.get("portMappings").and_then(Value::as_array).is_some_and(Vec::is_empty);
+    let (new, old) = match (new, old) {
+        (Some(new), Some(old)) if is_idle(&old) => (Some(new), None),
+        (Some(new), Some(old)) if is_idle(&new) => (None, Some(old)),
+        both => both,
+    };
     if let (Some(_), Some(old)) = (new, old) {
         problems.invalid(&old.at("portMappings"), "cannot specify both portMappings and docker.portMappings");
     }
@@ -218,14 +223,15 @@ fn check_unique(problems: &mut Problems, network: &Network, ports: &[PortSpec]) 
         Network::Host => "/portDefinitions",
         Network::Bridge | Network::Container { .. } => "/container/portMappings",
     };
-    let (mut names, mut host_ports, mut service_ports) = (Seen::new(), Seen::new(), Seen::new());
+    // A number may have a port of TCP and one of UDP.
+    let (mut names, mut host_ports, mut service_ports) = (Seen::new(), SeenPorts::new(), SeenPorts::new());
     for port in ports {
         if port.name.as_ref().is_some_and(|it| !names.is_new(it)) {
             problems.invalid(place, "Port names must be unique.");
         }
-        let is_new_service = port.service_port == 0 || service_ports.is_new(port.service_port);
+        let is_new_service = port.service_port == 0 || service_ports.are_new(port.service_port, port.protocol);
         match port.host_port {
-            WantedHostPort::Fixed(number) if !host_ports.is_new(number) => {
+            WantedHostPort::Fixed(number) if !host_ports.are_new(number, port.protocol) => {
                 let hint = "for both transports give one port with protocol 'udp,tcp'";
                 problems.invalid(place, format!("Ports must be unique: host port {number} is given twice; {hint}"));
             }

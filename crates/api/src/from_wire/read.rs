@@ -156,10 +156,10 @@ impl<'a> Object<'a> {
         Some(fields.collect())
     }
 
-    /// One of several words.
+    /// One of several words, in any case, as Marathon reads its enumerations.
     pub(super) fn word(&self, problems: &mut Problems, name: &str, words: &[&'static str]) -> Option<&'static str> {
         let text = self.text(problems, name)?;
-        let found = words.iter().find(|it| **it == text).copied();
+        let found = words.iter().find(|it| it.eq_ignore_ascii_case(text)).copied();
         if found.is_none() {
             problems.invalid(&self.at(name), format!("must be one of {}; it is '{text}'", words.join(", ")));
         }

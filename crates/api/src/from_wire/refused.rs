@@ -77,10 +77,6 @@ const OF_APP: &[(&str, &str)] = &[
 /// Fields of `container.docker`, why they are not there, and what to use instead.
 const OF_DOCKER: &[(&str, &str)] = &[
     (
-        "privileged",
-        "it would own the node: give the container single rights by 'docker.parameters' where they are allowed",
-    ),
-    (
         "pullConfig",
         "there is no store of secrets: log the nodes' Docker in to the registry, agents use its credentials",
     ),
@@ -93,14 +89,6 @@ const OF_DOCKER: &[(&str, &str)] = &[
 /// Refuses what an app asks for and Ekiden does not have.
 pub(super) fn check(problems: &mut Problems, app: &Object) {
     check_all(problems, app, OF_APP);
-    if let Some(role) = app.text(problems, "role")
-        && !matches!(role, "*" | "")
-    {
-        problems.invalid(
-            &app.at("role"),
-            "there are no roles but '*': leave it out, and hold the app to nodes by a constraint on their attributes",
-        );
-    }
 }
 
 /// Refuses what a container asks for and Docker does not do for Ekiden.
@@ -134,7 +122,8 @@ pub(super) fn check_docker(problems: &mut Problems, docker: &Object) {
 pub(super) fn check_limits(problems: &mut Problems, app: &Object, resources: &Resources) {
     let Some(limits) = app.object(problems, "resourceLimits") else { return };
     limits.check_known(problems, &["cpus", "mem"]);
-    if limits.get("cpus").is_some_and(|it| it != "unlimited") {
+    let is_unlimited = |it: &Value| it.as_str().is_some_and(|it| it.eq_ignore_ascii_case("unlimited"));
+    if limits.get("cpus").is_some_and(|it| !is_unlimited(it)) {
         let error = "cpus are shared by their weight and have no limit: leave it out, or say \"unlimited\"";
         problems.invalid(&limits.at("cpus"), error);
     }

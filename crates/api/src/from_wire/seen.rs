@@ -1,6 +1,7 @@
 //! What stands twice in a list.
 
 use crate::work;
+use cluster::Protocol;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -26,6 +27,25 @@ impl<T: Ord> Seen<T> {
 impl<T: Ord> FromIterator<T> for Seen<T> {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
         Self(items.into_iter().map(Counted).collect())
+    }
+}
+
+/// The numbers of ports that were met so far, each transport by itself.
+pub(super) struct SeenPorts {
+    tcp: Seen<u16>,
+    udp: Seen<u16>,
+}
+
+impl SeenPorts {
+    pub(super) const fn new() -> Self {
+        Self { tcp: Seen::new(), udp: Seen::new() }
+    }
+
+    /// Takes a port in; false where its number was there before for one of its transports.
+    pub(super) fn are_new(&mut self, number: u16, protocol: Protocol) -> bool {
+        let by_tcp = !protocol.has_tcp() || self.tcp.is_new(number);
+        let by_udp = !protocol.has_udp() || self.udp.is_new(number);
+        by_tcp && by_udp
     }
 }
 

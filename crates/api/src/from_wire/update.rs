@@ -87,7 +87,9 @@ const REPLACES: &[(&str, &str)] = &[("ports", "portDefinitions"), ("uris", "fetc
 
 /// Merges an update over the definition as printed. Top-level fields only, as Marathon does: `env`, `labels` and
 /// `container` are replaced whole; with [`Merge::NullUnsets`] objects are merged at every depth.
-pub fn merge(mut current: Map<String, Value>, update: Map<String, Value>, mode: Merge) -> Map<String, Value> {
+pub fn merge(mut current: Map<String, Value>, mut update: Map<String, Value>, mode: Merge) -> Map<String, Value> {
+    drop_idle(&mut update);
+    let is = |value: &Value, word: &str| value.as_str().is_some_and(|it| it.eq_ignore_ascii_case(word));
     let docker_network = update.get("container").map_or(&Value::Null, |it| &it["docker"]["network"]);
     let mode_of_first = update.get("networks").map_or(&Value::Null, |it| &it[0]["mode"]);
     if !docker_network.is_null() {
@@ -95,7 +97,8 @@ pub fn merge(mut current: Map<String, Value>, update: Map<String, Value>, mode: 
     }
     let has_address = update.get("ipAddress").is_some_and(|it| !it.is_null());
     let declared = update.get("networks").is_some_and(|it| it.as_array().is_some_and(|it| !it.is_empty()));
-    if has_address || docker_network == "BRIDGE" || docker_network == "USER" || (declared && mode_of_first != "host") {
+    let leaves_host = is(docker_network, "BRIDGE") || is(docker_network, "USER");
+    if has_address || leaves_host || (declared && !is(mode_of_first, "host")) {
         // They were for the host network that the app leaves.
         current.remove("portDefinitions");
     }
@@ -106,22 +109,32 @@ pub fn merge(mut current: Map<String, Value>, update: Map<String, Value>, mode: 
         // It belongs to the volumes that go.
         current.remove("residency");
     }
+    // What was there goes before anything of the update comes: two fields of the update never meet each other here.
+    for (old, new) in REPLACES {
+        if update.get(*old).is_some_and(|it| !it.is_null()) {
+            current.remove(*new);
+        }
+    }
     for (name, value) in update {
-        if value.is_null() && mode == Merge::NullKeeps {
-            continue;
-        }
-        if !value.is_null()
-            && let Some((_, replaced)) = REPLACES.iter().find(|(old, _)| *old == name)
-        {
-            current.remove(*replaced);
-        }
-        if mode == Merge::NullUnsets {
-            patch_field(&mut current, name, value);
-        } else {
-            current.insert(name, value);
+        match mode {
+            Merge::NullKeeps if value.is_null() => {}
+            Merge::NullKeeps => drop(current.insert(name, value)),
+            Merge::NullUnsets => patch_field(&mut current, name, value),
         }
     }
     current
+}
+
+/// Drops fields of the old dialect that ask for nothing: empty `uris` never do, empty `ports` do not beside
+/// `portDefinitions`. Clients that know both dialects write them.
+fn drop_idle(update: &mut Map<String, Value>) {
+    let is_empty = |it: &Value| it.as_array().is_some_and(Vec::is_empty);
+    if update.get("uris").is_some_and(is_empty) {
+        update.remove("uris");
+    }
+    if update.get("ports").is_some_and(is_empty) && update.get("portDefinitions").is_some_and(|it| !it.is_null()) {
+        update.remove("ports");
+    }
 }
 
 /// One field of a merge patch: `null` removes it, an object is merged with the one that is there, anything else
@@ -173,5 +186,37 @@ mod tests {
         let patch = json!({ "a": { "b": 4 }, "d": null });
         let (Value::Object(there), Value::Object(update)) = (target, patch) else { unreachable!() };
         assert_eq!(Value::Object(merge(there, update, Merge::NullKeeps)), json!({ "a": { "b": 4 }, "d": 3 }));
+    }
+
+    #[test]
+    fn the_new_dialect_wins_over_an_idle_old_one_whatever_stands_first() {
+        let there = || json!({ "portDefinitions": [{ "port": 1 }], "fetch": [{ "uri": "a" }], "networks": [1] });
+        let merged = |update: &[(&str, Value)], mode| {
+            let (Value::Object(there), update) = (there(), update.iter()) else { unreachable!() };
+            Value::Object(merge(there, update.map(|(name, it)| ((*name).to_owned(), it.clone())).collect(), mode))
+        };
+        let (ports, fetch, none) = (json!([{ "port": 2 }]), json!([{ "uri": "b" }]), json!([]));
+        for (update, field, expect) in [
+            (vec![("portDefinitions", ports.clone()), ("ports", none.clone())], "portDefinitions", Some(&ports)),
+            (vec![("portDefinitions", ports.clone()), ("ports", Value::Null)], "portDefinitions", Some(&ports)),
+            (vec![("portDefinitions", none.clone()), ("ports", none.clone())], "portDefinitions", Some(&none)),
+            (vec![("fetch", fetch.clone()), ("uris", none.clone())], "fetch", Some(&fetch)),
+            (vec![("fetch", fetch.clone()), ("uris", Value::Null)], "fetch", Some(&fetch)),
+            (vec![("fetch", none.clone()), ("uris", json!(["c"]))], "uris", Some(&json!(["c"]))),
+            (vec![("uris", none.clone())], "fetch", Some(&there()["fetch"])),
+            (vec![("ports", json!([]))], "portDefinitions", None),
+            (vec![("uris", json!(["c"]))], "fetch", None),
+            (vec![("networks", json!([2])), ("ipAddress", Value::Null)], "networks", Some(&json!([2]))),
+        ] {
+            let turned: Vec<_> = update.iter().rev().cloned().collect();
+            for (update, mode) in [
+                (&update, Merge::NullKeeps),
+                (&turned, Merge::NullKeeps),
+                (&update, Merge::NullUnsets),
+                (&turned, Merge::NullUnsets),
+            ] {
+                assert_eq!(merged(update, mode).get(field), expect, "{field} of {update:?}, {mode:?}");
+            }
+        }
     }
 }

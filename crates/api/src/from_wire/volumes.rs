@@ -1,9 +1,9 @@
 //! Volumes of a container: directories of the node, directories that Ekiden keeps, volumes of a Docker driver.
 
-use super::Problems;
 use super::read::Object;
 use super::seen::Seen;
-use cluster::{ExternalVolume, HostVolume, PersistentVolume, Volume, VolumeMode};
+use super::{Problems, fetch};
+use cluster::{ExternalVolume, Fetch, HostVolume, PersistentVolume, Volume, VolumeMode};
 use std::collections::BTreeMap;
 
 const KNOWN: &[&str] = &["containerPath", "hostPath", "mode", "persistent", "external", "secret"];
@@ -17,10 +17,14 @@ pub(crate) const DRIVER: &str = "dvdi/driver";
 pub(crate) const SIZE: &str = "dvdi/size";
 
 /// Reads `volumes` of a container.
-pub(super) fn read(problems: &mut Problems, container: &Object, mesos: bool) -> Vec<Volume> {
+pub(super) fn read(problems: &mut Problems, container: &Object, mesos: bool, fetch: &[Fetch]) -> Vec<Volume> {
     let objects = container.objects(problems, "volumes").unwrap_or_default();
-    let kept: Seen<&str> = objects.iter().filter_map(kept_in_sandbox).collect();
-    let volumes: Vec<Volume> = objects.iter().filter_map(|it| volume(problems, it, mesos, &kept)).collect();
+    let sandbox = Sandbox {
+        kept: objects.iter().filter_map(kept_in_sandbox).collect(),
+        fetched: fetch.iter().map(fetch::name_of).collect(),
+        is_unpacked: fetch.iter().any(fetch::is_unpacked),
+    };
+    let volumes: Vec<Volume> = objects.iter().filter_map(|it| volume(problems, it, mesos, &sandbox)).collect();
     let (mut paths, mut names) = (Seen::new(), Seen::new());
     for it in &volumes {
         if !paths.is_new(it.container_path()) {
@@ -37,13 +41,33 @@ pub(super) fn read(problems: &mut Problems, container: &Object, mesos: bool) -> 
     volumes
 }
 
+/// What is in the sandbox, and may be mounted at a second place.
+struct Sandbox<'a> {
+    /// The names of persistent volumes.
+    kept: Seen<&'a str>,
+    /// The names of files that are fetched.
+    fetched: Seen<&'a str>,
+    /// Whether an archive is unpacked: nobody knows the names in it.
+    is_unpacked: bool,
+}
+
+impl Sandbox<'_> {
+    /// Whether a relative path can be there: a persistent volume, a file that is fetched, or anything at all where an
+    /// archive is unpacked.
+    fn has(&self, path: &str) -> bool {
+        let is_plain = !path.is_empty() && !path.starts_with('/') && !path.split('/').any(|it| it == "..");
+        let path = path.strip_prefix("./").unwrap_or(path);
+        self.kept.has(path) || (is_plain && (self.is_unpacked || self.fetched.has(path)))
+    }
+}
+
 /// The name of a persistent volume in the sandbox, by which a host volume has it mounted at a second place.
 fn kept_in_sandbox<'a>(object: &'a Object) -> Option<&'a str> {
     let path = object.get("containerPath")?.as_str()?;
     (object.get("persistent").is_some() && !path.starts_with('/')).then_some(path)
 }
 
-fn volume(problems: &mut Problems, object: &Object, mesos: bool, kept: &Seen<&str>) -> Option<Volume> {
+fn volume(problems: &mut Problems, object: &Object, mesos: bool, sandbox: &Sandbox<'_>) -> Option<Volume> {
     object.check_known(problems, KNOWN);
     let kinds = ["persistent", "external", "secret", "hostPath"];
     let given: Vec<&str> = kinds.into_iter().filter(|it| object.get(it).is_some()).collect();
@@ -61,13 +85,14 @@ fn volume(problems: &mut Problems, object: &Object, mesos: bool, kept: &Seen<&st
             );
             None
         }
-        _ => host(problems, object, kept),
+        _ => host(problems, object, sandbox),
     }
 }
 
-fn host(problems: &mut Problems, object: &Object, kept: &Seen<&str>) -> Option<Volume> {
+fn host(problems: &mut Problems, object: &Object, sandbox: &Sandbox<'_>) -> Option<Volume> {
     let container_path = absolute(problems, object, "containerPath");
-    let named = object.get("hostPath").and_then(|it| it.as_str()).filter(|it| kept.has(it));
+    let is_there = |it: &&str| sandbox.has(it) && !it.contains(':');
+    let named = object.get("hostPath").and_then(|it| it.as_str()).filter(is_there);
     let host_path = named.map(str::to_owned).or_else(|| absolute(problems, object, "hostPath"));
     let mode = mode(problems, object);
     Some(Volume::Host(HostVolume { container_path: container_path?, host_path: host_path?, mode }))
@@ -189,7 +214,7 @@ pub(super) fn absolute(problems: &mut Problems, object: &Object, name: &str) -> 
     if !path.starts_with('/') {
         problems.invalid(
             &object.at(name),
-            "must be an absolute path, or, as hostPath, the containerPath of a persistent volume of the same app",
+            "must be an absolute path, or, as hostPath, the containerPath of a persistent volume of the same app, or the name of a file that it fetches",
         );
     }
     Some(path)

@@ -8,8 +8,9 @@ use crate::service::Api;
 use crate::{metrics, proxy, to_wire, v2, v3};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use cluster::{Command, NodeId};
+use cluster::{Command, NodeId, Settings};
 use http::{HeaderValue, StatusCode, header};
+use prometheus::proto::MetricFamily;
 
 /// The Marathon whose API this is: clients compare it.
 const MARATHON_VERSION: &str = "1.11.24";
@@ -30,17 +31,33 @@ pub(crate) fn ping(request: &Request) -> Response {
     typed(kind, text.to_owned())
 }
 
-/// `GET /metrics`: the registry's, and gauges of this member's state. In Prometheus' text form, but for clients that
-/// ask for JSON and no text: they get Marathon's.
+/// `GET /metrics`: the registry's, and gauges of this member's state. In Marathon's JSON, but for clients that ask for
+/// text, as Prometheus does.
 pub(crate) async fn metrics<C: ControlPlane>(api: &Api<C>, request: &Request) -> Response {
+    let wants_text = request.named(&["text/plain", "text/*", "application/openmetrics-text"]);
+    let families = gathered(api).await;
+    if wants_text > request.named(&["application/json"]) {
+        text(&families)
+    } else {
+        json(StatusCode::OK, &metrics::to_json(&families))
+    }
+}
+
+/// `GET /metrics/prometheus`: the same, always as text.
+pub(crate) async fn metrics_as_text<C: ControlPlane>(api: &Api<C>) -> Response {
+    text(&gathered(api).await)
+}
+
+async fn gathered<C: ControlPlane>(api: &Api<C>) -> Vec<MetricFamily> {
     let mut families = api.metrics.gather();
     if let Ok(state) = api.control.view(Freshness::Local).await {
         families.extend(metrics::of_state(&state));
     }
-    if request.names("application/json") && !request.names("text/plain") {
-        return json(StatusCode::OK, &metrics::to_json(&families));
-    }
-    typed("text/plain; version=0.0.4", metrics::print(&families))
+    families
+}
+
+fn text(families: &[MetricFamily]) -> Response {
+    typed("text/plain; version=0.0.4", metrics::print(families))
 }
 
 fn typed(kind: &'static str, text: String) -> Response {
@@ -52,7 +69,9 @@ fn typed(kind: &'static str, text: String) -> Response {
 /// `GET /v2/info`
 pub(crate) async fn info<C: ControlPlane>(api: &Api<C>) -> Response {
     let leadership = api.control.leadership();
-    let cluster = api.control.view(Freshness::Local).await.ok().map(|it| it.cluster().to_string());
+    let state = api.control.view(Freshness::Local).await.ok();
+    let cluster = state.as_ref().map(|it| it.cluster().to_string());
+    let service_ports = state.map_or_else(Settings::default, |it| it.settings().clone()).service_ports;
     let (host, port) = leadership.this_http.rsplit_once(':').unwrap_or((&leadership.this_http, ""));
     let info = v2::Info {
         name: "marathon".to_owned(),
@@ -66,8 +85,9 @@ pub(crate) async fn info<C: ControlPlane>(api: &Api<C>) -> Response {
             ha: api.config.n_members > 1,
             checkpoint: true,
             hostname: host.to_owned(),
-            local_port_min: 10_000,
-            local_port_max: 20_000,
+            local_port_min: service_ports.first,
+            // As Marathon's, it is the first that is not chosen any more.
+            local_port_max: service_ports.last.saturating_add(1),
             mesos_role: "*".to_owned(),
             mesos_bridge_name: "bridge".to_owned(),
             leader_proxy_connection_timeout_ms: proxy::CONNECT_TIMEOUT.as_millis() as u64,
@@ -134,22 +154,6 @@ pub(crate) async fn node<C: ControlPlane>(api: &Api<C>, request: &Request) -> Re
 /// `DELETE /v3/nodes/{node}`: forgets a lost node and all that was on it.
 pub(crate) async fn delete_node<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     api.submit(request, Command::RemoveNode { node: NodeId::new(&request.params.name) }).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-/// `GET /v3/orphans`
-pub(crate) async fn orphans<C: ControlPlane>(api: &Api<C>) -> Result<Response, Error> {
-    let state = api.state().await?;
-    ok(&v3::OrphanList { orphans: state.nodes().flat_map(|it| to_wire::orphans(it)).collect() })
-}
-
-/// `DELETE /v3/orphans/{orphan}`: has a container that no assignment covers ended and removed.
-pub(crate) async fn delete_orphan<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
-    let name = &request.params.name;
-    let instance =
-        name.parse().map_err(|_| Error::NotFound(format!("There is no orphan '{}'", name.escape_debug())))?;
-    api.submit(request, Command::RemoveOrphans { instances: vec![instance] }).await?;
-    tracing::info!(orphan = %instance, by = request.peer, "an orphan is to be removed");
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

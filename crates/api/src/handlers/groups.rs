@@ -1,7 +1,7 @@
 //! `/v2/groups`: groups with all that is in them.
 
 use super::apps::{apps_below, embed_of, list_of};
-use super::{add_warnings, deployment_result, ok, parse_version, with_shared_services};
+use super::{add_warnings, deployment_result, ok, parse_version};
 use crate::control::ControlPlane;
 use crate::error::Error;
 use crate::from_wire::{self, GroupChange, Problems, Warning};
@@ -11,7 +11,7 @@ use crate::to_wire::{Embed, GroupEmbed, Tree};
 use crate::{time, to_wire, v2};
 use axum::body::Body;
 use axum::response::Response;
-use cluster::{Applied, Command, Entry, PathId, State};
+use cluster::{Applied, Command, Entry, Event, GroupUpdate, PathId, State, Version};
 use http::{HeaderValue, StatusCode, header};
 use std::sync::Arc;
 
@@ -34,12 +34,13 @@ pub(crate) async fn apps<C: ControlPlane>(api: &Api<C>, request: &Request) -> Re
     Ok(api.definitions.answer(pieces, state, embed, api.control.now()).await)
 }
 
-/// `GET /v2/groups/{id}/versions`: those of the tree, newest first.
+/// `GET /v2/groups/{id}/versions`: those of the tree in which the group was there, newest first.
 pub(crate) async fn versions<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let path = group(request)?;
     let state = api.state().await?;
     check_there(&state, &path)?;
-    ok(&state.tree_versions().rev().map(time::print).collect::<Vec<_>>())
+    let versions = state.tree_versions().rev().filter(|it| state.had_group(&path, *it));
+    ok(&versions.map(time::print).collect::<Vec<_>>())
 }
 
 /// `GET /v2/groups/{id}/versions/{version}?embed=`
@@ -47,11 +48,10 @@ pub(crate) async fn version<C: ControlPlane>(api: &Api<C>, request: &Request) ->
     let path = group(request)?;
     let version = parse_version(&request.params.name)?;
     let state = api.state().await?;
-    let tree = Tree::then(&state, &path, version);
-    let known = state.tree_versions().any(|it| it == version);
-    if !known || (tree.is_empty() && !path.is_root() && state.groups_at(&path, version).next().is_none()) {
+    if !state.had_group(&path, version) {
         return Err(Error::NotFound(format!("Group '{path}' does not exist in version {}", time::print(version))));
     }
+    let tree = Tree::then(&state, &path, version);
     Ok(answer(api, request, tree, state).await)
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn create<C: ControlPlane>(api: &Api<C>, request: &Request) -> 
     let applied = api.submit(request, Command::PutGroup { update, absent: true, force }).await?;
     let mut response = deployment_result(StatusCode::CREATED, &applied);
     add_location(&mut response, request, &path);
-    add_warnings(&mut response, &with_shared_services(asked.warnings, &applied));
+    add_warnings(&mut response, &asked.warnings);
     Ok(response)
 }
 
@@ -74,7 +74,7 @@ pub(crate) async fn create<C: ControlPlane>(api: &Api<C>, request: &Request) -> 
 pub(crate) async fn put<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let force = request.query.flag("force", false)?;
     let dry = request.query.flag("dryRun", false)?;
-    let Asked { state, path, change, warnings } = asked(api, request).await?;
+    let Asked { state, path, current, change, warnings } = asked(api, request).await?;
     let command = match change {
         GroupChange::Put(update) => Command::PutGroup { update, absent: false, force },
         GroupChange::Restore(version) => Command::RestoreGroup { group: path, version, force },
@@ -84,23 +84,33 @@ pub(crate) async fn put<C: ControlPlane>(api: &Api<C>, request: &Request) -> Res
             Command::ScaleGroup { group: path, factor_ppm, force }
         }
     };
-    let (mut response, applied) = if dry {
-        let (steps, applied) = rehearse(api, request, &state, command)?;
-        (ok(&steps)?, applied)
+    let mut response = if dry {
+        ok(&rehearse(api, request, &state, command)?)?
     } else {
         let applied = api.submit(request, command).await?;
-        (deployment_result(StatusCode::OK, &applied), applied)
+        deployment_result(StatusCode::OK, &with_version_of(applied, current))
     };
-    add_warnings(&mut response, &with_shared_services(warnings, &applied));
+    add_warnings(&mut response, &warnings);
     Ok(response)
 }
 
 /// `PUT /v2/groups/{id}/versions/{version}?force=`: makes the group what it was then.
 pub(crate) async fn restore<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let force = request.query.flag("force", false)?;
-    let version = parse_version(&request.params.name)?;
-    let applied = api.submit(request, Command::RestoreGroup { group: group(request)?, version, force }).await?;
-    Ok(deployment_result(StatusCode::OK, &applied))
+    let (path, version) = (group(request)?, parse_version(&request.params.name)?);
+    let current = Tree::now(&*api.state().await?, &path).version();
+    let applied = api.submit(request, Command::RestoreGroup { group: path, version, force }).await?;
+    Ok(deployment_result(StatusCode::OK, &with_version_of(applied, current)))
+}
+
+/// The answer to a change of a group, which has its own version where nothing was changed: that of one of its apps would
+/// be older than what was answered before.
+fn with_version_of(applied: Applied, current: Version) -> Applied {
+    let is_idle = |it: &Event| match it {
+        Event::DeploymentStarted { deployment } => deployment.changes.is_empty() && deployment.groups.is_empty(),
+        _ => false,
+    };
+    if applied.events.iter().any(is_idle) { Applied { version: Some(current), ..applied } } else { applied }
 }
 
 /// `PATCH /v2/groups/{id}`: Marathon's only use of it is `enforceRole`.
@@ -138,6 +148,8 @@ fn check_there(state: &State, path: &PathId) -> Result<(), Error> {
 struct Asked {
     state: Arc<State>,
     path: PathId,
+    /// The version that the group had then.
+    current: Version,
     change: GroupChange,
     warnings: Vec<Warning>,
 }
@@ -149,8 +161,27 @@ async fn asked<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Asked
     let state = api.state().await?;
     let current = Tree::now(&state, &path).version();
     let (change, warnings) = from_wire::group(&path, &body, state.settings(), current)?;
+    if let GroupChange::Put(update) = &change {
+        check_granted("", update, &state)?;
+    }
     request.check_strict(&warnings)?;
-    Ok(Asked { state, path, change, warnings })
+    Ok(Asked { state, path, current, change, warnings })
+}
+
+/// Whether nodes allow what the apps of a group ask for; `place` is where the group stands in the input.
+fn check_granted(place: &str, group: &GroupUpdate, state: &State) -> Result<(), Problems> {
+    let mut problems = Problems::default();
+    for (n, app) in group.apps.iter().flatten().enumerate() {
+        if let Err(part) = from_wire::check_granted(&format!("{place}/apps({n})"), app, state) {
+            problems.absorb("", part);
+        }
+    }
+    for (n, inner) in group.groups.iter().flatten().enumerate() {
+        if let Err(part) = check_granted(&format!("{place}/groups({n})"), inner, state) {
+            problems.absorb("", part);
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// What a change would do: it is applied to a copy of the cluster.
@@ -159,13 +190,12 @@ fn rehearse<C: ControlPlane>(
     request: &Request,
     state: &State,
     command: Command,
-) -> Result<(v2::DeploymentSteps, Applied), Error> {
+) -> Result<v2::DeploymentSteps, Error> {
     let mut copy = state.clone();
     let entry = Entry { index: copy.index() + 1, time: api.control.now(), principal: request.principal(), command };
     let applied = copy.apply(entry)?;
     let deployment = applied.deployment.and_then(|it| copy.deployment(it));
-    let steps = deployment.map(|it| to_wire::steps(it)).unwrap_or_default();
-    Ok((v2::DeploymentSteps { steps }, applied))
+    Ok(v2::DeploymentSteps { steps: deployment.map(|it| to_wire::steps(it)).unwrap_or_default() })
 }
 
 async fn answer<C: ControlPlane>(api: &Api<C>, request: &Request, tree: Tree, state: Arc<State>) -> Response {

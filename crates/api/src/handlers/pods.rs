@@ -1,6 +1,6 @@
 //! `/v2/pods`: pods and what runs of them.
 
-use super::{add_deployment, add_location_of, add_warnings, deployment_of, ok, parse_version, with_shared_services};
+use super::{add_deployment, add_location_of, add_warnings, deployment_of, ok, parse_version};
 use crate::control::{ControlPlane, SubmitError};
 use crate::error::{Error, json};
 use crate::from_wire::{self, Problems, Warning};
@@ -188,8 +188,8 @@ fn read(
     id: &AppId,
     definition: &Map<String, Value>,
 ) -> Result<(AppSpec, Vec<Warning>), Error> {
-    let has_command_image = !state.settings().command_image.is_empty();
-    let (spec, warnings) = from_wire::pod(id, definition, has_command_image)?;
+    let (spec, warnings) = from_wire::pod(id, definition, state.settings())?;
+    from_wire::check_granted("", &spec, state)?;
     request.check_strict(&warnings)?;
     Ok((spec, warnings))
 }
@@ -205,7 +205,7 @@ fn stored(applied: &Applied, id: &AppId) -> Option<v2::Pod> {
 fn answer(status: StatusCode, pod: &v2::Pod, applied: &Applied, warnings: &[Warning]) -> Response {
     let mut response = json(status, pod);
     add_deployment(&mut response, deployment_of(applied));
-    add_warnings(&mut response, &with_shared_services(warnings.to_vec(), applied));
+    add_warnings(&mut response, warnings);
     response
 }
 

@@ -1,11 +1,9 @@
 //! Changes of apps: create, update, roll back, restart, delete.
 
-use super::{
-    add_deployment, add_location, add_warnings, app_of, deployment_of, deployment_result, with_shared_services,
-};
+use super::{add_deployment, add_location, add_warnings, app_of, deployment_of, deployment_result};
 use crate::control::{ControlPlane, SubmitError};
 use crate::error::{Error, json};
-use crate::from_wire::{self, ChangeSize, Merge, Update, Updates, Warning};
+use crate::from_wire::{self, ChangeSize, Merge, Problems, Update, Updates, Warning};
 use crate::request::Request;
 use crate::service::Api;
 use crate::{time, to_wire, v2};
@@ -23,8 +21,8 @@ pub(crate) async fn create<C: ControlPlane>(api: &Api<C>, request: &Request) -> 
     let definition = request.object()?;
     let id = from_wire::app_id(&definition)?;
     // What this member has may be old: an objection counts only if it is raised by what is certainly true.
-    let (spec, warnings) = match from_wire::app(&id, &definition, api.recent().await?.settings()) {
-        Err(_) => from_wire::app(&id, &definition, api.state().await?.settings())?,
+    let (spec, warnings) = match read(&id, &definition, &*api.recent().await?) {
+        Err(_) => read(&id, &definition, &*api.state().await?)?,
         read => read?,
     };
     request.check_strict(&warnings)?;
@@ -44,7 +42,7 @@ pub(crate) async fn create<C: ControlPlane>(api: &Api<C>, request: &Request) -> 
     let mut response = json(StatusCode::CREATED, &body);
     add_deployment(&mut response, deployment);
     add_location(&mut response, request, &id);
-    add_warnings(&mut response, &with_shared_services(warnings, &applied));
+    add_warnings(&mut response, &warnings);
     Ok(response)
 }
 
@@ -147,14 +145,14 @@ fn changed(request: &Request, applied: &Applied, created: Option<&AppId>, warnin
     if let Some(id) = created {
         add_location(&mut response, request, id);
     }
-    add_warnings(&mut response, &with_shared_services(warnings.to_vec(), applied));
+    add_warnings(&mut response, warnings);
     response
 }
 
 type Definitions = (Vec<(AppSpec, Expect)>, Vec<Warning>);
 
 fn define_all(state: &State, updates: &[(AppId, Map<String, Value>)], kind: Kind) -> Result<Definitions, Error> {
-    let mut problems = from_wire::Problems::default();
+    let mut problems = Problems::default();
     let (mut apps, mut size) = (Vec::new(), ChangeSize::default());
     for (n, (id, update)) in updates.iter().enumerate() {
         match define(state, id, update.clone(), kind) {
@@ -204,6 +202,13 @@ fn define(
         (Ok(current), Kind::Patch(merge)) => from_wire::merge(to_wire::app_map(&current.current), definition, merge),
         _ => definition,
     };
-    let (spec, warnings) = from_wire::app(id, &definition, state.settings())?;
+    let (spec, warnings) = read(id, &definition, state)?;
     Ok((spec, expect, warnings))
+}
+
+/// Reads a definition that this cluster can carry out.
+fn read(id: &AppId, definition: &Map<String, Value>, state: &State) -> Result<(AppSpec, Vec<Warning>), Problems> {
+    let (spec, warnings) = from_wire::app(id, definition, state.settings())?;
+    from_wire::check_granted("", &spec, state)?;
+    Ok((spec, warnings))
 }

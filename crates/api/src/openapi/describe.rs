@@ -381,9 +381,14 @@ pub(super) fn describe(endpoint: Endpoint) -> Operation {
             .reads(Schema::of::<v2::LoggerChange>())
             .answers(200, "What was changed.", Schema::of::<v2::LoggerChange>())
             .fails(&[404]),
-        It::Metrics => does("Prints this member's metrics in Prometheus' text form, or in JSON as Marathon does")
+        It::Metrics => does("Prints this member's metrics in JSON as Marathon does, or in Prometheus' text form")
             .local()
-            .answers_in(200, "The metrics.", &[("text/plain", Schema::Text), (JSON, Schema::of::<v2::Metrics>())]),
+            .answers_in(200, "The metrics.", &[(JSON, Schema::of::<v2::Metrics>()), ("text/plain", Schema::Text)]),
+        It::MetricsText => does("Prints this member's metrics in Prometheus' text form").local().answers_in(
+            200,
+            "The metrics.",
+            &[("text/plain", Schema::Text)],
+        ),
         It::NodeDelete => {
             does("Forgets a lost node and all that was on it").answers_empty(204, "It is forgotten.").fails(&[404, 409])
         }
@@ -396,14 +401,6 @@ pub(super) fn describe(endpoint: Endpoint) -> Operation {
             Schema::of::<v3::NodeList>(),
         ),
         It::OpenApi => does("Describes this API for machines").local().answers(200, "OpenAPI 3.", Schema::Object),
-        It::OrphanDelete => does("Has a container that no assignment covers ended and removed")
-            .answers_empty(204, "Its node's agent ends it, and removes it.")
-            .fails(&[404]),
-        It::OrphanList => does("Lists containers that no assignment covers any more, and why").answers(
-            200,
-            "The orphans, by node.",
-            Schema::of::<v3::OrphanList>(),
-        ),
         It::Ping => does("Answers pong")
             .local()
             .answers_in(200, "pong", &[("text/plain", Schema::Text), ("text/html", Schema::Text), (JSON, Schema::Text)])

@@ -139,7 +139,7 @@ async fn volumes_are_refused_at_their_places() {
             "or, as hostPath, the containerPath of a persistent volume of the same app",
         ),
         (
-            volume(json!({ "containerPath": "/a", "hostPath": "/b", "mode": "rw" })),
+            volume(json!({ "containerPath": "/a", "hostPath": "/b", "mode": "rwx" })),
             "/container/volumes(0)/mode",
             "must be one of RO, RW",
         ),

@@ -100,41 +100,12 @@ async fn nodes_are_shown_and_lost_ones_forgotten() {
 }
 
 #[tokio::test]
-async fn orphans_are_listed_with_their_reason_and_removed_on_order() {
-    let world = World::new();
-    assert_eq!(world.ask("GET /v3/orphans", Value::Null).await.json(), json!({ "orphans": [] }));
-    let instance = cluster::InstanceId::derive(world.fake.state().cluster(), 900, 1);
-    let stranger =
-        cluster::Stranger { instance, app: "/a".into(), node: "before".into(), agent: Some(1), running: true };
-    let found = Command::FindStrangers { node: NodeId::new("n1"), strangers: vec![stranger] };
-    world.fake.apply(Principal::Agent(NodeId::new("n1")), found).unwrap();
-    let list = world.ask("GET /v3/orphans", Value::Null).await.json();
-    let mut orphan = list["orphans"][0].clone();
-    assert!(orphan["since"].as_str().is_some_and(|it| it.ends_with('Z')));
-    orphan.as_object_mut().unwrap().remove("since");
-    assert_eq!(
-        orphan,
-        json!({
-            "id": instance.to_string(), "node": "n1", "app": "/a", "madeBy": "before", "running": true,
-            "reason": "the node whose agent made it is not one of the cluster's any more", "removing": false,
-        })
-    );
-    assert_eq!(world.ask("GET /v3/nodes/n1", Value::Null).await.json()["orphans"], list["orphans"]);
-    for unknown in ["nonsense", &cluster::InstanceId::derive(world.fake.state().cluster(), 900, 2).to_string()] {
-        assert_eq!(world.ask(&format!("DELETE /v3/orphans/{unknown}"), Value::Null).await.status, 404, "{unknown}");
-    }
-    assert_eq!(world.ask(&format!("DELETE /v3/orphans/{instance}"), Value::Null).await.status, 204);
-    let list = world.ask("GET /v3/orphans", Value::Null).await.json();
-    assert_eq!(list["orphans"][0]["removing"], true, "until its agent has removed it");
-}
-
-#[tokio::test]
 async fn metrics_tell_of_the_api_and_the_cluster() {
     let world = World::new();
     world.run(app("/a", 2)).await;
     world.ask("GET /v2/apps/a", Value::Null).await;
     world.ask("GET /v2/apps/b", Value::Null).await;
-    let answer = world.send("GET /metrics", &[("accept", "application/openmetrics-text;version=1.0.0")], "").await;
+    let answer = world.send("GET /metrics/prometheus", &[], "").await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "text/plain; version=0.0.4"));
     for line in [
         "ekiden_http_request_duration_seconds_count{method=\"GET\",route=\"/v2/apps/{id}\",status=\"2xx\"} 1",
@@ -148,6 +119,38 @@ async fn metrics_tell_of_the_api_and_the_cluster() {
         "ekiden_node_status{node=\"n1\",status=\"ready\"} 1",
     ] {
         assert!(answer.text.lines().any(|it| it == line), "{line}\n{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_marathons_unless_text_is_asked_for() {
+    const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";
+    let world = World::new();
+    world.run(app("/a", 2)).await;
+    for (accept, expect) in [
+        (None, "application/json"),
+        (Some("*/*"), "application/json"),
+        (Some("application/json"), "application/json"),
+        (Some("application/json, text/plain, */*"), "application/json"),
+        (Some("text/plain;q=0.5, application/json"), "application/json"),
+        (Some("text/plain;q=0, */*"), "application/json"),
+        (Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), "application/json"),
+        (Some("text/plain"), "text/plain; version=0.0.4"),
+        (Some("TEXT/Plain; version=0.0.4, application/json;q=0.9"), "text/plain; version=0.0.4"),
+        (Some("application/openmetrics-text;version=1.0.0"), "text/plain; version=0.0.4"),
+        (Some(PROMETHEUS), "text/plain; version=0.0.4"),
+    ] {
+        let headers: Vec<_> = accept.map(|it| ("accept", it)).into_iter().collect();
+        let answer = world.send("GET /metrics", &headers, "").await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, expect), "{accept:?}");
+    }
+    let metrics = world.ask("GET /metrics", Value::Null).await.json();
+    assert_eq!(metrics["gauges"]["ekiden.instances.running.healthy"], json!({ "value": 2 }));
+    assert_eq!(metrics["gauges"]["ekiden.instances.wanted"], json!({ "value": 2 }));
+    assert!(metrics["histograms"]["ekiden.http.request.duration.seconds.POST.v2-apps.2xx"]["count"].is_u64());
+    for kind in ["gauges", "counters", "histograms", "meters", "timers"] {
+        let names: Vec<&String> = metrics[kind].as_object().unwrap().keys().collect();
+        assert!(names.iter().all(|it| !it.contains(['{', '}', '"', '='])), "{names:?}");
     }
 }
 

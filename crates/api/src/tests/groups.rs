@@ -409,3 +409,77 @@ async fn a_group_may_be_longer_than_an_app() {
     let answer = world.ask("PUT /v2/groups/large", Value::from(" ".repeat(4 << 20))).await;
     assert_eq!(answer.status, 413);
 }
+
+#[tokio::test]
+async fn versions_of_a_group_are_those_in_which_it_was() {
+    let world = World::new();
+    world.run(app("/x", 1)).await;
+    let before = world.ask("POST /v2/apps", app("/y", 1)).await.json()["version"].clone();
+    world.fake.settle();
+    let before = before.as_str().unwrap();
+    world.run(app("/g/a", 1)).await;
+    let all = get(&world, "/versions").await;
+    let own = get(&world, "/g/versions").await;
+    assert_eq!((all.as_array().unwrap().len(), own.as_array().unwrap().len()), (3, 1), "{all} {own}");
+
+    let path = format!("GET /v2/groups/g/versions/{before}");
+    assert_eq!(world.ask(&path, Value::Null).await.status, 404);
+    for (line, body) in [
+        ("PUT /v2/groups/g".to_owned(), json!({ "version": before })),
+        ("PUT /v2/groups/g?force=true".to_owned(), json!({ "version": before })),
+        (format!("PUT /v2/groups/g/versions/{before}"), Value::Null),
+    ] {
+        let refused = world.ask(&line, body).await;
+        assert_eq!(refused.status, 404, "{line}: {}", refused.text);
+        assert!(refused.text.contains("'/g'"), "{}", refused.text);
+    }
+    assert_eq!(ids(&get(&world, "/g").await["apps"]), ["/g/a"], "nothing was deleted");
+    let back = world.ask("PUT /v2/groups", json!({ "version": before })).await;
+    assert_eq!(back.status, 200, "everything was there at each version: {}", back.text);
+}
+
+#[tokio::test]
+async fn a_group_put_back_as_it_was_read_makes_no_version() {
+    let world = World::new();
+    // Groups that are but the paths of apps, and one that somebody made.
+    world.run(app("/g/h/a", 1)).await;
+    world.run(app("/g/b", 1)).await;
+    assert_eq!(world.ask("POST /v2/groups", json!({ "id": "/g/made", "dependencies": ["/g/h"] })).await.status, 201);
+    world.run(app("/other", 1)).await;
+    for path in ["/g", "/g/h", "/g/made", ""] {
+        let (read, versions) = (get(&world, path).await, get(&world, "/versions").await);
+        let mut bare = read.clone();
+        bare.as_object_mut().unwrap().remove("version");
+        for body in [read.clone(), bare] {
+            let answer = world.ask(&format!("PUT /v2/groups{path}"), body).await;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+            assert_eq!(answer.json()["version"], read["version"], "{path}");
+            assert_eq!(get(&world, "/versions").await, versions, "{path}: no version is made");
+            assert_eq!(get(&world, path).await, read);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_version_of_a_group_never_goes_back() {
+    let world = World::new();
+    world.run(app("/g/a", 1)).await;
+    world.run(app("/g/h/b", 1)).await;
+    let removed = world.ask("DELETE /v2/apps/g/h/b", Value::Null).await;
+    world.fake.settle();
+    let last = removed.json()["version"].clone();
+    assert_eq!(get(&world, "/g").await["version"], last);
+    for n in 0..cluster::apply::KEPT_TREE_VERSIONS + 5 {
+        let scaled = world
+            .ask(
+                "PUT /v2/apps/x?force=true",
+                json!({ "instances": n % 2, "container": { "docker": { "image": "x" } } }),
+            )
+            .await;
+        assert!(scaled.status < 300, "{}", scaled.text);
+        world.fake.settle();
+        assert_eq!(get(&world, "/g").await["version"], last, "after {n} versions of others");
+    }
+    let idle = world.ask("PUT /v2/groups/g", json!({ "apps": get(&world, "/g").await["apps"].clone() })).await;
+    assert_eq!(idle.json()["version"], last, "{}", idle.text);
+}

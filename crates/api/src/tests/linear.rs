@@ -23,6 +23,11 @@ enum Kind {
     InstanceIds,
 }
 
+/// A cluster with an image for commands.
+fn commanding() -> Settings {
+    Settings { command_image: "alpine:3".to_owned(), ..Settings::default() }
+}
+
 /// What is wrong with a body.
 fn read(kind: Kind, text: &str) -> Vec<String> {
     let value = json::parse(text.as_bytes()).unwrap();
@@ -32,7 +37,7 @@ fn read(kind: Kind, text: &str) -> Vec<String> {
     let items = || value.as_array().cloned().unwrap_or_default();
     let read = match kind {
         Kind::App => from_wire::app(&id, &fields(), &settings).map(drop),
-        Kind::Pod => from_wire::pod(&id, &fields(), true).map(drop),
+        Kind::Pod => from_wire::pod(&id, &fields(), &commanding()).map(drop),
         Kind::Group => from_wire::group(&PathId::root(), &fields(), &settings, cluster::Version::default()).map(drop),
         Kind::Updates => from_wire::updates(items()).map(drop),
         Kind::TaskIds => from_wire::task_ids(&fields()).map(drop),
@@ -47,7 +52,7 @@ fn kept(kind: Kind, text: &str) -> usize {
     let value = json::parse(text.as_bytes()).unwrap();
     let (id, fields) = (AppId::parse("/a").unwrap(), value.as_object().unwrap());
     let read = match kind {
-        Kind::Pod => from_wire::pod(&id, fields, true),
+        Kind::Pod => from_wire::pod(&id, fields, &commanding()),
         _ => from_wire::app(&id, fields, &Settings::default()),
     };
     crate::limits::definition_bytes(&read.unwrap().0)
@@ -327,7 +332,7 @@ fn a_definition_that_an_agent_could_not_be_sent_is_refused() {
     let env = json!({ "A": "x".repeat(100_000), "B": "x".repeat(100_000) });
     let container = |n: usize| json!({ "name": format!("c{n}"), "resources": { "cpus": 0.1, "mem": 32 }, "exec": { "command": { "shell": "x" } }, "environment": env });
     pod["containers"] = (0..6).map(container).collect();
-    let read = from_wire::pod(&AppId::parse("/a").unwrap(), pod.as_object().unwrap(), true).unwrap_err();
+    let read = from_wire::pod(&AppId::parse("/a").unwrap(), pod.as_object().unwrap(), &commanding()).unwrap_err();
     let problems: Vec<_> = read.details().into_iter().flat_map(|it| it.errors).collect();
     assert!(problems[0].starts_with("the definition is too long: 12"), "{problems:?}");
     assert!(problems[0].ends_with("bytes, at most 1048576"), "{problems:?}");

@@ -792,12 +792,12 @@ proptest! {
     #[test]
     fn printing_and_reading_changes_nothing(pod in any_pod()) {
         let id = AppId::parse("/a").unwrap();
-        let (spec, _) = from_wire::pod(&id, pod.as_object().unwrap(), false)
+        let (spec, _) = from_wire::pod(&id, pod.as_object().unwrap(), &cluster::Settings::default())
             .map_err(|it| TestCaseError::fail(format!("{it:?}\n{pod}")))?;
         let at = Timestamp(1);
         let version = AppVersion { version: at, run: at, configured: at, scaled: at, spec };
         let printed = serde_json::to_value(to_wire::pod(&version)).unwrap();
-        let (again, warnings) = from_wire::pod(&id, printed.as_object().unwrap(), false)
+        let (again, warnings) = from_wire::pod(&id, printed.as_object().unwrap(), &cluster::Settings::default())
             .map_err(|it| TestCaseError::fail(format!("{it:?}")))?;
         prop_assert_eq!(&again, &version.spec);
         prop_assert_eq!(warnings, vec![], "what is printed has no unknown field");

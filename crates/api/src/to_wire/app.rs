@@ -1,7 +1,7 @@
 //! Apps.
 
 use super::{counts, is_listed, readiness_check, readiness_results, task, task_failure, task_stats};
-use crate::from_wire::{DRIVER, SIZE};
+use crate::from_wire::{DRIVER, SIZE, privileged};
 use crate::time;
 use crate::v2;
 use cluster::{
@@ -103,7 +103,7 @@ pub fn app(version: &AppVersion) -> v2::App {
             relaunch_escalation_timeout_seconds: it.escalation_s,
             task_lost_behavior: if it.relaunch { "RELAUNCH_AFTER_TIMEOUT" } else { "WAIT_FOREVER" }.to_owned(),
         }),
-        role: "*".to_owned(),
+        role: policy.role.clone(),
         task_kill_grace_period_seconds: policy.kill_grace_ms.map(|it| it / 1000),
         tty: run.tty.then_some(true),
         unreachable_strategy: match policy.unreachable {
@@ -166,13 +166,14 @@ fn container(spec: &AppSpec) -> Option<v2::Container> {
         return None;
     }
     let parameter = |(key, value): &(String, String)| v2::DockerParameter { key: key.clone(), value: value.clone() };
+    let privileged = privileged();
     Some(v2::Container {
         kind: if run.mesos { "MESOS" } else { "DOCKER" }.to_owned(),
         docker: (!run.image.is_empty()).then(|| v2::DockerContainer {
             image: run.image.clone(),
             force_pull_image: run.force_pull,
-            privileged: false,
-            parameters: run.parameters.iter().map(parameter).collect(),
+            privileged: run.parameters.contains(&privileged),
+            parameters: run.parameters.iter().filter(|it| **it != privileged).map(parameter).collect(),
         }),
         port_mappings: (run.network != Network::Host).then(|| run.ports.iter().map(port_mapping).collect()),
         volumes: run.volumes.iter().map(volume).collect(),

@@ -44,7 +44,6 @@ pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) 
         | Event::BackoffReset { .. }
         | Event::GroupChanged { .. }
         | Event::ReservationChanged { .. }
-        | Event::OrphansChanged { .. }
         | Event::NodeRemoved { .. } => Vec::new(),
     }
 }

@@ -53,6 +53,9 @@ impl Tree {
             tree.branch(top).version = version;
         }
         let mut tree = tree.connected();
+        for (path, branch) in &mut tree.branches {
+            branch.version = state.last_removal(path).map_or(branch.version, |it| it.max(branch.version));
+        }
         for (path, version) in state.removals_in(top) {
             for around in path.ancestors() {
                 if let Some(branch) = tree.branches.get_mut(&around) {
@@ -127,12 +130,6 @@ impl Tree {
             parent.version = parent.version.max(version);
         }
         self
-    }
-
-    /// Whether there is anything in it.
-    pub(crate) fn is_empty(&self) -> bool {
-        let empty = |it: &Branch| it.apps.is_empty() && it.pods.is_empty() && it.groups.is_empty();
-        self.branches.get(&self.top).is_none_or(empty)
     }
 
     /// When it, or something in it, last changed.

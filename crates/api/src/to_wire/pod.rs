@@ -57,7 +57,7 @@ pub fn pod(version: &AppVersion) -> v2::Pod {
             mem: v2::Number(32.0),
             disk: v2::Number(10.0),
         }),
-        role: "*".to_owned(),
+        role: policy.role.clone(),
     }
 }
 
@@ -281,7 +281,7 @@ fn instance_status(state: &State, app: &App, instance: &Instance) -> v2::PodInst
         spec_reference: Some(format!("/v2/pods{}::versions/{}", instance.app, time::print(instance.version))),
         last_updated: updated,
         last_changed: changed,
-        role: "*".to_owned(),
+        role: spec.policy.role.clone(),
     }
 }
 

@@ -66,6 +66,7 @@ pub(super) const fn end_state(kind: EndKind) -> &'static str {
 /// Prints an instance.
 pub fn task(state: &State, instance: &Instance) -> v2::Task {
     let results: Vec<_> = instance.checks.iter().filter(|it| has_result(it)).map(|it| health(instance, it)).collect();
+    let role = state.app(&instance.app).map_or(cluster::ANY_ROLE, |it| &it.current.spec.policy.role);
     v2::Task {
         app_id: instance.app.to_string(),
         health_check_results: (!results.is_empty()).then_some(results),
@@ -74,7 +75,7 @@ pub fn task(state: &State, instance: &Instance) -> v2::Task {
         ip_addresses: addresses(state, instance),
         local_volumes: local_volumes(state, instance),
         ports: instance.ports.clone(),
-        role: "*".to_owned(),
+        role: role.to_owned(),
         service_ports: service_ports(state, instance),
         slave_id: Some(instance.node.to_string()),
         staged_at: Some(time::print(instance.launched_at)),

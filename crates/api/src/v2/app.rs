@@ -122,7 +122,7 @@ pub struct DockerContainer {
     /// Pull before every start.
     #[serde(default)]
     pub force_pull_image: bool,
-    /// Always false.
+    /// Whether it has all rights of the node's root, where the node's operator allows it.
     #[serde(default)]
     pub privileged: bool,
     /// Extra options for Docker.

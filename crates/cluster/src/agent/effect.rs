@@ -2,7 +2,7 @@
 
 use super::{Assignment, Container, Observation, Outcome};
 use crate::catalog::Wish;
-use crate::model::{CheckResult, ClusterId, End, InstanceId, Readiness, ReadinessResponse, Stranger};
+use crate::model::{CheckResult, ClusterId, End, InstanceId, Readiness, ReadinessResponse};
 use serde::{Deserialize, Serialize};
 
 /// What reaches an agent.
@@ -33,8 +33,7 @@ pub enum Input {
         /// Which one.
         sequence: u64,
     },
-    /// Answers [`Output::List`]: every container of this cluster on the engine, whichever agent made it, whatever its
-    /// name is.
+    /// Answers [`Output::List`]: every container that has the labels of this cluster and node.
     Listed {
         /// The list's own.
         epoch: u64,
@@ -145,19 +144,6 @@ pub struct Listed {
     pub instance: InstanceId,
     /// What the list says of it.
     pub listing: Listing,
-    /// Who made it.
-    pub maker: Maker,
-}
-
-/// Who made a container, and for which app, as its labels have it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Maker {
-    /// The app's path.
-    pub app: String,
-    /// The name that the agent's node had.
-    pub node: String,
-    /// The agent's identity; absent on containers of earlier versions.
-    pub agent: Option<u64>,
 }
 
 /// What Docker's list says of a container.
@@ -179,7 +165,7 @@ pub enum Listing {
 /// What an agent wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// List all containers of this cluster.
+    /// List all containers of this cluster and node.
     List {
         /// Returned with the answer.
         epoch: u64,
@@ -238,9 +224,6 @@ pub enum Output {
         get: Get,
         /// What takes longer is no answer, milliseconds.
         timeout_ms: u64,
-        /// It shares the node's network: another program of the node may answer in its place, whose words are not the
-        /// app's to show.
-        host_network: bool,
     },
     /// Send [`super::FromAgent::Report`].
     Report {
@@ -250,11 +233,6 @@ pub enum Output {
         observations: Vec<Observation>,
         /// Reservations whose volumes were destroyed, as told.
         destroyed: Vec<InstanceId>,
-    },
-    /// Send [`super::FromAgent::Strangers`].
-    Strangers {
-        /// All containers of the cluster on the engine that no assignment speaks of.
-        strangers: Vec<Stranger>,
     },
     /// Send [`super::FromAgent::Degraded`].
     Degraded {

@@ -50,6 +50,7 @@ pub(crate) fn spec(id: &str, n_ports: usize) -> AppSpec {
             kill_grace_ms: None,
             kill_selection: KillSelection::YoungestFirst,
             unreachable: Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
+            role: "*".to_owned(),
             accepted_roles: vec![],
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),

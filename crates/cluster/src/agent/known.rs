@@ -172,11 +172,10 @@ impl Known {
         self.assignment.spec.as_ref().map_or(&[], |it| &it.policy.health_checks)
     }
 
-    /// Whether requests may be sent to it. To one that nobody speaks of any more they may not: whoever replaced it does
-    /// not know that it answers too.
+    /// Whether requests may be sent to it.
     pub(super) fn is_serving(&self) -> bool {
         let healthy = || self.check_specs().is_empty() || self.health() == Health::Healthy;
-        self.is_running() && !self.orphan && !self.assignment.stop && healthy()
+        self.is_running() && !self.assignment.stop && healthy()
     }
 
     /// What is to be told of it; nothing if nothing is known, or only that it is about to start.

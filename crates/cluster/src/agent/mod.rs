@@ -25,9 +25,9 @@ pub(crate) mod fixture;
 mod tests;
 
 pub use core::{Agent, Counts, Settings};
-pub use effect::{Done, Get, Input, Listed, Listing, Maker, Note, Output, Probe, Saved, SavedInstance};
+pub use effect::{Done, Get, Input, Listed, Listing, Note, Output, Probe, Saved, SavedInstance};
 pub use health::{Checks, Outcome};
-pub use parameters::{PARAMETERS, ParameterError, bytes, check_parameter, parameter_allowed, ulimit};
+pub use parameters::{PARAMETERS, ParameterError, bytes, check_parameter, device, parameter_allowed, publish, ulimit};
 pub use plan::{Container, Exit, Next, Wanted, end_of, next};
 pub use pod::{Part, Role, fold, fold_list};
 pub use print::{iso8601, task_id};

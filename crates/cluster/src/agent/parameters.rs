@@ -1,8 +1,11 @@
 //! Which of Docker's own options an app may set (`container.docker.parameters`).
 //!
-//! Marathon passed every option of `docker run` on, `privileged` among them. Here each is on a list: what could leave
-//! the container (mounts, devices, namespaces of the host, capabilities, runtimes) is not, and what Ekiden sets itself
-//! (names, ports, memory, logs) is not either. The API refuses the others, and the agent once more.
+//! Marathon passed every option of `docker run` on, `privileged` among them. Here each is on one of two lists: what
+//! stays inside the container any app may set; what reaches beyond it, or past what Ekiden sets itself, needs the grant
+//! of the node's operator ([`BY_GRANT`]). The API refuses the others, and the agent once more.
+
+use crate::model::BY_GRANT;
+use std::net::IpAddr;
 
 /// The options an app may set, with what their values mean; names as in `docker run --help`.
 pub const PARAMETERS: &[(&str, &str)] = &[
@@ -50,9 +53,9 @@ pub enum ParameterError {
     },
 }
 
-/// Whether an app may set this option at all.
+/// Whether an app may set this option at all, at least where the node's operator allows it.
 pub fn parameter_allowed(key: &str) -> Result<(), ParameterError> {
-    if PARAMETERS.iter().any(|(name, _)| *name == key) {
+    if PARAMETERS.iter().chain(BY_GRANT).any(|(name, _)| *name == key) {
         Ok(())
     } else {
         Err(ParameterError::NotSupported { key: key.to_owned() })
@@ -63,13 +66,28 @@ pub fn parameter_allowed(key: &str) -> Result<(), ParameterError> {
 pub fn check_parameter(key: &str, value: &str) -> Result<(), ParameterError> {
     parameter_allowed(key)?;
     let expected = match key {
-        "init" | "read-only" | "no-healthcheck" => (!matches!(value, "true" | "false")).then_some("'true' or 'false'"),
+        "init" | "read-only" | "no-healthcheck" | "privileged" => {
+            (!matches!(value, "true" | "false")).then_some("'true' or 'false'")
+        }
         "add-host" => (!value.contains(':')).then_some("of the form 'name:address'"),
         "label" => match value.split_once('=') {
             _ if value.starts_with("ekiden.") => Some("a label outside 'ekiden.', which Ekiden sets itself"),
             Some((name, _)) if !name.is_empty() => None,
             _ => Some("of the form 'key=value'"),
         },
+        "env" | "log-opt" => match value.split_once('=') {
+            Some((name, _)) if !name.is_empty() => None,
+            _ => Some("of the form 'name=value'"),
+        },
+        "cap-add" | "cap-drop" => (!is_capability(value)).then_some("a capability such as 'NET_ADMIN'"),
+        "device" => device(value).is_none().then_some("of the form '/dev/x', '/dev/x:/dev/y' or '/dev/x:/dev/y:rwm'"),
+        "log-driver" => (!is_name(value))
+            .then_some("a name of letters, digits, '_', '.' and '-', that begins with one of the first two"),
+        "pid" => (value != "host").then_some("'host'"),
+        "publish" => publish(value).is_none().then_some("of the form '[address:]port:port[/tcp|udp]'"),
+        "security-opt" => (!is_security_opt(value)).then_some(
+            "'no-new-privileges', 'seccomp=unconfined', 'systempaths=unconfined', 'apparmor=profile' or 'label=option'",
+        ),
         "sysctl" => match value.split_once('=') {
             Some((name, _)) if name.starts_with("net.") => None,
             _ => Some("of the form 'net.…=value'"),
@@ -84,6 +102,63 @@ pub fn check_parameter(key: &str, value: &str) -> Result<(), ParameterError> {
     };
     let expected = expected.or(value.contains('\0').then_some("without NUL characters"));
     expected.map_or(Ok(()), |expected| Err(ParameterError::BadValue { key: key.to_owned(), expected }))
+}
+
+/// A device as Docker writes it: its path on the node, its path inside, and what may be done with it.
+pub fn device(text: &str) -> Option<(&str, &str, &str)> {
+    let mut parts = text.split(':');
+    let host = parts.next()?;
+    let (inside, rights) = match (parts.next(), parts.next(), parts.next()) {
+        (None, ..) => (host, "rwm"),
+        (Some(rights), None, _) if is_rights(rights) => (host, rights),
+        (Some(inside), rights, None) => (inside, rights.unwrap_or("rwm")),
+        _ => return None,
+    };
+    let is_path = |it: &str| it.starts_with('/') && it.len() > 1 && !it.split('/').any(|it| it == "..");
+    (is_path(host) && is_path(inside) && is_rights(rights)).then_some((host, inside, rights))
+}
+
+fn is_rights(text: &str) -> bool {
+    (1..=3).contains(&text.len()) && text.bytes().all(|it| b"rwm".contains(&it))
+}
+
+/// A published port as Docker writes it: address of the node, port there, port inside, transport.
+pub fn publish(text: &str) -> Option<(Option<IpAddr>, u16, u16, &str)> {
+    let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let (rest, inside) = ports.rsplit_once(':')?;
+    let (address, host) = match rest.rsplit_once(':') {
+        Some((address, host)) => {
+            let bare = address.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(address);
+            (Some(bare.parse().ok()?), host)
+        }
+        None => (None, rest),
+    };
+    let port = |it: &str| it.parse::<u16>().ok().filter(|it| *it != 0);
+    let protocol = ["tcp", "udp"].into_iter().find(|it| it.eq_ignore_ascii_case(protocol))?;
+    Some((address, port(host)?, port(inside)?, protocol))
+}
+
+fn is_capability(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|it| it.is_ascii_alphabetic() || it == b'_')
+}
+
+/// What Docker takes for the name of something of its own.
+fn is_name(text: &str) -> bool {
+    let inner = |it: u8| it.is_ascii_alphanumeric() || b"_.-".contains(&it);
+    (1..=128).contains(&text.len())
+        && text.bytes().all(inner)
+        && text.starts_with(|it: char| it.is_ascii_alphanumeric())
+}
+
+/// A profile in a file would be one of whoever types `docker run`: there is none here.
+fn is_security_opt(text: &str) -> bool {
+    match text.split_once(['=', ':']) {
+        None => text == "no-new-privileges",
+        Some(("no-new-privileges", value)) => matches!(value, "true" | "false"),
+        Some(("seccomp" | "systempaths", value)) => value == "unconfined",
+        Some(("apparmor" | "label", value)) => !value.is_empty(),
+        Some(_) => false,
+    }
 }
 
 /// A size as Docker writes it, in bytes: a whole number, and `b`, `k`, `m` or `g` after it.
@@ -110,7 +185,9 @@ pub fn ulimit(text: &str) -> Option<(&str, i64, i64)> {
 }
 
 fn supported() -> String {
-    PARAMETERS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    let mut names: Vec<&str> = PARAMETERS.iter().chain(BY_GRANT).map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    names.join(", ")
 }
 
 #[cfg(test)]
@@ -120,15 +197,10 @@ mod tests {
     #[test]
     fn what_could_leave_the_container_is_refused() {
         let hostile = [
-            "privileged",
-            "device",
             "volume",
             "v",
             "mount",
             "volumes-from",
-            "cap-add",
-            "security-opt",
-            "pid",
             "ipc",
             "uts",
             "userns",
@@ -137,16 +209,13 @@ mod tests {
             "cgroup-parent",
             "runtime",
             "gpus",
-            "publish",
+            "publish-all",
             "p",
             "name",
             "restart",
             "rm",
-            "env",
             "memory",
             "cpus",
-            "log-driver",
-            "log-opt",
             "storage-opt",
             "cgroupns",
             "link",
@@ -173,13 +242,29 @@ mod tests {
             ("tmpfs", "/run:size=64m", "run"),
             ("ulimit", "nofile=1024:2048", "nofile"),
             ("hostname", "web", ""),
+            ("cap-drop", "ALL", "NET ADMIN"),
+            ("cap-add", "net_admin", ""),
+            ("device", "/dev/fuse:/dev/fuse:rw", "fuse"),
+            ("device", "/dev/fuse:rwm", "/dev/../etc:/x"),
+            ("device", "/dev/fuse", "/dev/fuse:/dev/x:rwx"),
+            ("env", "A=b=c", "A"),
+            ("log-driver", "journald", "a b"),
+            ("log-opt", "max-size=10m", "max-size"),
+            ("pid", "host", "container:x"),
+            ("privileged", "true", "yes"),
+            ("publish", "8080:80", "80"),
+            ("publish", "127.0.0.1:8080:80/udp", "8000-8010:80-90"),
+            ("publish", "[::1]:8080:80", "x:8080:80"),
+            ("security-opt", "seccomp=unconfined", "seccomp=/etc/profile.json"),
+            ("security-opt", "apparmor:web", "userns=host"),
+            ("security-opt", "no-new-privileges", "no-new-privileges=perhaps"),
         ] {
             assert_eq!(check_parameter(key, good), Ok(()), "{key}={good}");
             assert!(matches!(check_parameter(key, bad), Err(ParameterError::BadValue { .. })), "{key}={bad}");
         }
         assert_eq!(
-            check_parameter("privileged", "true").unwrap_err().to_string().split(';').next().unwrap(),
-            "Docker parameter 'privileged' is not supported"
+            check_parameter("volume", "/:/host").unwrap_err().to_string().split(';').next().unwrap(),
+            "Docker parameter 'volume' is not supported"
         );
         assert_eq!(
             [bytes("64m"), bytes("1GB"), bytes("512"), bytes("x")],

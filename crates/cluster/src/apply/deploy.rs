@@ -107,7 +107,6 @@ impl Changing<'_> {
         self.check_paths(&targets)?;
         self.check_persistent_volumes(&targets)?;
         self.check_external_volumes(&targets)?;
-        self.check_services(&targets)?;
         self.check_service_ports(&targets)?;
         let held = targets.apps.iter().filter_map(|it| Some((it, self.state.apps.get(it.app())?.deployment?)));
         let holders: BTreeSet<DeploymentId> = held.filter(|it| self.is_change(it.0)).map(|it| it.1).collect();
@@ -188,6 +187,11 @@ impl Changing<'_> {
         let latest = latest.chain(self.state.tree.get_max().copied()).max();
         let version = latest.map_or(self.now(), |it| self.now().max(it.plus_ms(1)));
         let aims = inherited.aims;
+        let mut groups = targets.groups;
+        let unmade = |(path, spec): &(PathId, Option<GroupSpec>)| {
+            *spec == Some(GroupSpec::default()) && self.state.group(path).is_none() && self.state.has_group(path)
+        };
+        let unmade: BTreeSet<PathId> = groups.iter().filter(|it| unmade(it)).map(|it| it.0.clone()).collect();
         let retargeted = targets.apps.into_iter().filter_map(|it| self.retarget(it, id, version, &aims));
         let mut changes: OrdMap<AppId, Change> = retargeted.collect();
         let changed = !changes.is_empty();
@@ -200,7 +204,14 @@ impl Changing<'_> {
                 changes.insert(app, Change { carried: true, closeness: Closeness::default(), ..change });
             }
         }
-        let groups = self.regroup(targets.groups, version);
+        let differs = |(path, spec): &(PathId, Option<GroupSpec>)| {
+            !unmade.contains(path) && self.state.group(path).and_then(|it| it.current()) != spec.as_ref()
+        };
+        if changes.is_empty() && !groups.iter().any(differs) {
+            // Groups that are but the paths of apps, put back as they were read: nobody has made them by that.
+            groups.retain(|(path, _)| !unmade.contains(path));
+        }
+        let groups = self.regroup(groups, version);
         number(&mut changes, steps);
         let unchanged = changes.is_empty();
         if !unchanged || !groups.is_empty() {
@@ -221,8 +232,11 @@ impl Changing<'_> {
             ended_at: None,
         };
         self.applied.deployment = Some(id);
-        if changed || !deployment.groups.is_empty() || self.applied.version.is_none() {
+        if changed || !deployment.groups.is_empty() {
             self.applied.version = Some(version);
+        } else if self.applied.version.is_none() {
+            // Where nothing is new, the answer names a version that is there.
+            self.applied.version = self.state.tree.get_max().copied().or(Some(version));
         }
         self.state.active.insert(id);
         let deployment = self.next_step(deployment);

@@ -8,7 +8,8 @@ use crate::command::{Rejected, Step};
 use crate::event::Event;
 use crate::model::{
     App, AppId, AppVersion, Change, Closeness, Condition, Deployment, DeploymentId, Goal, Grave, Health, Instance,
-    InstanceId, Node, NodeId, NodeStatus, Outcome, Readiness, Reservation, StopReason, Version, Volume, WantedHostPort,
+    InstanceId, Node, NodeId, NodeStatus, Outcome, Protocol, Readiness, Reservation, StopReason, Version, Volume,
+    WantedHostPort,
 };
 use crate::rollout;
 use std::collections::BTreeMap;
@@ -65,8 +66,8 @@ impl Changing<'_> {
         let resources = aim.spec.run.resources;
         node.used = node.used.plus(&resources);
         node.instances.insert(id);
-        for port in &ports {
-            node.ports.insert(*port, id);
+        for (port, (_, protocol)) in ports.iter().zip(aim.spec.run.host_ports()) {
+            node.hold_port(*port, protocol, id);
             if drawn(&node, *port) {
                 node.next_port = port.checked_add(1).unwrap_or(node.description.ports.first);
             }
@@ -241,7 +242,6 @@ impl Changing<'_> {
             self.doom(*reservation);
         }
         self.state.external.replace(Some(&app), None);
-        self.state.services.replace(Some(&app), None);
         self.state.apps.remove(&app.id);
         let grave = Grave { removed, versions: app.versions };
         self.state.graves.entry(app.id.clone()).or_default().insert(removed, Arc::new(grave));
@@ -311,19 +311,21 @@ fn fits(node: &Node, aim: &AppVersion, ports: &[u16], extra_bytes: u64) -> bool 
     let spec = &aim.spec;
     let mut needed = spec.run.resources;
     needed.disk_bytes = needed.disk_bytes.saturating_add(extra_bytes);
-    let mut wanted = spec.run.ports.iter().map(|it| it.host_port).filter(|it| *it != WantedHostPort::None);
-    let as_wanted = ports.iter().all(|port| match wanted.next() {
-        Some(WantedHostPort::Fixed(fixed)) => fixed == *port,
-        Some(_) => drawn(node, *port),
-        None => false,
-    });
-    let distinct = ports.iter().enumerate().all(|(n, port)| !ports[..n].contains(port));
+    let wanted: Vec<_> = spec.run.host_ports().collect();
+    let as_wanted = |(port, (wanted, _)): (&u16, &(WantedHostPort, Protocol))| match wanted {
+        WantedHostPort::Fixed(fixed) => fixed == port,
+        _ => drawn(node, *port),
+    };
+    let meets_none_before = |n: usize| {
+        let before = ports[..n].iter().zip(&wanted);
+        before.filter(|(port, _)| **port == ports[n]).all(|(_, (_, protocol))| !protocol.meets(wanted[n].1))
+    };
     node.status == NodeStatus::Ready
         && node.free().covers(&needed)
-        && as_wanted
-        && wanted.next().is_none()
-        && distinct
-        && ports.iter().all(|it| !node.ports.contains_key(it))
+        && ports.len() == wanted.len()
+        && ports.iter().zip(&wanted).all(as_wanted)
+        && (0..ports.len()).all(meets_none_before)
+        && ports.iter().zip(&wanted).all(|(port, (_, protocol))| node.port_holder(*port, *protocol).is_none())
 }
 
 /// Whether the port is of the range that the node offers.

@@ -64,7 +64,7 @@ impl Changing<'_> {
 
     pub(super) fn restore_group(&mut self, group: &PathId, version: Version, force: bool) -> Result<(), Rejected> {
         self.check_group(group)?;
-        if !self.state.tree.contains(&version) {
+        if !self.state.had_group(group, version) {
             return Err(Rejected::NoGroupVersion { group: group.clone() });
         }
         let then = self.state.apps_at(group, version);

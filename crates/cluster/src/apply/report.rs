@@ -22,11 +22,9 @@ impl Changing<'_> {
         }
         let mut changed = false;
         for Observation { instance, judged_by, seen } in observations {
-            let own = self.state.instances.get(&instance).filter(|it| it.node == *node);
-            if let Some(instance) = own.map(Arc::clone) {
+            let instance = self.state.instances.get(&instance).filter(|it| it.node == *node);
+            if let Some(instance) = instance.map(Arc::clone) {
                 changed |= self.observe(&instance, judged_by, seen);
-            } else if seen == Seen::Removed {
-                changed |= self.forget_orphan(node, instance);
             }
         }
         for id in destroyed {

@@ -48,6 +48,10 @@ impl Changing<'_> {
         };
         let outdated: Vec<AppId> = self.state.graves.iter().filter(outdated).map(|(app, _)| app.clone()).collect();
         for app in outdated {
+            let graves = self.state.graves.get(&app).and_then(|it| it.get_prev(&oldest)).map(|(removed, _)| *removed);
+            if let Some(removed) = graves {
+                self.remember_removal(&PathId::from(&app), removed);
+            }
             let kept = self.state.graves.get(&app).map(|it| it.split(&oldest).1).unwrap_or_default();
             if kept.is_empty() {
                 self.state.graves.remove(&app);
@@ -58,7 +62,23 @@ impl Changing<'_> {
         let gone = |it: &&Arc<Group>| it.versions.get_max().is_some_and(|(at, spec)| spec.is_none() && *at <= oldest);
         let gone: Vec<PathId> = self.state.groups.values().filter(gone).map(|it| it.id.clone()).collect();
         for group in gone {
-            self.state.groups.remove(&group);
+            let Some(record) = self.state.groups.remove(&group) else { continue };
+            if let Some((removed, _)) = record.versions.get_max() {
+                self.remember_removal(&group, *removed);
+            }
+        }
+    }
+
+    /// Remembers of what is forgotten that it went, for the groups around it that are there.
+    fn remember_removal(&mut self, path: &PathId, removed: Version) {
+        self.state.removals.remove(path);
+        for around in path.ancestors().filter(|it| !it.is_root()) {
+            if self.state.has_group(&around) {
+                let last = self.state.removals.entry(around).or_default();
+                *last = removed.max(*last);
+            } else {
+                self.state.removals.remove(&around);
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ impl Changing<'_> {
         let Target::Spec(spec, run) = target else { return true };
         let Some(app) = self.state.live_app(&spec.id) else { return true };
         let mut spec = AppSpec::clone(spec);
-        if spec.run.pod.is_none() && !keep_service_ports(&mut spec, Some(app)) {
+        if spec.run.pod.is_none() && !keep_service_ports(&mut spec, Some(app), self.state.settings.service_ports) {
             return true;
         }
         let version = self.now();

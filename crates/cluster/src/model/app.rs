@@ -104,6 +104,13 @@ pub struct RunSpec {
     pub pod: Option<Pod>,
 }
 
+impl RunSpec {
+    /// The host ports that each instance takes, in order.
+    pub fn host_ports(&self) -> impl Iterator<Item = (WantedHostPort, Protocol)> {
+        self.ports.iter().map(|it| (it.host_port, it.protocol)).filter(|(it, _)| *it != WantedHostPort::None)
+    }
+}
+
 /// The part of an app's definition that running containers need not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
@@ -131,10 +138,33 @@ pub struct Policy {
     pub kill_selection: KillSelection,
     /// What happens to instances of a lost node.
     pub unreachable: Unreachable,
-    /// `acceptedResourceRoles` as given; kept to print it back.
+    /// `role` as given; `*` where none was.
+    #[serde(default = "any_role")]
+    pub role: String,
+    /// `acceptedResourceRoles` as given.
     pub accepted_roles: Vec<String>,
     /// `residency` as given; kept to print it back.
     pub residency: Option<Residency>,
+}
+
+/// The role of whoever has none.
+pub const ANY_ROLE: &str = "*";
+
+fn any_role() -> String {
+    ANY_ROLE.to_owned()
+}
+
+impl Policy {
+    /// The roles of the nodes that an app accepts; empty where any node will do. A node has the role that its attribute
+    /// `role` names.
+    pub fn wanted_roles(&self) -> Vec<&str> {
+        let given: Vec<&str> = if self.accepted_roles.is_empty() {
+            vec![&self.role]
+        } else {
+            self.accepted_roles.iter().map(String::as_str).collect()
+        };
+        if given.contains(&ANY_ROLE) { Vec::new() } else { given }
+    }
 }
 
 /// What Marathon was to do with a resident instance of a lost agent. Ekiden waits for the node, whatever it says:
@@ -200,6 +230,23 @@ pub enum Protocol {
     Udp,
     /// Both, with one number.
     Both,
+}
+
+impl Protocol {
+    /// Whether it is spoken by TCP.
+    pub const fn has_tcp(self) -> bool {
+        matches!(self, Self::Tcp | Self::Both)
+    }
+
+    /// Whether it is spoken by UDP.
+    pub const fn has_udp(self) -> bool {
+        matches!(self, Self::Udp | Self::Both)
+    }
+
+    /// Whether two ports of these transports and one number are in each other's way.
+    pub const fn meets(self, other: Self) -> bool {
+        (self.has_tcp() && other.has_tcp()) || (self.has_udp() && other.has_udp())
+    }
 }
 
 /// Limits that hold while instances of one version replace those of another (RAML `UpgradeStrategy`).

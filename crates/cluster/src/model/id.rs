@@ -271,6 +271,11 @@ macro_rules! uuid_id {
             pub const fn cluster(self) -> ClusterId {
                 ClusterId((self.0 >> 80) as u64)
             }
+
+            /// The id whose binary form is these halves.
+            pub(crate) const fn from_halves(high: u64, low: u64) -> Self {
+                Self((high as u128) << 64 | low as u128)
+            }
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -308,7 +313,7 @@ macro_rules! uuid_id {
                     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
                 } else {
                     let (high, low) = <(u64, u64)>::deserialize(deserializer)?;
-                    Ok(Self(u128::from(high) << 64 | u128::from(low)))
+                    Ok(Self::from_halves(high, low))
                 }
             }
         }

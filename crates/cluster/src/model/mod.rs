@@ -3,12 +3,12 @@
 mod app;
 mod constraint;
 mod deployment;
+mod grants;
 mod group;
 mod health;
 mod id;
 mod instance;
 mod node;
-mod orphan;
 mod pod;
 mod resources;
 mod settings;
@@ -16,19 +16,19 @@ mod time;
 mod volume;
 
 pub use app::{
-    App, AppSpec, AppVersion, Backoff, CheckTarget, Failure, Held, KillSelection, Network, Policy, PortSpec, Protocol,
-    Residency, RunSpec, Unreachable, UpgradeStrategy, WantedHostPort,
+    ANY_ROLE, App, AppSpec, AppVersion, Backoff, CheckTarget, Failure, Held, KillSelection, Network, Policy, PortSpec,
+    Protocol, Residency, RunSpec, Unreachable, UpgradeStrategy, WantedHostPort,
 };
 pub use constraint::{Constraint, Operator};
 pub use deployment::{Change, Closeness, Deployment, Outcome};
+pub use grants::{Ask, BY_GRANT, Grants};
 pub use group::{Grave, Group, GroupSpec, GroupUpdate};
 pub use health::{
     CheckPort, CheckResult, Health, HealthCheck, HealthKind, Readiness, ReadinessCheck, ReadinessResponse,
 };
 pub use id::{AppId, ClusterId, DeploymentId, IdError, InstanceId, NodeId, PathId};
 pub use instance::{Condition, End, EndKind, Goal, Instance, StopReason};
-pub use node::{Node, NodeDescription, NodeStatus, PortRange};
-pub use orphan::{Orphan, OrphanReason, Stranger};
+pub use node::{Node, NodeDescription, NodeStatus, PortHolders, PortRange};
 pub use pod::{Mount, Pod, PodCommand, PodContainer, PodVolume};
 pub use resources::Resources;
 pub use settings::Settings;

@@ -1,9 +1,12 @@
 //! Nodes: machines that run instances.
 
-use super::{InstanceId, NodeId, Orphan, Resources, Timestamp};
+use super::{Grants, InstanceId, NodeId, Protocol, Resources, Timestamp};
 use imbl::{OrdMap, OrdSet};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// A machine with an agent, as the cluster keeps it.
@@ -15,17 +18,61 @@ pub struct Node {
     pub status: NodeStatus,
     /// What its instances hold; also those that end, until their containers are confirmed removed.
     pub used: Resources,
-    /// Who holds which host port.
-    pub ports: OrdMap<u16, InstanceId>,
+    /// Who holds which host port; those that nobody holds are not in it.
+    pub ports: OrdMap<u16, PortHolders>,
     /// Where the search for the next free port of the range starts: a freed port rests as long as possible.
     pub next_port: u16,
     /// Its instances.
     pub instances: OrdSet<InstanceId>,
     /// The reservations on it; their disk is part of [`Node::used`].
     pub reservations: OrdSet<InstanceId>,
-    /// Containers on its engine that no assignment covers.
-    #[serde(default)]
-    pub orphans: OrdMap<InstanceId, Orphan>,
+}
+
+/// Who holds a host port: each transport of a number has its own holder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PortHolders {
+    /// The instance that is reached by TCP.
+    pub tcp: Option<InstanceId>,
+    /// The instance that is reached by UDP.
+    pub udp: Option<InstanceId>,
+}
+
+impl PortHolders {
+    /// Who keeps others from a port of this protocol.
+    pub fn of(&self, protocol: Protocol) -> Option<InstanceId> {
+        self.tcp.filter(|_| protocol.has_tcp()).or(self.udp.filter(|_| protocol.has_udp()))
+    }
+}
+
+impl<'de> Deserialize<'de> for PortHolders {
+    /// In older snapshots a number has one holder, of which nobody can say whether by TCP or UDP: it holds both.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct ByTransport {
+            tcp: Option<InstanceId>,
+            udp: Option<InstanceId>,
+        }
+        struct Forms;
+        impl<'de> Visitor<'de> for Forms {
+            type Value = PortHolders;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the holders of a port, or one id")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<PortHolders, A::Error> {
+                let ByTransport { tcp, udp } = ByTransport::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(PortHolders { tcp, udp })
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut halves: A) -> Result<PortHolders, A::Error> {
+                let mut half = |n| halves.next_element::<u64>()?.ok_or_else(|| A::Error::invalid_length(n, &self));
+                let holder = Some(InstanceId::from_halves(half(0)?, half(1)?));
+                Ok(PortHolders { tcp: holder, udp: holder })
+            }
+        }
+        deserializer.deserialize_any(Forms)
+    }
 }
 
 /// What an agent says of its machine when it registers.
@@ -33,7 +80,7 @@ pub struct Node {
 pub struct NodeDescription {
     /// Its name.
     pub id: NodeId,
-    /// The agent's own random id, kept in its data directory: which node it is, whatever its name is.
+    /// The agent's own random id, kept in its data directory: tells two agents of one name apart.
     pub agent: u64,
     /// Host name or address under which instances' ports are reached; Marathon's `task.host`.
     pub address: String,
@@ -45,6 +92,9 @@ pub struct NodeDescription {
     pub attributes: BTreeMap<String, String>,
     /// The agent's and the Docker engine's versions, for people.
     pub versions: BTreeMap<String, String>,
+    /// What its operator lets apps have beside what is harmless.
+    #[serde(default)]
+    pub grants: Grants,
 }
 
 /// A range of port numbers, both ends included.
@@ -60,6 +110,23 @@ impl Default for PortRange {
     /// 31000–32000: what Mesos agents offer, and what Marathon's users have in their firewalls.
     fn default() -> Self {
         Self { first: 31000, last: 32000 }
+    }
+}
+
+impl PortRange {
+    /// Whether a number is in it.
+    pub const fn contains(self, number: u16) -> bool {
+        self.first <= number && number <= self.last
+    }
+
+    /// How many numbers are in it.
+    pub const fn len(self) -> usize {
+        (self.last as usize + 1).saturating_sub(self.first as usize)
+    }
+
+    /// Whether none is.
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
     }
 }
 
@@ -89,6 +156,32 @@ impl Node {
     /// What its instances leave.
     pub fn free(&self) -> Resources {
         self.description.capacity.minus(&self.used)
+    }
+
+    /// Who keeps others from this host port of this protocol, if anybody does.
+    pub fn port_holder(&self, number: u16, protocol: Protocol) -> Option<InstanceId> {
+        self.ports.get(&number)?.of(protocol)
+    }
+
+    /// Books a host port for an instance.
+    pub(crate) fn hold_port(&mut self, number: u16, protocol: Protocol, instance: InstanceId) {
+        let holders = self.ports.entry(number).or_default();
+        if protocol.has_tcp() {
+            holders.tcp = Some(instance);
+        }
+        if protocol.has_udp() {
+            holders.udp = Some(instance);
+        }
+    }
+
+    /// Takes a host port of an instance out of the books.
+    pub(crate) fn release_port(&mut self, number: u16, instance: InstanceId) {
+        let Some(PortHolders { tcp, udp }) = self.ports.get(&number).copied() else { return };
+        let others = |it: Option<InstanceId>| it.filter(|it| *it != instance);
+        match (PortHolders { tcp: others(tcp), udp: others(udp) }) {
+            PortHolders { tcp: None, udp: None } => drop(self.ports.remove(&number)),
+            left => drop(self.ports.insert(number, left)),
+        }
     }
 
     /// Whether it was given up.

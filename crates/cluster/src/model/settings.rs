@@ -1,6 +1,8 @@
 //! What an operator sets for the whole cluster. Part of the replicated state: every member decides alike.
 
+use super::PortRange;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What an operator sets for the whole cluster; the leader's configuration, as of its election.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,9 +22,14 @@ pub struct Settings {
     pub max_deployments: u32,
     /// The image of apps that have a command and no container; empty: such apps are refused.
     pub command_image: String,
-    /// An app that would be found in Consul under a name that another app has is refused, not only warned of.
-    pub unique_services: bool,
+    /// The roles that apps may have or accept, each held to the nodes whose attribute `role` has this value.
+    pub roles: BTreeSet<String>,
+    /// From here service ports are chosen; Marathon's `local_port_min` and `local_port_max`.
+    pub service_ports: PortRange,
 }
+
+/// Service ports unless the operator says otherwise: Marathon's.
+const SERVICE_PORTS: PortRange = PortRange { first: 10_000, last: 19_999 };
 
 impl Default for Settings {
     fn default() -> Self {
@@ -33,7 +40,8 @@ impl Default for Settings {
             launch_timeout_ms: 300_000,
             max_deployments: 100,
             command_image: String::new(),
-            unique_services: false,
+            roles: BTreeSet::new(),
+            service_ports: SERVICE_PORTS,
         }
     }
 }

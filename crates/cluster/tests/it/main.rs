@@ -3,10 +3,8 @@
 mod deploying;
 mod failing;
 mod groups;
-mod nodes;
 mod ordering;
 mod placing;
 mod residents;
-mod services;
 mod support;
 mod versions;

@@ -86,7 +86,7 @@ fn resources_are_never_promised_twice() {
     assert_eq!(waiting.nodes[0].1, Reason::InsufficientCpus);
     assert_eq!(waiting.nodes[0].2, "needs 1.000 cpus, 0.000 are free");
     let declined: Vec<_> = waiting.reasons.iter().map(|it| (it.1, it.2)).collect();
-    assert_eq!(declined, [(0, 2), (0, 2), (0, 2), (2, 2), (0, 0), (0, 0), (0, 0)], "the funnel adds up");
+    assert_eq!(declined, [(0, 2), (0, 2), (0, 2), (0, 2), (2, 2), (0, 0), (0, 0), (0, 0)], "the funnel adds up");
 
     cluster.register("n3", &[]).unwrap();
     assert_eq!(cluster.wanted("/big").len(), 9, "room came, the app was waiting for it");
@@ -114,6 +114,63 @@ fn host_ports_are_exclusive_until_the_container_is_gone() {
     assert_eq!(cluster.picture("/other"), "1 new staging");
     let second = cluster.state.instance(cluster.wanted("/other")[0]).unwrap();
     assert_eq!(second.ports, [8080, 31_001], "a freed port rests");
+}
+
+#[test]
+fn tcp_and_udp_of_one_number_have_a_holder_each() {
+    let mut cluster = Cluster::with_nodes(1);
+    let dns = |id: &str, protocols: &[Protocol]| {
+        let mut spec = app(id, 1);
+        let port = |it: &Protocol| PortSpec { protocol: *it, ..port(WantedHostPort::Fixed(53)) };
+        spec.run.ports = protocols.iter().map(port).collect();
+        spec
+    };
+    cluster.put(dns("/tcp", &[Protocol::Tcp])).unwrap();
+    cluster.put(dns("/udp", &[Protocol::Udp])).unwrap();
+    cluster.put(dns("/both", &[Protocol::Both])).unwrap();
+    cluster.put(dns("/pair", &[Protocol::Udp, Protocol::Tcp])).unwrap();
+    cluster.settle();
+    let pictures = |cluster: &Cluster| ["/tcp", "/udp", "/both", "/pair"].map(|it| cluster.picture(it).is_empty());
+    assert_eq!(pictures(&cluster), [false, false, true, true]);
+    let waits = explain::app(&cluster.state, cluster.app("/both"), Timestamp(cluster.now)).unwrap();
+    assert_eq!(waits.nodes[0].1, Reason::InsufficientPorts);
+
+    for id in ["/tcp", "/udp"] {
+        assert!(cluster.picture("/both").is_empty() && cluster.picture("/pair").is_empty(), "half of it is free");
+        cluster.ask(Command::RemoveApp { app: crate::support::id(id), force: false }).unwrap();
+        cluster.obey(Health::Healthy);
+    }
+    cluster.settle();
+    assert_eq!(pictures(&cluster).iter().filter(|it| **it).count(), 1, "one of the two that are left has both");
+}
+
+#[test]
+fn a_role_is_an_attribute_and_a_grant_is_the_nodes() {
+    let mut cluster = Cluster::with_nodes(1);
+    let mut spec = app("/web", 1);
+    spec.policy.role = "edge".into();
+    cluster.put(spec.clone()).unwrap();
+    let waits = explain::app(&cluster.state, cluster.app("/web"), Timestamp(cluster.now)).unwrap();
+    let why = (waits.nodes[0].1, waits.nodes[0].2.as_str());
+    assert_eq!(why, (Reason::UnfulfilledRole, "its attribute 'role' must be edge: it has none"));
+    cluster.register("n2", &[("role", "edge")]).unwrap();
+    assert_eq!(cluster.picture("/web"), "1 new staging");
+
+    let mut any = app("/any", 1);
+    any.policy = Policy { accepted_roles: vec!["edge".into(), "*".into()], ..spec.policy.clone() };
+    assert!(any.policy.wanted_roles().is_empty(), "any node will do");
+
+    let mut asking = app("/asking", 1);
+    asking.run.parameters = vec![("cap-add".into(), "NET_ADMIN".into())];
+    cluster.put(asking).unwrap();
+    let waits = explain::app(&cluster.state, cluster.app("/asking"), Timestamp(cluster.now)).unwrap();
+    assert_eq!(waits.nodes[0].2, "'cap-add=NET_ADMIN' is not in its agent's parameters_allowed");
+    let mut node = crate::support::node("n3", &[]);
+    node.grants = Grants(["cap-add".to_owned()].into());
+    cluster.ask(Command::Register { node }).unwrap();
+    assert_eq!(cluster.picture("/asking"), "1 new staging");
+    let id = cluster.wanted("/asking")[0];
+    assert_eq!(cluster.state.instance(id).unwrap().node.as_str(), "n3");
 }
 
 #[test]
@@ -217,4 +274,30 @@ fn a_service_port_that_is_given_is_not_chosen_for_another_port_of_the_app() {
     cluster.put(two).unwrap();
     let ports: Vec<u16> = cluster.app("/web").current.spec.run.ports.iter().map(|it| it.service_port).collect();
     assert_eq!(ports, [10_001, 10_000]);
+}
+
+#[test]
+fn the_range_of_service_ports_is_a_setting_and_none_is_counted_twice() {
+    let mut cluster = Cluster::with_nodes(1);
+    let chosen = |cluster: &Cluster, id: &str| cluster.app(id).current.spec.run.ports[0].service_port;
+    cluster.put(app("/old", 0)).unwrap();
+    let settings = Settings { service_ports: PortRange { first: 20_000, last: 20_002 }, ..Settings::default() };
+    cluster.ask(Command::Configure { settings }).unwrap();
+    let mut fixed = app("/fixed", 0);
+    fixed.run.ports[0].service_port = 20_001;
+    cluster.put(fixed).unwrap();
+    for (id, expect) in [("/a", 20_000), ("/b", 20_002)] {
+        cluster.put(app(id, 0)).unwrap();
+        assert_eq!(chosen(&cluster, id), expect);
+    }
+    assert_eq!(cluster.put(app("/c", 0)), Err(Rejected::NoServicePort));
+    assert_eq!(chosen(&cluster, "/old"), 10_000, "what was chosen stays");
+    // What a member reads of a snapshot counts as what the others have counted all along.
+    cluster.state = cluster.state.clone().indexed();
+    assert_eq!(cluster.put(app("/c", 0)), Err(Rejected::NoServicePort));
+    cluster.ask(Command::RemoveApp { app: crate::support::id("/a"), force: false }).unwrap();
+    cluster.settle();
+    cluster.put(app("/c", 0)).unwrap();
+    assert_eq!(chosen(&cluster, "/c"), 20_000);
+    cluster.put(app("/a", 0)).unwrap_err();
 }

@@ -163,12 +163,13 @@ pub(crate) fn id(text: &str) -> AppId {
 pub(crate) fn node(name: &str, attributes: &[(&str, &str)]) -> NodeDescription {
     NodeDescription {
         id: NodeId::new(name),
-        agent: name.bytes().fold(7, |sum, it| (sum * 31 + u64::from(it)) % 0xffff_fffb),
+        agent: name.bytes().map(u64::from).sum(),
         address: name.to_owned(),
         capacity: Resources { cpu_milli: 4_000, memory_bytes: 8_192 * MIB, disk_bytes: 100_000 * MIB },
         ports: PortRange { first: 31_000, last: 31_009 },
         attributes: attributes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         versions: BTreeMap::new(),
+        grants: cluster::Grants::default(),
     }
 }
 
@@ -216,6 +217,7 @@ pub(crate) fn app(name: &str, n: u32) -> AppSpec {
             kill_grace_ms: None,
             kill_selection: KillSelection::YoungestFirst,
             unreachable: Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
+            role: "*".to_owned(),
             accepted_roles: Vec::new(),
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),

@@ -1,6 +1,6 @@
 //! A machine's agent, as typed and as meant. What its keys mean is [`agent`]'s to say.
 
-use super::dev::range;
+use super::range;
 use super::{LogConfig, LogFormat, Violations, address, read};
 use clap::ValueEnum;
 use std::net::SocketAddr;
@@ -67,7 +67,7 @@ impl AgentArgs {
         file.servers = self.servers.unwrap_or(file.servers);
         file.data_dir = self.data_dir.or(file.data_dir);
         file.consul.address = self.consul.or(file.consul.address);
-        file.ports = self.ports.map_or(file.ports, |it| range(&it, wrong));
+        file.ports = self.ports.map_or(file.ports, |it| range("ports", &it, wrong));
         match file.check() {
             Ok(agent) => violations.or((AgentConfig { listen, agent }, log)),
             Err(agent::ConfigError::Bad { key, problem }) => {

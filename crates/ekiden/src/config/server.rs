@@ -274,6 +274,7 @@ mod tests {
             .unwrap()
             .replace("# advertise", "advertise")
             .replace("# command_image", "command_image")
+            .replace("# roles", "roles")
             .replace("# event_callbacks", "event_callbacks")
             .replace("# hosts", "hosts");
         let ServerArgs {
@@ -297,7 +298,8 @@ mod tests {
                     launch_timeout: Some(_),
                     max_deployments: Some(_),
                     command_image: Some(_),
-                    unique_services: Some(_),
+                    roles: Some(_),
+                    service_ports: Some(_),
                 },
             event_callbacks: Some(_),
             hosts: Some(_),

@@ -1,8 +1,10 @@
 //! What an operator sets for the whole cluster, as typed.
 
-use super::{Violations, duration};
-use scheduler::Settings;
+use super::{Violations, duration, range};
+use agent::config::PortArgs;
+use scheduler::{PortRange, Settings};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 /// What an operator sets for the whole cluster, as typed: the leader's word counts, so give all members the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
@@ -27,9 +29,13 @@ pub(crate) struct SettingsArgs {
     /// The image of apps that have a command and no container; without it such apps are refused
     #[arg(long, env = "EKIDEN_COMMAND_IMAGE", value_name = "IMAGE")]
     pub(crate) command_image: Option<String>,
-    /// Refuse an app that would be found in Consul under another app's name, and do not only warn [default: false]
-    #[arg(long, env = "EKIDEN_UNIQUE_SERVICES", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
-    pub(crate) unique_services: Option<bool>,
+    /// A role that apps may have or accept, held to nodes whose attribute `role` names it; once for each or separated by
+    /// commas
+    #[arg(long = "role", env = "EKIDEN_ROLES", value_delimiter = ',', value_name = "NAME")]
+    pub(crate) roles: Option<Vec<String>>,
+    /// From here service ports are chosen [default: 10000-19999]
+    #[arg(long, env = "EKIDEN_SERVICE_PORTS", value_name = "FIRST-LAST")]
+    pub(crate) service_ports: Option<String>,
 }
 
 impl SettingsArgs {
@@ -42,7 +48,8 @@ impl SettingsArgs {
             launch_timeout: self.launch_timeout.or(file.launch_timeout),
             max_deployments: self.max_deployments.or(file.max_deployments),
             command_image: self.command_image.or(file.command_image),
-            unique_services: self.unique_services.or(file.unique_services),
+            roles: self.roles.or(file.roles),
+            service_ports: self.service_ports.or(file.service_ports),
         }
     }
 
@@ -59,6 +66,14 @@ impl SettingsArgs {
         if max_deployments == 0 {
             wrong.add("settings.max_deployments", "must be at least 1, or nothing could be deployed");
         }
+        let roles: BTreeSet<String> = self.roles.unwrap_or_default().into_iter().collect();
+        for role in roles.iter().filter(|it| it.trim().is_empty() || *it == "*") {
+            wrong.add("settings.roles", format!("`{role}` is no name of a role; every app has `*` anyway"));
+        }
+        let service_ports = self.service_ports.map_or(defaults.service_ports, |it| {
+            let PortArgs { first, last } = range("settings.service_ports", &it, wrong);
+            PortRange { first: first.unwrap_or(1), last: last.unwrap_or(1) }
+        });
         Settings {
             deployment_deadline_ms,
             deployment_rollback: self.deployment_rollback.unwrap_or(defaults.deployment_rollback),
@@ -66,7 +81,8 @@ impl SettingsArgs {
             launch_timeout_ms,
             max_deployments,
             command_image: self.command_image.unwrap_or_default(),
-            unique_services: self.unique_services.unwrap_or(defaults.unique_services),
+            roles,
+            service_ports,
         }
     }
 }

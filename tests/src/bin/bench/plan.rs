@@ -103,6 +103,7 @@ fn node(n: usize) -> NodeDescription {
             ("size".to_owned(), format!("s{size}")),
         ]),
         versions: BTreeMap::new(),
+        grants: cluster::Grants::default(),
     }
 }
 
@@ -160,6 +161,7 @@ pub(crate) fn app(n: usize, instances: u32, mix: Mix) -> AppSpec {
             kill_grace_ms: None,
             kill_selection: KillSelection::YoungestFirst,
             unreachable: Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
+            role: "*".to_owned(),
             accepted_roles: Vec::new(),
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),

@@ -127,10 +127,10 @@ impl Cluster {
         });
     }
 
-    /// A whole number of `/metrics`, by its name and labels as printed; 0 where it is not there.
+    /// A whole number of `/metrics/prometheus`, by its name and labels as printed; 0 where it is not there.
     #[track_caller]
     pub(crate) fn metric(&self, name: &str) -> u64 {
-        let answer = self.send("GET", "/metrics", &Value::Null).text();
+        let answer = self.send("GET", "/metrics/prometheus", &Value::Null).text();
         let found = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<f64>().ok());
         found.map_or(0, |it| it as u64)
     }

@@ -1,18 +1,17 @@
 //! What follows from what is known: operations, probes, reports, and the wish for Consul.
 
 use super::{Agent, LEAVE_WITHIN_MS};
-use crate::agent::known::{Known, Leaving};
+use crate::agent::known::Leaving;
 use crate::agent::reporter::Report;
 use crate::agent::{Container, Get, Next, Observation, Outcome, Output, Probe};
 use crate::catalog::{self, Subject, Wish};
-use crate::model::{
-    AppSpec, CheckPort, CheckTarget, Health, HealthCheck, HealthKind, InstanceId, Network, Stranger, Timestamp,
-};
+use crate::model::{AppSpec, CheckPort, CheckTarget, Health, HealthCheck, HealthKind, InstanceId, Network, Timestamp};
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 
-/// From one word on the containers that nobody speaks of to the next, milliseconds: a node that made some of them may
-/// have been forgotten meanwhile.
-const TELL_AGAIN_MS: u64 = 30_000;
+/// Where a program of the node's own network is asked by IPv6, unless the node's address is such a one; as Mesos'
+/// executors did.
+const LOOPBACK_IPV6: &str = "::1";
 
 /// How an instance is reached from its agent.
 struct Way<'a> {
@@ -22,6 +21,8 @@ struct Way<'a> {
     ip: Option<&'a str>,
     /// Its own IPv6 address, where it has one.
     ipv6: Option<&'a str>,
+    /// Whether the node's addresses are its own.
+    is_on_host: bool,
 }
 
 impl Way<'_> {
@@ -32,10 +33,18 @@ impl Way<'_> {
         }
     }
 
+    fn own_ipv6(&self) -> Option<&str> {
+        let is_ipv6 = || self.address.parse::<Ipv6Addr>().is_ok();
+        match self.ipv6 {
+            None if self.is_on_host => Some(if is_ipv6() { self.address } else { LOOPBACK_IPV6 }),
+            own => own,
+        }
+    }
+
     /// How to make a health check; or why it fails without being made.
     fn probe(&self, spec: &AppSpec, check: &HealthCheck, host_ports: &[u16]) -> Result<Probe, String> {
         let target = if check.ipv6 {
-            let ipv6 = self.ipv6.ok_or("the instance has no IPv6 address: its Docker network gives it none")?;
+            let ipv6 = self.own_ipv6().ok_or("the instance has no IPv6 address: its Docker network gives it none")?;
             own_port(spec, check, host_ports).map(|port| (ipv6.to_owned(), port))
         } else {
             spec.check_port(check, host_ports).and_then(|it| self.to(it))
@@ -85,35 +94,6 @@ impl Agent {
             }
         }
         self.report(now);
-        self.tell_strangers(now);
-    }
-
-    /// Tells the cluster of the containers that no assignment speaks of: when they change, and now and then, for what the
-    /// cluster knows of their makers changes too.
-    fn tell_strangers(&mut self, now: Timestamp) {
-        if !self.connected || !self.complete || !self.engine.listed {
-            return;
-        }
-        let (node, agent) = (self.settings.node.to_string(), Some(self.settings.agent));
-        let orphan = |it: &Known| Stranger {
-            instance: it.id(),
-            app: it.assignment.app.to_string(),
-            node: node.clone(),
-            agent,
-            running: it.is_running(),
-        };
-        let left =
-            |it: &&Known| it.orphan && !it.assignment.stop && !matches!(it.container, None | Some(Container::Absent));
-        let strangers: Vec<Stranger> =
-            self.quarantined.values().cloned().chain(self.instances.values().filter(left).map(orphan)).collect();
-        let known = self
-            .strangers_told
-            .as_ref()
-            .is_some_and(|(told, at)| *told == strangers && (told.is_empty() || now.since_ms(*at) < TELL_AGAIN_MS));
-        if !known {
-            self.strangers_told = Some((strangers.clone(), now));
-            self.outputs.push(Output::Strangers { strangers });
-        }
     }
 
     pub(super) fn step(&mut self, instance: InstanceId, now: Timestamp) {
@@ -164,7 +144,8 @@ impl Agent {
         else {
             return;
         };
-        let way = Way { address: &self.settings.address, ip: ip.as_deref(), ipv6: ipv6.as_deref() };
+        let is_on_host = spec.run.network == Network::Host;
+        let way = Way { address: &self.settings.address, ip: ip.as_deref(), ipv6: ipv6.as_deref(), is_on_host };
         if let Some(asking) = known.asking.as_mut()
             && asking.is_due(now)
         {
@@ -173,8 +154,7 @@ impl Agent {
             match spec.readiness_port(check, &known.assignment.ports).and_then(|it| way.to(it)) {
                 Some((host, port)) => {
                     let get = Get { host, port, path: check.path.clone(), tls: check.tls };
-                    let host_network = spec.run.network == Network::Host;
-                    self.outputs.push(Output::Ask { instance, get, timeout_ms, host_network });
+                    self.outputs.push(Output::Ask { instance, get, timeout_ms });
                 }
                 None => {
                     asking.answered(Err("there is no such port".to_owned()), &known.readiness, now);
@@ -205,9 +185,7 @@ impl Agent {
             return;
         };
         self.wish_stale = false;
-        // What nobody speaks of stays as it is only until the cluster has said what it wants of all.
-        let unsaid = self.quarantined.keys().filter(|_| !self.spoken).copied();
-        let mut wish = Wish { services: BTreeMap::new(), keep: unsaid.collect() };
+        let mut wish = Wish { services: BTreeMap::new(), keep: self.quarantined.clone() };
         let before = self.wish.take().unwrap_or_default();
         for (instance, known) in &mut self.instances {
             let assignment = &known.assignment;
@@ -215,7 +193,6 @@ impl Agent {
                 let subject = Subject {
                     cluster,
                     node: &self.settings.node,
-                    agent: self.settings.agent,
                     address: &self.settings.address,
                     instance: *instance,
                     app: &assignment.app,
@@ -229,8 +206,7 @@ impl Agent {
                     wish.services.insert(service.id.clone(), same.unwrap_or(service));
                 }
                 known.advertised = true;
-            } else if !known.orphan
-                && !assignment.stop
+            } else if !assignment.stop
                 && (known.container.is_none()
                     || ((known.adopted || known.advertised) && known.is_running() && known.health() == Health::Unknown))
             {

@@ -25,7 +25,7 @@ fn spec_with_readiness() -> AppSpec {
 
 fn ask() -> Output {
     let get = Get { host: "10.0.0.1".into(), port: 31_000, path: "/ready".into(), tls: true };
-    Output::Ask { instance: instance(1), get, timeout_ms: 10_000, host_network: false }
+    Output::Ask { instance: instance(1), get, timeout_ms: 10_000 }
 }
 
 fn response(status: u16) -> ReadinessResponse {
@@ -99,6 +99,8 @@ fn health_checks_go_where_they_are_told() {
         (http(CheckPort::Index(0)), false, None, &bridge, Ok(get("10.0.0.1", 31_000))),
         (http(CheckPort::Number(9000)), false, None, &bridge, Ok(get("172.17.0.2", 9000))),
         (http(CheckPort::Number(9000)), false, None, &host, Ok(get("10.0.0.1", 9000))),
+        (http(CheckPort::Number(9000)), true, None, &host, Ok(get("::1", 9000))),
+        (http(CheckPort::Index(0)), true, None, &host, Ok(get("::1", 31_000))),
         (http(CheckPort::Index(0)), true, Some("fd00::2"), &bridge, Ok(get("fd00::2", 8080))),
         (http(CheckPort::Number(9000)), true, Some("fd00::2"), &bridge, Ok(get("fd00::2", 9000))),
         (http(CheckPort::Index(1)), false, None, &mesh, Ok(get("172.17.0.2", 1025))),
