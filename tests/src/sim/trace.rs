@@ -1,11 +1,12 @@
 //! What happened in a world, line by line, and a hash of it all.
 
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hasher};
 
 /// The story of one world.
 #[derive(Clone, Debug)]
 pub struct Trace {
-    hash: u64,
+    hash: DefaultHasher,
     line: String,
     kept: Option<Vec<String>>,
     n_lines: u64,
@@ -14,7 +15,7 @@ pub struct Trace {
 impl Trace {
     /// An empty trace; with `keep` its lines can be read afterwards.
     pub fn new(keep: bool) -> Self {
-        Self { hash: 0xCBF2_9CE4_8422_2325, line: String::new(), kept: keep.then(Vec::new), n_lines: 0 }
+        Self { hash: DefaultHasher::new(), line: String::new(), kept: keep.then(Vec::new), n_lines: 0 }
     }
 
     /// Adds a line.
@@ -22,7 +23,7 @@ impl Trace {
         self.line.clear();
         // A string takes everything.
         let _ = write!(self.line, "{:>4}.{:03} {what}", now / 1000, now % 1000);
-        self.hash = hash_on(self.hash, self.line.as_bytes());
+        self.hash.write(self.line.as_bytes());
         self.n_lines += 1;
         if let Some(kept) = &mut self.kept {
             kept.push(self.line.clone());
@@ -30,8 +31,8 @@ impl Trace {
     }
 
     /// The hash of all lines: equal for equal stories.
-    pub const fn hash(&self) -> u64 {
-        self.hash
+    pub fn hash(&self) -> u64 {
+        self.hash.finish()
     }
 
     /// How many lines there were.
@@ -45,11 +46,9 @@ impl Trace {
     }
 }
 
-/// The FNV-1a hash of bytes.
+/// A hash of bytes, the same in every run of one program.
 pub fn hash(bytes: &[u8]) -> u64 {
-    hash_on(0xCBF2_9CE4_8422_2325, bytes)
-}
-
-fn hash_on(start: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(start, |it, byte| (it ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
 }
