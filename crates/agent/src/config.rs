@@ -3,6 +3,7 @@
 
 use crate::fetch::{self, FetchConfig, Reach};
 use cluster::{BY_GRANT, Grants, NodeId, PortRange, Resources};
+use consul_agent::Config as ConsulConfig;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
@@ -157,27 +158,6 @@ pub struct Config {
     pub drain: Duration,
 }
 
-/// How the node's Consul agent is reached.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ConsulConfig {
-    /// `http://host:port` or `https://host:port`.
-    pub address: String,
-    /// The ACL token.
-    pub token: Option<String>,
-    /// A file with the certificates (PEM) of the CAs to trust.
-    pub ca_file: Option<PathBuf>,
-}
-
-impl std::fmt::Debug for ConsulConfig {
-    /// Without the token.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ConsulConfig")
-            .field("address", &self.address)
-            .field("ca_file", &self.ca_file)
-            .finish_non_exhaustive()
-    }
-}
-
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -294,7 +274,7 @@ impl FetchArgs {
             Some(it) => return Err(bad("fetch.reach", format!("'{it}' is none of public, private and any"))),
         };
         for uri in &self.uris {
-            let known = reqwest::Url::parse(uri).is_ok_and(|it| matches!(it.scheme(), "http" | "https"));
+            let known = url::Url::parse(uri).is_ok_and(|it| matches!(it.scheme(), "http" | "https"));
             if !known {
                 return Err(bad("fetch.uris", format!("'{uri}' does not begin with http://host or https://host")));
             }

@@ -4,23 +4,14 @@
 //! Consul is never waited for: a wish that cannot be carried out is tried again, with growing pauses, and everything
 //! else goes on. At rest Consul is read now and then and never written.
 
-use crate::config::ConsulConfig;
 use crate::metrics::Metrics;
+use api::causes::with_causes;
 use cluster::agent::Input;
 use cluster::catalog::{Service, Wish, diff};
 use cluster::{ClusterId, NodeId};
-use consulrs::api::service::requests::RegisterServiceRequest;
-use consulrs::client::{Client, ConsulClient, ConsulClientSettings};
-use rustify::endpoint::Endpoint;
-use rustify::enums::{RequestMethod, RequestType, ResponseType};
-use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
-
-/// A request that takes longer has failed.
-const DEADLINE: Duration = Duration::from_secs(3);
+use tokio::time::{Instant, sleep_until};
 
 /// From one comparison to the next while nothing changes: what others did to our entries is mended within this.
 const COMPARE_EVERY: Duration = Duration::from_secs(15);
@@ -195,138 +186,44 @@ impl Tokens {
     }
 }
 
-/// A real Consul agent, through `consulrs`. What that crate lacks or gets wrong is boxed in here: deadlines, a client
-/// of our own making, and the list, which it cannot decode once a service has an address.
-pub struct Consul {
-    client: ConsulClient,
-}
+/// A real Consul agent.
+pub struct Consul(consul_agent::Client);
 
 impl Consul {
     /// The Consul agent at an address, whether it is there or not.
-    pub fn new(config: &ConsulConfig) -> Result<Self, Error> {
-        let mut http = reqwest::Client::builder()
-            .use_rustls_tls()
-            // A proxy for the outside has no business between two processes of one machine.
-            .no_proxy()
-            .connect_timeout(DEADLINE)
-            .timeout(DEADLINE)
-            .redirect(reqwest::redirect::Policy::none());
-        if let Some(file) = &config.ca_file {
-            let pem = std::fs::read(file).map_err(|it| Error(format!("{}: {it}", file.display())))?;
-            let certificate = reqwest::Certificate::from_pem(&pem);
-            http = http.add_root_certificate(certificate.map_err(|it| Error(format!("{}: {it}", file.display())))?);
-        }
-        let http = http.build().map_err(|it| Error(it.to_string()))?;
-        let settings = ConsulClientSettings {
-            address: config.address.clone(),
-            ca_certs: Vec::new(),
-            client_cert: None,
-            client_key: None,
-            token: config.token.clone(),
-            verify: true,
-            version: 1,
-        };
-        let http = rustify::clients::reqwest::Client::new(&config.address, http);
-        Ok(Self { client: ConsulClient { http, settings } })
+    ///
+    /// # Errors
+    /// The CA's file cannot be used.
+    pub fn new(config: &consul_agent::Config) -> Result<Self, Error> {
+        Ok(Self(consul_agent::Client::new(config)?))
     }
 }
 
 impl Registry for Consul {
     async fn list(&self) -> Result<Vec<Service>, Error> {
-        let middleware = self.client.middle(None);
-        let answer = async {
-            let answer = ListServices.with_middleware(&middleware).exec(self.client.http()).await?;
-            answer.parse()
-        };
-        let services: HashMap<String, Listed> = within_deadline(answer).await?;
-        Ok(services.into_iter().map(|(id, it)| it.service(id)).collect())
+        Ok(self.0.services().await?.into_iter().map(|(id, it)| service(id, it)).collect())
     }
 
     async fn register(&self, service: &Service) -> Result<(), Error> {
-        let mut request = RegisterServiceRequest::builder();
-        request
-            .id(service.id.as_str())
-            .name(service.name.as_str())
-            .tags(service.tags.clone())
-            .address(service.address.as_str())
-            .port(service.port)
-            .meta(service.meta.clone().into_iter().collect::<HashMap<_, _>>());
-        let answer = consulrs::service::register(&self.client, &service.name, Some(&mut request));
-        within_deadline(answer).await.map(drop)
+        let Service { id, name, tags, address, port, meta } = service.clone();
+        Ok(self.0.register(&id, consul_agent::Service { name, tags, address, port, meta }).await?)
     }
 
     async fn deregister(&self, id: &str) -> Result<(), Error> {
-        // Ids go into the path as they are; ours have nothing that would need escaping, and others' are not ours.
-        if !id.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-') {
-            return Err(Error(format!("'{id}' is not an id that an agent gave")));
-        }
-        match within_deadline(consulrs::service::deregister(&self.client, id, None)).await {
-            // Newer versions of Consul answer 404 where there is no such entry.
-            Err(Error(message)) if message.contains("404") => Ok(()),
-            result => result.map(drop),
-        }
+        Ok(self.0.deregister(id).await?)
     }
 }
 
-async fn within_deadline<T, E: std::error::Error>(answer: impl Future<Output = Result<T, E>>) -> Result<T, Error> {
-    match timeout(DEADLINE, answer).await {
-        Ok(result) => result.map_err(|it| Error(with_causes(&it))),
-        Err(_) => Err(Error(format!("no answer within {} s", DEADLINE.as_secs()))),
+impl From<consul_agent::Error> for Error {
+    fn from(error: consul_agent::Error) -> Self {
+        Self(with_causes(&error))
     }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
-/// `GET /v1/agent/services`, decoded as Consul answers it: `consulrs` takes `TaggedAddresses` for a map of texts.
-#[derive(Debug)]
-struct ListServices;
-
-impl Endpoint for ListServices {
-    type Response = HashMap<String, Listed>;
-    const REQUEST_BODY_TYPE: RequestType = RequestType::JSON;
-    const RESPONSE_BODY_TYPE: ResponseType = ResponseType::JSON;
-
-    fn path(&self) -> String {
-        "agent/services".to_owned()
-    }
-
-    fn method(&self) -> RequestMethod {
-        RequestMethod::GET
-    }
-}
-
-/// One entry in Consul's answer. Lists and maps may be `null`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Listed {
-    service: String,
-    tags: Option<Vec<String>>,
-    address: String,
-    port: u16,
-    meta: Option<BTreeMap<String, String>>,
-}
-
-impl Listed {
-    fn service(self, id: String) -> Service {
-        let mut tags = self.tags.unwrap_or_default();
-        tags.sort();
-        Service {
-            id,
-            name: self.service,
-            tags,
-            address: self.address,
-            port: self.port,
-            meta: self.meta.unwrap_or_default(),
-        }
-    }
+fn service(id: String, found: consul_agent::Service) -> Service {
+    let consul_agent::Service { name, mut tags, address, port, meta } = found;
+    tags.sort();
+    Service { id, name, tags, address, port, meta }
 }
 
 #[cfg(test)]

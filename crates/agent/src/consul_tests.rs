@@ -2,6 +2,7 @@
 
 use super::*;
 use cluster::InstanceId;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 #[derive(Clone, Default)]
@@ -161,14 +162,4 @@ async fn a_storm_is_written_at_fifty_a_second() {
     assert_eq!(desk.order(order(1, &services)).await, Input::Published { revision: 1 });
     let took = begun.elapsed();
     assert!((Duration::from_millis(1_900)..Duration::from_millis(2_100)).contains(&took), "{took:?}");
-}
-
-#[test]
-fn consuls_list_is_decoded_with_its_nulls() {
-    let text = r#"{"db": {"ID": "db", "Service": "db", "Tags": null, "Meta": null, "Port": 5432, "Address": "",
-        "TaggedAddresses": {"lan_ipv4": {"Address": "10.0.0.1", "Port": 80}}, "Weights": {"Passing": 1}}}"#;
-    let services: HashMap<String, Listed> = serde_json::from_str(text).unwrap();
-    let found: Vec<Service> = services.into_iter().map(|(id, it)| it.service(id)).collect();
-    let (meta, tags) = (BTreeMap::new(), vec![]);
-    assert_eq!(found, [Service { id: "db".into(), name: "db".into(), tags, address: String::new(), port: 5432, meta }]);
 }

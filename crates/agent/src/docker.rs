@@ -18,7 +18,7 @@ pub use spec::{
 };
 pub use volumes::VolumeError;
 
-pub(crate) use error::{Error, with_causes};
+pub(crate) use error::Error;
 
 use crate::dirs::Dirs;
 use crate::fetch::{self, Fetcher};

@@ -9,12 +9,12 @@ mod cache;
 mod rules;
 
 use crate::dirs::Dirs;
-use crate::docker::with_causes;
+use crate::web::{self, Tls};
+use api::causes::with_causes;
 use archive::{Kind, Limits};
 use cache::Cache;
 use cluster::{Fetch, InstanceId};
-use reqwest::Url;
-use reqwest::header::LOCATION;
+use hyper::header::{CONTENT_LENGTH, LOCATION};
 use rules::Source;
 pub use rules::{FetchConfig, Reach};
 use std::fs::{self, File};
@@ -24,7 +24,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_util::sync::CancellationToken;
+use url::{Position, Url};
 
 /// No more redirects are followed, and each is checked as the first address was.
 const MAX_REDIRECTS: usize = 5;
@@ -186,27 +190,25 @@ impl Fetcher {
         for _ in 0..=MAX_REDIRECTS {
             let shown = rules::shown(url.as_str());
             let failed = |problem: String| Error::Download { uri: shown.clone(), problem };
-            let client = self.client_for(&url).await?;
-            let answer = client.get(url.clone()).send().await;
-            let answer = answer.map_err(|it| failed(with_causes(&it.without_url())))?;
-            if answer.status().is_redirection() {
-                let to = answer.headers().get(LOCATION).and_then(|it| it.to_str().ok());
+            let answer = self.ask(&url).await?;
+            if answer.status.is_redirection() {
+                let to = answer.headers.get(LOCATION).and_then(|it| it.to_str().ok());
                 let to = to.and_then(|it| url.join(it).ok());
-                let to = to.ok_or_else(|| failed(format!("answered {} without a place to go", answer.status())))?;
+                let to = to.ok_or_else(|| failed(format!("answered {} without a place to go", answer.status)))?;
                 url = rules::redirect(&self.config, to)?;
                 continue;
             }
-            if !answer.status().is_success() {
-                return Err(failed(format!("answered {}", answer.status())));
+            if !answer.status.is_success() {
+                return Err(failed(format!("answered {}", answer.status)));
             }
             return receive(answer, to, max_bytes, &shown, start).await;
         }
         Err(Error::Download { uri: rules::shown(url.as_str()), problem: "it redirects too often".to_owned() })
     }
 
-    /// A client that goes where the address was seen to lead, and nowhere else: the name is resolved once, so that it
-    /// cannot mean something else a moment later.
-    async fn client_for(&self, url: &Url) -> Result<reqwest::Client, Error> {
+    /// Asks a server where its name was seen to lead, and nowhere else: the name is resolved once, so that it cannot mean
+    /// something else a moment later.
+    async fn ask(&self, url: &Url) -> Result<web::Answer, Error> {
         let shown = rules::shown(url.as_str());
         let failed = |problem: String| Error::Download { uri: shown.clone(), problem };
         let port = url.port_or_known_default().unwrap_or(443);
@@ -217,31 +219,52 @@ impl Fetcher {
         for address in &addresses {
             rules::address_allowed(&self.config, url, address.ip())?;
         }
-        let trusted = self.config.ca_file.as_deref().map(authorities).transpose().map_err(failed)?;
-        let mut client = reqwest::Client::builder()
-            .use_rustls_tls()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_DEADLINE)
-            .user_agent("ekiden")
-            .resolve_to_addrs(host, &addresses);
-        for authority in trusted.into_iter().flatten() {
-            client = client.add_root_certificate(authority);
-        }
-        client.build().map_err(|it| failed(with_causes(&it)))
+        let tls = if url.scheme() == "https" { Some(self.tls().map_err(failed)?) } else { None };
+        let question = web::Question {
+            tls: tls.as_ref(),
+            host: bare,
+            authority: &url[Position::BeforeHost..Position::AfterPort],
+            target: &url[Position::BeforePath..Position::AfterQuery],
+        };
+        let answer = async {
+            let stream = connect(&addresses).await.map_err(|it| format!("cannot connect to {host}:{port}: {it}"))?;
+            // A handshake takes as much room as all the rest of a start.
+            Box::pin(web::get(stream, &question)).await.map_err(|it| with_causes(&it))
+        };
+        answer.await.map_err(failed)
+    }
+
+    fn tls(&self) -> Result<Tls, String> {
+        let trusted = self.config.ca_file.as_deref().map(authorities).transpose()?;
+        Tls::verifying(trusted.unwrap_or_default()).map_err(|it| with_causes(&it))
     }
 }
 
+/// The first of these addresses that is reached; the time is for all of them together.
+async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut failed = io::Error::other("its name leads nowhere");
+    let turn = CONNECT_DEADLINE / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+    for address in addresses {
+        match tokio::time::timeout(turn, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failed = error,
+            Err(_) => failed = io::Error::new(io::ErrorKind::TimedOut, format!("{address} does not answer")),
+        }
+    }
+    Err(failed)
+}
+
 /// The CAs of a file. It is read again for each download, so that it can be exchanged while the agent runs.
-pub(crate) fn authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, String> {
+pub(crate) fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let of_file = |problem: String| format!("{}: {problem}", file.display());
     let pem = fs::read(file).map_err(|it| of_file(it.to_string()))?;
-    let found = reqwest::Certificate::from_pem_bundle(&pem).map_err(|it| of_file(with_causes(&it)))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = found.map_err(|it| of_file(it.to_string()))?;
     if found.is_empty() { Err(of_file("there is no certificate in it".to_owned())) } else { Ok(found) }
 }
 
 async fn receive(
-    mut answer: reqwest::Response,
+    mut answer: web::Answer,
     to: &Path,
     max_bytes: u64,
     uri: &str,
@@ -249,14 +272,14 @@ async fn receive(
 ) -> Result<(), Error> {
     let failed = |problem: String| Error::Download { uri: uri.to_owned(), problem };
     let too_large = || failed(format!("it has more than the {max_bytes} bytes that are left for this instance"));
-    if answer.content_length().is_some_and(|it| it > max_bytes) {
+    let announced = answer.headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|it| it > max_bytes) {
         return Err(too_large());
     }
     let io = |source| Error::Io { path: to.to_owned(), source };
     let mut file = File::create(to).map_err(io)?;
     let (mut received, mut told) = (0u64, Instant::now());
-    loop {
-        let Some(chunk) = answer.chunk().await.map_err(|it| failed(with_causes(&it.without_url())))? else { break };
+    while let Some(chunk) = answer.chunk().await.map_err(|it| failed(with_causes(&it)))? {
         received += chunk.len() as u64;
         if received > max_bytes {
             return Err(too_large());

@@ -12,6 +12,7 @@
 //! | `dirs` | the instances' directories: sandboxes, persistent volumes |
 //! | `fetch` | files that are there before an instance starts |
 //! | `probe` | health checks and readiness checks |
+//! | `web` | one question by HTTP, for the two above |
 //! | [`consul`] | the node's Consul agent |
 //! | `state` | what outlives a restart |
 //!
@@ -28,8 +29,10 @@ mod link;
 mod metrics;
 mod probe;
 mod state;
+mod web;
 
-pub use config::{Args, Config, ConfigError, ConsulConfig};
+pub use config::{Args, Config, ConfigError};
+pub use consul_agent::Config as ConsulConfig;
 pub use docker::{
     LABEL_APP, LABEL_CLUSTER, LABEL_CONTAINER, LABEL_GRACE, LABEL_INSTANCE, LABEL_NETWORK, LABEL_NODE, LABEL_POD,
     LABEL_RESERVATION, LABEL_VERSION, VolumeError,
@@ -59,10 +62,7 @@ pub enum Error {
     State(#[from] StateError),
     /// The Consul agent's address or certificates cannot be used.
     #[error("consul: {0}")]
-    Consul(consul::Error),
-    /// It could not ask instances by TLS.
-    #[error("cannot make a TLS client: {0}")]
-    Tls(reqwest::Error),
+    Consul(#[from] consul::Error),
     /// Its metrics are registered already.
     #[error("cannot register metrics")]
     Metrics(#[from] prometheus::Error),
@@ -118,7 +118,7 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
     tasks.spawn(driver::watch_docker(docker.clone(), watched_cluster.clone(), events.clone()));
     tasks.spawn(link::dial(config.servers.clone(), watched_description, watched_cluster, events.clone()));
     if let Some(consul) = &config.consul {
-        let consul = Consul::new(consul).map_err(Error::Consul)?;
+        let consul = Consul::new(consul)?;
         let (answers, mut answered) = mpsc::unbounded_channel();
         let inputs = events.clone();
         tasks.spawn(consul::keep(consul, watched_orders, answers, metrics.clone()));
@@ -136,7 +136,7 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
         clock: Clock::new(),
         docker,
         dirs,
-        asker: Asker::new().map_err(Error::Tls)?,
+        asker: Asker::new(),
         metrics,
         keeper: dir.keeper(),
         events,

@@ -1,12 +1,12 @@
 //! What instances are asked: health checks and readiness checks, within their time.
 
-use crate::docker::{Docker, with_causes};
+use crate::docker::Docker;
+use crate::web::{self, Question, Tls};
+use api::causes::with_causes;
 use cluster::agent::{Get, Outcome, Probe};
 use cluster::{InstanceId, ReadinessResponse};
-use http_body_util::{BodyExt, Empty};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
-use hyper::{HeaderMap, Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::header::CONTENT_TYPE;
+use hyper::{HeaderMap, StatusCode};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -18,10 +18,9 @@ const MAX_BODY: usize = 1_000;
 const MAX_CONTENT_TYPE: usize = 200;
 
 /// Asks instances. Clones share everything.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Asker {
-    /// For TLS, and for nothing else.
-    tls: reqwest::Client,
+    tls: Tls,
 }
 
 /// An HTTP answer, as far as it is of interest.
@@ -33,17 +32,9 @@ struct Answer {
 
 impl Asker {
     /// One that can be used for all instances.
-    pub(crate) fn new() -> Result<Self, reqwest::Error> {
+    pub(crate) fn new() -> Self {
         // An instance's certificate names a service, not the address that is asked; Marathon does not verify either.
-        let tls = reqwest::Client::builder()
-            .use_rustls_tls()
-            .danger_accept_invalid_certs(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .http1_only()
-            .pool_max_idle_per_host(0)
-            .user_agent("ekiden");
-        Ok(Self { tls: tls.build()? })
+        Self { tls: Tls::trusting_anybody() }
     }
 
     /// Asks whether an instance is healthy; ends within `deadline`, and a little later where Docker is asked.
@@ -80,16 +71,19 @@ impl Asker {
     /// `GET path`, and at most so much of the body; none of it is waited for where none is wanted. Redirects are not
     /// followed: a check asks the instance and nobody else (SEC-10).
     async fn get(&self, get: &Get, max_body: usize, deadline: Duration) -> Result<Answer, String> {
-        let answer = async { if get.tls { self.get_tls(get, max_body).await } else { get_plain(get, max_body).await } };
+        let answer = self.get_unhurried(get, max_body);
         timeout(deadline, answer).await.unwrap_or_else(|_| Err(late(deadline)))
     }
 
-    async fn get_tls(&self, get: &Get, max_body: usize) -> Result<Answer, String> {
-        let url = format!("https://{}{}", authority(get), get.path);
-        let answer = self.tls.get(&url).header("connection", "close").send().await;
-        let mut answer = answer.map_err(|it| format!("GET {url}: {}", with_causes(&it.without_url())))?;
-        let status = StatusCode::from_u16(answer.status().as_u16()).map_err(|it| it.to_string())?;
-        let content_type = answer.headers().get("content-type").map(|it| text(it.as_bytes())).unwrap_or_default();
+    async fn get_unhurried(&self, get: &Get, max_body: usize) -> Result<Answer, String> {
+        let Get { host, port, path, .. } = get;
+        let authority = authority(get);
+        let stream = TcpStream::connect((host.as_str(), *port)).await;
+        let stream = stream.map_err(|it| format!("cannot connect to {authority}: {it}"))?;
+        let tls = get.tls.then_some(&self.tls);
+        let answer = web::get(stream, &Question { tls, host, authority: &authority, target: path }).await;
+        let scheme = if get.tls { "https" } else { "http" };
+        let mut answer = answer.map_err(|it| format!("GET {scheme}://{authority}{path}: {}", with_causes(&it)))?;
         let mut body = Vec::new();
         while body.len() < max_body
             && let Ok(Some(chunk)) = answer.chunk().await
@@ -97,43 +91,7 @@ impl Asker {
             body.extend_from_slice(&chunk);
         }
         body.truncate(max_body);
-        Ok(Answer { status, content_type, body })
-    }
-}
-
-async fn get_plain(get: &Get, max_body: usize) -> Result<Answer, String> {
-    let Get { host, port, path, .. } = get;
-    let stream = TcpStream::connect((host.as_str(), *port)).await;
-    let stream = stream.map_err(|it| format!("cannot connect to {}: {it}", authority(get)))?;
-    let broken = |it: hyper::Error| format!("GET http://{}{path}: {it}", authority(get));
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let connection = Aborted(tokio::spawn(connection));
-    let request = Request::get(path)
-        .header(HOST, authority(get))
-        .header(USER_AGENT, "ekiden")
-        .header(CONNECTION, "close")
-        .body(Empty::<hyper::body::Bytes>::new());
-    let request = request.map_err(|it| format!("cannot ask for {path}: {it}"))?;
-    let answer = sender.send_request(request).await.map_err(broken)?;
-    let status = answer.status();
-    let content_type = content_type(answer.headers());
-    let (mut content, mut body) = (answer.into_body(), Vec::new());
-    while body.len() < max_body
-        && let Some(Ok(frame)) = content.frame().await
-    {
-        body.extend_from_slice(frame.data_ref().map_or(&[][..], |it| it));
-    }
-    body.truncate(max_body);
-    drop(connection);
-    Ok(Answer { status, content_type, body })
-}
-
-/// A connection that ends with the question, however that ends.
-struct Aborted(tokio::task::JoinHandle<Result<(), hyper::Error>>);
-
-impl Drop for Aborted {
-    fn drop(&mut self) {
-        self.0.abort();
+        Ok(Answer { status: answer.status, content_type: content_type(&answer.headers), body })
     }
 }
 
@@ -184,7 +142,7 @@ mod tests {
             format!("HTTP/1.1 503 Busy\r\ncontent-type: text/x\r\ncontent-length: 5000\r\n\r\n{}", "x".repeat(5000))
                 .leak();
         let (get, _) = server(long).await;
-        let answer = Asker::new().unwrap().ready(&get, SECOND).await.unwrap();
+        let answer = Asker::new().ready(&get, SECOND).await.unwrap();
         assert_eq!((answer.status, answer.content_type.as_str(), answer.body.len()), (503, "text/x", 1_000));
     }
 
@@ -195,14 +153,14 @@ mod tests {
             format!("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{}/\r\ncontent-length: 0\r\n\r\n", target.port)
                 .leak();
         let (get, _) = server(redirect).await;
-        assert_eq!(Asker::new().unwrap().ready(&get, SECOND).await.unwrap().status, 302);
+        assert_eq!(Asker::new().ready(&get, SECOND).await.unwrap().status, 302);
         assert_eq!(*asked.borrow(), 0);
     }
 
     #[tokio::test]
     async fn a_server_without_tls_is_no_answer_to_a_question_by_tls() {
         let (get, _) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-        let answer = Asker::new().unwrap().ready(&Get { tls: true, ..get.clone() }, SECOND).await;
+        let answer = Asker::new().ready(&Get { tls: true, ..get.clone() }, SECOND).await;
         let message = answer.unwrap_err();
         assert!(message.starts_with(&format!("GET https://127.0.0.1:{}/ready: ", get.port)), "{message}");
     }
@@ -243,7 +201,7 @@ mod tests {
             return;
         };
         let get = Get { host: "127.0.0.1".into(), port: server.1, path: "/ready".into(), tls: true };
-        let asker = Asker::new().unwrap();
+        let asker = Asker::new();
         let mut answer = asker.ready(&get, SECOND).await;
         for _ in 0..100 {
             if answer.is_ok() {

@@ -115,23 +115,18 @@ impl Keeper {
 
 /// The content, and behind it a sum of it, so that a torn file is known as one.
 fn with_sum(mut bytes: Vec<u8>) -> Vec<u8> {
-    let sum = fnv1a(&bytes);
+    let sum = crc32fast::hash(&bytes);
     bytes.extend(sum.to_be_bytes());
     bytes
 }
 
 fn decode(bytes: &[u8]) -> Result<Saved, String> {
-    let (content, sum) = bytes.split_last_chunk::<8>().ok_or("it is too short")?;
-    if fnv1a(content) != u64::from_be_bytes(*sum) {
+    let (content, sum) = bytes.split_last_chunk::<4>().ok_or("it is too short")?;
+    if crc32fast::hash(content) != u32::from_be_bytes(*sum) {
         return Err("its checksum is wrong".to_owned());
     }
     let kept: Kept<Saved> = rmp_serde::from_slice(content).map_err(|it| it.to_string())?;
     if kept.format == FORMAT { Ok(kept.saved) } else { Err(format!("its format is {}", kept.format)) }
-}
-
-/// FNV-1a, 64 bits: against torn writes, not against people.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Writes a file whole or not at all: a new one, synced, takes the old one's name.

@@ -13,6 +13,7 @@
 //! | [`server`], `proxy` | how requests arrive, and how a stand-by passes them on |
 //! | [`link`] | the wire between the parts |
 
+pub mod causes;
 pub mod control;
 pub mod routes;
 pub mod service;

@@ -9,7 +9,9 @@ use crate::server::watch::Watch;
 use bytes::Bytes;
 use cluster::{AppId, Principal};
 use http::{HeaderMap, header};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
@@ -195,13 +197,12 @@ impl Query {
     /// # Errors
     /// A percent sign without two digits behind it, bytes that are no UTF-8.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let pairs = text.split('&').filter(|it| !it.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(&name.replace('+', " "))?;
-            let name = name.strip_suffix("[]").map_or(name.clone(), str::to_owned);
-            Ok((name, decode(&value.replace('+', " "))?))
-        });
-        Ok(Self(pairs.collect::<Result<_, Error>>()?))
+        // Forms put up with anything, and would read what is no UTF-8 as something else.
+        decode(text)?;
+        let pairs = form_urlencoded::parse(text.as_bytes());
+        Ok(Self(
+            pairs.map(|(name, value)| (name.strip_suffix("[]").unwrap_or(&name).to_owned(), value.into())).collect(),
+        ))
     }
 
     /// Every value of a name that may stand more than once, also in the form `name[]`.
@@ -244,7 +245,7 @@ pub(crate) fn segments(path: &str) -> Result<Vec<String>, Error> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let mut segments = Vec::new();
     for part in path.split('/') {
-        let mut segment = decode(part)?;
+        let mut segment = decode(part)?.into_owned();
         if segments.len() == BEFORE_ID {
             let slashes = segment.len() - segment.trim_start_matches('/').len();
             segment.drain(..slashes);
@@ -278,26 +279,14 @@ fn check_segment(segment: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn decode(text: &str) -> Result<String, Error> {
+fn decode(text: &str) -> Result<Cow<'_, str>, Error> {
     let malformed =
         || Error::Bad("the URI is not well encoded: '%' must stand before two hexadecimal digits of UTF-8".to_owned());
-    if !text.contains('%') {
-        return Ok(text.to_owned());
+    let is_byte = |it: &str| it.as_bytes().get(..2).is_some_and(|it| it.iter().all(u8::is_ascii_hexdigit));
+    if !text.split('%').skip(1).all(is_byte) {
+        return Err(malformed());
     }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        if *first == b'%' {
-            let digits = after.get(..2).filter(|it| it.iter().all(u8::is_ascii_hexdigit)).ok_or_else(malformed)?;
-            let digits = std::str::from_utf8(digits).map_err(|_| malformed())?;
-            bytes.push(u8::from_str_radix(digits, 16).map_err(|_| malformed())?);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| malformed())
+    percent_decode_str(text).decode_utf8().map_err(|_| malformed())
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! Every entry that Ekiden writes carries its cluster and node as metadata; entries without them, or with others, are
 //! not ours and never touched (INV-C3).
 
-use crate::agent::iso8601;
 use crate::model::{AppId, AppSpec, ClusterId, InstanceId, NodeId, PortSpec, Version};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -203,7 +202,7 @@ fn service(
         (META_NODE, subject.node.to_string()),
         (META_APP, subject.app.to_string()),
         (META_INSTANCE, instance.to_string()),
-        (META_VERSION, iso8601(subject.version)),
+        (META_VERSION, subject.version.to_string()),
         (META_REV, subject.rev.to_string()),
     ];
     Service {

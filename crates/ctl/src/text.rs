@@ -1,7 +1,7 @@
 //! Texts for people: server data made harmless, durations, ages and amounts.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 /// A text on one line in which nothing can steer a terminal: control characters (C0, C1, escape sequences, line
@@ -98,18 +98,13 @@ pub(crate) fn app_id(typed: &str) -> String {
     format!("/{}", typed.trim_matches('/'))
 }
 
-/// A text as a part of a URL's path or query; slashes stay.
+/// What a part of a URL's path or query has as it is; slashes and colons, which ids have, are no harm there.
+const PLAIN: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/').remove(b':');
+
+/// A text as a part of a URL's path or query.
 pub(crate) fn percent(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b':' => {
-                encoded.push(byte.into());
-            }
-            _ => write!(encoded, "%{byte:02X}").expect("a String takes all"),
-        }
-    }
-    encoded
+    utf8_percent_encode(text, PLAIN).to_string()
 }
 
 /// Reads `90s`, `10m`, `1h`, `1h30m` or a bare number of seconds.

@@ -34,15 +34,3 @@ pub mod state_machine;
 pub use cluster::{PortRange, Settings};
 pub use control::{Control, Member};
 pub use start::{Config, start};
-
-/// Returns an error with all its sources, for a log line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
-}

@@ -1,5 +1,8 @@
 //! Registries' credentials, as `docker login` keeps them in its `config.json`.
 
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bollard::auth::DockerCredentials;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -8,6 +11,14 @@ use std::path::Path;
 /// Docker's name for its own registry, in image references and in `config.json`.
 const HUB: &str = "docker.io";
 const HUB_KEY: &str = "https://index.docker.io/v1/";
+
+/// The standard alphabet (RFC 4648 §4), padded or not: both are written.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -52,7 +63,8 @@ impl File {
         };
         let of_registry = |key: &str| host(key) == registry || (registry == HUB && key == HUB_KEY);
         let (key, entry) = self.auths.iter().find(|(key, _)| of_registry(key))?;
-        let pair = entry.auth.as_deref().and_then(decode_base64).and_then(|it| String::from_utf8(it).ok());
+        let pair = entry.auth.as_deref().and_then(|it| BASE64.decode(it.trim()).ok());
+        let pair = pair.and_then(|it| String::from_utf8(it).ok());
         let (username, password) = match pair.as_deref().and_then(|it| it.split_once(':')) {
             Some((user, password)) => (Some(user.to_owned()), Some(password.to_owned())),
             None => (entry.username.clone(), entry.password.clone()),
@@ -65,29 +77,6 @@ impl File {
             ..DockerCredentials::default()
         })
     }
-}
-
-/// Standard base64, padded or not (RFC 4648 §4).
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut n_bits) = (0u32, 0);
-    for char in text.trim().trim_end_matches('=').bytes() {
-        let value = match char {
-            b'A'..=b'Z' => char - b'A',
-            b'a'..=b'z' => char - b'a' + 26,
-            b'0'..=b'9' => char - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        n_bits += 6;
-        if n_bits >= 8 {
-            n_bits -= 8;
-            bytes.push((bits >> n_bits) as u8);
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -113,6 +102,7 @@ mod tests {
         let file = dir.path().join("config.json");
         let text = r#"{"auths": {
             "registry.example": {"auth": "cGF5OnN+P3M6dA=="},
+            "unpadded.example": {"auth": "cGF5OnN+P3M6dA"},
             "https://index.docker.io/v1/": {"username": "hub", "password": "x"},
             "http://other:5000/v2/": {"identitytoken": "token"}
         }, "credsStore": "none"}"#;
@@ -120,6 +110,7 @@ mod tests {
         let found = |image| credentials(&file, image).map(|it| (it.username, it.password, it.identitytoken));
         let text = |it: &str| Some(it.to_owned());
         assert_eq!(found("registry.example/a"), Some((text("pay"), text("s~?s:t"), None)));
+        assert_eq!(found("unpadded.example/a"), found("registry.example/a"));
         assert_eq!(found("busybox"), Some((text("hub"), text("x"), None)));
         assert_eq!(found("other:5000/a"), Some((None, None, text("token"))));
         assert_eq!(found("unknown.example/a"), None);

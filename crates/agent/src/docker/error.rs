@@ -1,5 +1,6 @@
 //! The engine's answers that are none, and those that say no.
 
+use api::causes::with_causes;
 use bollard::errors::Error as Bollard;
 
 /// Why a call of the engine came to nothing.
@@ -35,20 +36,6 @@ impl From<Bollard> for Error {
 fn is_stumble(status: u16, message: &str) -> bool {
     let signs = ["shutting down", "transport is closing", "connection refused", "containerd.sock", "context deadline"];
     status == 503 || (status >= 500 && signs.iter().any(|it| message.contains(it)))
-}
-
-/// An error, and all that led to it.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Docker's words, and before them what they mean where they hide it.

@@ -10,7 +10,7 @@ use bollard::models::{
     ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigLogConfig, PortBinding, ResourcesUlimits,
 };
 use cluster::agent::{
-    Assignment, ParameterError, SANDBOX, bytes, check_parameter, device, iso8601, mount_point, publish, task_id, ulimit,
+    Assignment, ParameterError, SANDBOX, bytes, check_parameter, device, mount_point, publish, task_id, ulimit,
 };
 use cluster::{
     AppSpec, ClusterId, Fetch, Grants, HostVolume, Network, NodeId, Pod, PodCommand, PodContainer, Protocol, Resources,
@@ -418,7 +418,7 @@ fn labels(assignment: &Assignment, place: &Place) -> HashMap<String, String> {
         (LABEL_NODE.to_owned(), place.node.to_string()),
         (LABEL_APP.to_owned(), assignment.app.to_string()),
         (LABEL_INSTANCE.to_owned(), instance.to_string()),
-        (LABEL_VERSION.to_owned(), iso8601(assignment.version)),
+        (LABEL_VERSION.to_owned(), assignment.version.to_string()),
         ("MESOS_TASK_ID".to_owned(), task_id(&assignment.app, instance)),
     ]);
     labels.extend(assignment.reservation.map(|it| (LABEL_RESERVATION.to_owned(), it.to_string())));
@@ -502,7 +502,7 @@ fn context(assignment: &Assignment, address: &str, task_id: String) -> BTreeMap<
         ("MESOS_SANDBOX", SANDBOX.to_owned()),
         ("MESOS_TASK_ID", task_id),
         ("MARATHON_APP_ID", assignment.app.to_string()),
-        ("MARATHON_APP_VERSION", iso8601(assignment.version)),
+        ("MARATHON_APP_VERSION", assignment.version.to_string()),
     ];
     variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

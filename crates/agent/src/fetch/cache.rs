@@ -70,10 +70,7 @@ impl Cache {
     }
 
     fn path(&self, uri: &str) -> PathBuf {
-        // FNV-1a, 64 bits.
-        let sum =
-            uri.bytes().fold(0xcbf2_9ce4_8422_2325u64, |sum, it| (sum ^ u64::from(it)).wrapping_mul(0x0100_0000_01b3));
-        self.dir.join(format!("{sum:016x}"))
+        self.dir.join(format!("{:08x}", crc32fast::hash(uri.as_bytes())))
     }
 }
 

@@ -1,10 +1,10 @@
 //! What may be fetched, from where, and what it is called then: pure.
 
 use cluster::Fetch;
-use reqwest::Url;
 use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
+use url::Url;
 
 /// What an operator allows apps to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]

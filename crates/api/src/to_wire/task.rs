@@ -10,10 +10,7 @@ use cluster::{
 };
 use std::net::IpAddr;
 
-/// `<path _ joined>.<uuid>`
-pub fn task_id(app: &AppId, id: InstanceId) -> String {
-    format!("{}.{id}", app.joined("_"))
-}
+pub use cluster::agent::task_id;
 
 /// `<path _ joined>.marathon-<uuid>`
 pub fn instance_id(app: &AppId, id: InstanceId) -> String {

@@ -30,6 +30,6 @@ pub use health::{Checks, Outcome};
 pub use parameters::{PARAMETERS, ParameterError, bytes, check_parameter, device, parameter_allowed, publish, ulimit};
 pub use plan::{Container, Exit, Next, Wanted, end_of, next};
 pub use pod::{Part, Role, fold, fold_list};
-pub use print::{iso8601, task_id};
+pub use print::task_id;
 pub use protocol::{Assignment, FromAgent, Observation, PROTOCOL, Seen, ToAgent};
 pub use volumes::{Fate, SANDBOX, dir_name, fate, mount_point};

@@ -9,6 +9,7 @@ use super::Event;
 use crate::log::{Disk, Preparation, SnapshotFile, write_snapshot};
 use crate::machine::Machine;
 use crate::member::Chore;
+use api::causes::with_causes;
 
 /// The thread for it. Ends with the replica.
 pub(super) struct Side<M: Machine> {
@@ -56,7 +57,7 @@ fn snapshot<M: Machine>(disk: &dyn Disk, chore: Chore<M>, next_frame: u64) -> Op
     let began = Instant::now();
     let file = chore.run(next_frame);
     if let Err(error) = write_snapshot(disk, &file) {
-        tracing::error!(error = crate::chain(&error), "cannot write a snapshot");
+        tracing::error!(error = with_causes(&error), "cannot write a snapshot");
         return None;
     }
     let took_ms = began.elapsed().as_millis() as u64;
@@ -68,7 +69,7 @@ fn prepare(preparation: Preparation) -> Option<crate::log::Spare> {
     preparation
         .run()
         .inspect_err(|error| {
-            let error = crate::chain(error);
+            let error = with_causes(error);
             tracing::error!(error, "cannot prepare the log's next segment; the disk may be full");
         })
         .ok()
