@@ -1,7 +1,7 @@
 # The commands of this repository; each sets up what it needs first.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo test lint fmt bench sim
+.PHONY: help demo clean-demo test lint fmt release bench sim
 
 # Where scripts/setup puts the programs that the tests run.
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ekiden/bin
@@ -34,6 +34,10 @@ lint: ## Checks form, lints, docs, licences and what may depend on what.
 
 fmt: ## Formats the sources.
 	cargo fmt --all
+
+release: ## Builds what is shipped, target/dist/ekiden, and beside it the debug information, ekiden.debug.
+	scripts/setup build
+	scripts/release
 
 bench: ## Measures against etcd, Docker Swarm and a bare client, and writes docs/benchmarks.md: make bench ONLY="plan api"
 	scripts/setup build docker etcd
