@@ -26,12 +26,12 @@ use crate::metrics::Metrics;
 use bollard::errors::Error as Bollard;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::query_parameters::{CreateContainerOptions, EventsOptions, ListContainersOptions, StartContainerOptions};
-use cluster::agent::{Assignment, Container, Done, Listed, Outcome, fold_list};
+use cluster::agent::{Assignment, Container, Done, Input, Listed, Outcome, fold_list};
 use cluster::{ClusterId, Grants, InstanceId, Network, NodeId};
 use error::{explained, is_missing_image};
 use futures::{Stream, StreamExt};
 use images::Images;
-use seen::{inspected, listed};
+use seen::{Heard, inspected, listed};
 use spec::{Piece, Place, member_name};
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -361,19 +361,16 @@ impl Docker {
         }
     }
 
-    /// The instances that something happened to, as the engine tells it; ends when the engine does.
-    pub(crate) fn events(&self, cluster: ClusterId) -> Result<Pin<Box<dyn Stream<Item = InstanceId> + Send>>, Error> {
+    /// What happens to the instances, as the engine tells it; ends when the engine does.
+    pub(crate) fn events(&self, cluster: ClusterId) -> Result<Pin<Box<dyn Stream<Item = Input> + Send>>, Error> {
         let mut filters = self.filters(cluster);
         filters.insert("type".to_owned(), vec!["container".to_owned()]);
         let events = ["die", "destroy", "oom"];
         filters.insert("event".to_owned(), events.iter().map(|it| (*it).to_owned()).collect());
         let options = EventsOptions { filters: Some(filters), ..Default::default() };
-        let stream = self.client()?.events(Some(options));
-        let instance = |event: Result<bollard::models::EventMessage, Bollard>| {
-            let attributes = event.ok()?.actor?.attributes?;
-            attributes.get(LABEL_INSTANCE)?.parse().ok()
-        };
-        Ok(Box::pin(stream.filter_map(move |it| std::future::ready(instance(it)))))
+        let mut heard = Heard::default();
+        let events = self.client()?.events(Some(options));
+        Ok(Box::pin(events.filter_map(move |it| std::future::ready(it.ok().and_then(|it| heard.means(it))))))
     }
 
     /// Runs a command line in a container; its exit code is the outcome. What the engine itself fails at says

@@ -334,8 +334,8 @@ pub(crate) async fn watch_docker(
             continue;
         };
         if let Ok(mut hints) = docker.events(served) {
-            while let Some(instance) = hints.next().await {
-                if events.send(Event::Input(Input::Hint { instance })).is_err() {
+            while let Some(input) = hints.next().await {
+                if events.send(Event::Input(input)).is_err() {
                     return;
                 }
             }

@@ -320,14 +320,23 @@ impl World {
     fn hint(&mut self, n: usize, instance: InstanceId) {
         if self.rng.chance(800) {
             let ms = self.rng.range(1, 100);
-            self.after(ms, Event::Hint { node: n, instance });
+            self.after(ms, Event::Told { node: n, input: Input::Hint { instance } });
         }
     }
 
+    /// Docker's event that a container ended; sometimes it says no more than that something happened, or nothing.
+    fn died(&mut self, n: usize, instance: InstanceId, code: i64, out_of_memory: bool) {
+        if self.rng.chance(300) {
+            return self.hint(n, instance);
+        }
+        let (ms, exit) = (self.rng.range(1, 100), Exit { code: Some(code), out_of_memory, ..Exit::default() });
+        self.after(ms, Event::Told { node: n, input: Input::Died { instance, exit } });
+    }
+
     /// An event reaches the agent.
-    pub(super) fn hinted(&mut self, n: usize, instance: InstanceId) {
+    pub(super) fn docker_tells(&mut self, n: usize, input: Input) {
         if self.daemon(n) == Daemon::Up {
-            self.agent_takes(n, Input::Hint { instance });
+            self.agent_takes(n, input);
         }
     }
 
@@ -345,7 +354,7 @@ impl World {
         if let Some(it) = containers.get_mut(name).filter(|it| it.n_starts == n_starts && it.phase == Phase::Running) {
             it.phase = Phase::Exited { code: 1, oom: false };
             let instance = it.instance;
-            self.hint(n, instance);
+            self.died(n, instance, 1, false);
         }
     }
 
@@ -361,16 +370,20 @@ impl World {
         let id = self.nodes[n].id();
         let containers = &mut self.nodes[n].engine.containers;
         let Some(it) = containers.get_mut(&name) else { return };
-        let instance = it.instance;
+        let (instance, ran) = (it.instance, it.phase == Phase::Running);
         if removed {
             containers.remove(&name);
             let engine = self.nodes[n].engine.clone();
             self.see(&Fact::Docker { node: &id, did: Did::Removed(&name, instance), engine: &engine });
-        } else if it.phase == Phase::Running {
+        } else if ran {
             it.phase = Phase::Exited { code: 137, oom };
         }
         self.say(format_args!("n{n}: container {name} is hurt, removed: {removed}"));
-        self.hint(n, instance);
+        if ran && !removed {
+            self.died(n, instance, 137, oom);
+        } else {
+            self.hint(n, instance);
+        }
     }
 
     /// What only planted faults do: ends containers that nobody ordered to end.

@@ -10,8 +10,8 @@ use super::seats::Seat;
 use super::trace::Trace;
 use crate::check::{Checks, Fact, Told, Violation};
 use crate::mutants::{self, Mutant};
+use cluster::Command;
 use cluster::agent::{FromAgent, ToAgent};
-use cluster::{Command, InstanceId};
 use scheduler::member::Input;
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ pub(super) enum Event {
     LinkLost { link: u64 },
     Agent { node: usize, incarnation: u64 },
     Docker { node: usize, incarnation: u64, errand: Errand, timeout: bool },
-    Hint { node: usize, instance: InstanceId },
+    Told { node: usize, input: cluster::agent::Input },
     Published { node: usize, incarnation: u64, revision: Option<u64> },
     Ends { node: usize, name: String, n_starts: u32 },
     User(usize),
@@ -229,7 +229,7 @@ impl World {
             Event::Docker { node, incarnation, errand, timeout } => {
                 self.errand_done(node, incarnation, errand, timeout);
             }
-            Event::Hint { node, instance } => self.hinted(node, instance),
+            Event::Told { node, input } => self.docker_tells(node, input),
             Event::Published { node, incarnation, revision } => self.published(node, incarnation, revision),
             Event::Ends { node, name, n_starts } => self.container_ends(node, &name, n_starts),
             Event::User(client) => self.user_acts(client),

@@ -3,10 +3,45 @@
 use super::spec::{LABEL_CONTAINER, LABEL_INSTANCE, LABEL_POD};
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum, EndpointSettings,
+    EventMessage,
 };
 use cluster::InstanceId;
-use cluster::agent::{Container, Exit, Part, Role};
-use std::collections::HashMap;
+use cluster::agent::{Container, Exit, Input, Part, Role};
+use std::collections::{BTreeSet, HashMap};
+
+/// What the engine's events told so far.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// Whose processes the kernel ended for want of memory: that is told before the end itself.
+    out_of_memory: BTreeSet<InstanceId>,
+}
+
+impl Heard {
+    /// What an event means to the agent. The end of an app's container is told whole; whatever else happens is a reason
+    /// to look, as is the end of one container among a pod's.
+    pub(super) fn means(&mut self, event: EventMessage) -> Option<Input> {
+        let attributes = event.actor?.attributes?;
+        let instance = attributes.get(LABEL_INSTANCE)?.parse().ok()?;
+        let code = attributes.get("exitCode").and_then(|it| it.parse().ok());
+        match (event.action.as_deref(), code, role(&attributes)) {
+            (Some("oom"), _, Role::Sole) => {
+                self.out_of_memory.insert(instance);
+                None
+            }
+            (Some("die"), Some(code), Role::Sole) => {
+                let out_of_memory = self.out_of_memory.remove(&instance);
+                let exit = Exit { code: Some(code), out_of_memory, ..Exit::default() };
+                Some(Input::Died { instance, exit })
+            }
+            (action, ..) => {
+                if action == Some("destroy") {
+                    self.out_of_memory.remove(&instance);
+                }
+                Some(Input::Hint { instance })
+            }
+        }
+    }
+}
 
 /// A container of the engine's list; nothing if it is not an instance's. How it ended the list does not say.
 pub(super) fn listed(container: ContainerSummary) -> Option<(InstanceId, Part)> {
@@ -68,4 +103,47 @@ fn running(networks: &HashMap<String, EndpointSettings>) -> Container {
         networks.values().find_map(|it| address(it).clone().filter(|it| !it.is_empty()))
     };
     Container::Running { ip: first(|it| &it.ip_address), ipv6: first(|it| &it.global_ipv6_address) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cluster::ClusterId;
+
+    fn event(action: &str, more: &[(&str, &str)]) -> EventMessage {
+        let instance = InstanceId::derive(ClusterId(1), 1, 1).to_string();
+        let attributes = more.iter().copied().chain([(LABEL_INSTANCE, instance.as_str())]);
+        serde_json::from_value(serde_json::json!({
+            "Action": action,
+            "Actor": { "Attributes": attributes.collect::<HashMap<_, _>>() },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_end_is_told_with_its_code_and_whether_memory_was_wanting() {
+        let instance = InstanceId::derive(ClusterId(1), 1, 1);
+        let died = |code, out_of_memory| {
+            Some(Input::Died { instance, exit: Exit { code: Some(code), out_of_memory, ..Exit::default() } })
+        };
+        let mut heard = Heard::default();
+        assert_eq!(heard.means(event("die", &[("exitCode", "3")])), died(3, false));
+        assert_eq!(heard.means(event("oom", &[])), None, "the end follows");
+        assert_eq!(heard.means(event("die", &[("exitCode", "137")])), died(137, true));
+        assert_eq!(heard.means(event("die", &[("exitCode", "137")])), died(137, false), "it is told of one end");
+    }
+
+    #[test]
+    fn whatever_else_happens_is_a_reason_to_look() {
+        let hint = Some(Input::Hint { instance: InstanceId::derive(ClusterId(1), 1, 1) });
+        let mut heard = Heard::default();
+        assert_eq!(heard.means(event("destroy", &[])), hint);
+        assert_eq!(heard.means(event("die", &[])), hint, "it does not say how");
+        for pods in [(LABEL_CONTAINER, "log"), (LABEL_POD, "web,log")] {
+            assert_eq!(heard.means(event("die", &[pods, ("exitCode", "3")])), hint, "{pods:?}");
+            assert_eq!(heard.means(event("oom", &[pods])), hint, "{pods:?}");
+        }
+        let strange: EventMessage = serde_json::from_str(r#"{"Action": "die"}"#).unwrap();
+        assert_eq!(heard.means(strange), None);
+    }
 }

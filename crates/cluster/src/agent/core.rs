@@ -137,6 +137,7 @@ impl Agent {
             Input::Listed { epoch, containers } => self.take_list(epoch, containers, now),
             Input::ListFailed { message } => self.engine.list_failed(&message, now),
             Input::Hint { instance } => self.hint(instance),
+            Input::Died { instance, exit } => self.died(instance, exit, now),
             Input::Inspected { instance, epoch, container } => self.take_look(instance, epoch, container, now),
             Input::Progress { instance, message } => self.progress(instance, message),
             Input::Slow => self.engine.doubted(now),

@@ -1,6 +1,6 @@
 //! What reaches an agent, and what it wants done.
 
-use super::{Assignment, Container, Observation, Outcome};
+use super::{Assignment, Container, Exit, Observation, Outcome};
 use crate::catalog::Wish;
 use crate::model::{CheckResult, ClusterId, End, InstanceId, Readiness, ReadinessResponse};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,14 @@ pub enum Input {
     Hint {
         /// Which container.
         instance: InstanceId,
+    },
+    /// Docker said that an app's container ended, and how. As good as a look at it where it was running by all that is
+    /// known, and sooner: nobody may look before Docker has cleared up behind it.
+    Died {
+        /// Which container.
+        instance: InstanceId,
+        /// How it ended.
+        exit: Exit,
     },
     /// Answers [`Output::Inspect`].
     Inspected {

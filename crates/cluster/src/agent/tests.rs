@@ -174,6 +174,39 @@ fn a_container_that_ends_is_reported_and_kept_until_its_removal_is_ordered() {
 }
 
 #[test]
+fn the_end_of_a_container_that_ran_is_believed_without_a_look() {
+    let died = |code, out_of_memory| Input::Died {
+        instance: instance(1),
+        exit: Exit { code: Some(code), out_of_memory, ..Exit::default() },
+    };
+    for (input, kind, code) in [(died(3, false), EndKind::Failed, 3), (died(137, true), EndKind::OutOfMemory, 137)] {
+        let mut desk = Desk::new(false);
+        desk.assign(vec![order(1)]);
+        desk.done(1, Done::Now(running()));
+        desk.acknowledge();
+        assert!(is_inspect(&desk.give(Input::Hint { instance: instance(1) }), 1), "a look is under way");
+        let told = desk.give(input.clone());
+        let [Output::Report { observations, .. }] = &told[..] else { panic!("{told:?}") };
+        let Seen::Ended(end) = &observations[0].seen else { panic!("{observations:?}") };
+        assert_eq!((end.kind, end.exit_code), (kind, Some(code)));
+        desk.acknowledge();
+        assert_eq!(desk.look(1, running()), [], "what that look found is of before");
+        assert_eq!(desk.give(input), [], "an end is told once");
+        assert_eq!(desk.agent.counts().ended, 1);
+    }
+}
+
+#[test]
+fn the_end_of_a_container_that_is_worked_on_is_a_hint() {
+    let died = || Input::Died { instance: instance(1), exit: Exit { code: Some(0), ..Exit::default() } };
+    let mut desk = Desk::new(false);
+    assert_eq!(desk.give(died()), [], "nobody speaks of it");
+    desk.assign(vec![order(1)]);
+    assert_eq!(desk.give(died()), [], "its start is under way");
+    assert!(is_inspect(&desk.done(1, Done::Now(running())), 1), "and is looked at afterwards");
+}
+
+#[test]
 fn what_docker_refuses_to_start_has_ended_and_leaves_nothing() {
     let mut desk = Desk::new(false);
     desk.assign(vec![order(1)]);

@@ -2,7 +2,7 @@
 
 use super::Agent;
 use crate::agent::known::Known;
-use crate::agent::{Container, Done, Listed, Listing, Next, Note, Outcome, Output};
+use crate::agent::{Container, Done, Exit, Listed, Listing, Next, Note, Outcome, Output};
 use crate::model::{End, EndKind, InstanceId, ReadinessResponse, Timestamp};
 use std::collections::BTreeSet;
 
@@ -63,6 +63,18 @@ impl Agent {
         let gone = |it: &Known| it.busy.is_none() && it.assignment.stop && it.container == Some(Container::Absent);
         if self.instances.get(&instance).is_some_and(|it| !gone(it)) {
             self.inspect(instance);
+        }
+    }
+
+    pub(super) fn died(&mut self, instance: InstanceId, exit: Exit, now: Timestamp) {
+        match self.instances.get_mut(&instance) {
+            Some(known) if known.busy.is_none() && known.is_running() => {
+                // A look that is under way may still find it running.
+                self.epoch += 1;
+                known.epoch = self.epoch;
+                self.observe(instance, Container::Exited(exit), now);
+            }
+            _ => self.hint(instance),
         }
     }
 

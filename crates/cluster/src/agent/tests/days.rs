@@ -153,10 +153,16 @@ fn check_day(seed: u64) {
                 let instance = *world.containers.keys().nth(n).expect("there is one");
                 if dice.roll(3) == 0 {
                     world.containers.remove(&instance);
+                    Input::Hint { instance }
                 } else {
-                    world.containers.insert(instance, exited(1));
+                    let before = world.containers.insert(instance, exited(1));
+                    match exited(1) {
+                        Container::Exited(exit) if before == Some(running()) && dice.roll(2) == 0 => {
+                            Input::Died { instance, exit }
+                        }
+                        _ => Input::Hint { instance },
+                    }
                 }
-                Input::Hint { instance }
             }
             10 => {
                 let unheard = matches!(dice.roll(2), 0);
