@@ -13,6 +13,7 @@ use crate::request::Request;
 use crate::service::Api;
 use axum::response::Response;
 use http::Method;
+use std::sync::LazyLock;
 
 /// One route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +201,8 @@ pub struct Params {
 pub fn find(method: &Method, segments: &[String]) -> Result<(&'static Route, Params), Error> {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     let parts = parts(segments);
-    let matching = ROUTES.iter().filter_map(|route| Some((route, matches(route.path, &parts)?)));
+    let templates = ROUTES.iter().zip(&*TEMPLATES);
+    let matching = templates.filter_map(|(route, template)| Some((route, template.matches(&parts)?)));
     let mut allow = Vec::new();
     for (route, params) in matching {
         if route.method == method {
@@ -218,16 +220,19 @@ pub fn find(method: &Method, segments: &[String]) -> Result<(&'static Route, Par
 
 /// A pod's sub-resources stand behind two colons, not behind a slash: `a/b::status` is `a`, `b` and `::status`. No id
 /// has a colon. The star behind a group's path is a part of the id where clients encode that.
-fn parts(segments: &[String]) -> Vec<String> {
+fn parts(segments: &[String]) -> Vec<&str> {
     let is_pods = |it: &String| it == "pods" || it.starts_with("pods::");
     if segments.get(1).is_some_and(is_pods) {
-        return segments.iter().flat_map(|it| part(it)).map(str::to_owned).collect();
+        return segments.iter().flat_map(|it| part(it)).collect();
     }
-    let starred = |it: &String| match it.strip_suffix("/*") {
-        Some(group) => vec![group.to_owned(), "*".to_owned()],
-        None => vec![it.clone()],
-    };
-    segments.iter().flat_map(starred).collect()
+    let mut parts = Vec::with_capacity(segments.len() + 1);
+    for segment in segments {
+        match segment.strip_suffix("/*") {
+            Some(group) => parts.extend([group, "*"]),
+            None => parts.push(segment),
+        }
+    }
+    parts
 }
 
 fn part(segment: &str) -> impl Iterator<Item = &str> {
@@ -235,32 +240,47 @@ fn part(segment: &str) -> impl Iterator<Item = &str> {
     [&segment[..at], &segment[at..]].into_iter().filter(|it| !it.is_empty())
 }
 
-fn matches(path: &str, segments: &[String]) -> Option<Params> {
-    let template: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).flat_map(part).collect();
-    let greedy = template.iter().position(|it| matches!(*it, "{id}" | "{group}"));
-    let mut params = Params::default();
-    let Some(greedy) = greedy else {
-        return (template.len() == segments.len() && pairs_match(&template, segments, &mut params)).then_some(params);
-    };
-    let after = template.len() - greedy - 1;
-    if segments.len() < template.len() {
-        return None;
-    }
-    let end = segments.len() - after;
-    let fits = pairs_match(&template[..greedy], &segments[..greedy], &mut params)
-        && pairs_match(&template[greedy + 1..], &segments[end..], &mut params);
-    params.path = segments[greedy..end].join("/");
-    fits.then_some(params)
+/// The paths of [`ROUTES`], taken apart once.
+static TEMPLATES: LazyLock<Vec<Template>> = LazyLock::new(|| ROUTES.iter().map(|it| Template::of(it.path)).collect());
+
+/// A route's path as requests' paths are compared with it.
+struct Template {
+    parts: Vec<&'static str>,
+    /// Where `{id}` or `{group}` stands, which takes what the others leave.
+    greedy: Option<usize>,
 }
 
-fn pairs_match(template: &[&str], segments: &[String], params: &mut Params) -> bool {
-    template.iter().zip(segments).all(|(template, segment)| {
-        if template.starts_with('{') {
-            params.name.clone_from(segment);
+impl Template {
+    fn of(path: &'static str) -> Self {
+        let parts: Vec<_> = path.split('/').filter(|it| !it.is_empty()).flat_map(part).collect();
+        let greedy = parts.iter().position(|it| matches!(*it, "{id}" | "{group}"));
+        Self { parts, greedy }
+    }
+
+    /// What its names stand for in this path, if it is one of its.
+    fn matches(&self, path: &[&str]) -> Option<Params> {
+        let Some(greedy) = self.greedy else {
+            let fits = self.parts.len() == path.len();
+            return Some(Params { path: String::new(), name: name_in(&self.parts, path).filter(|_| fits)? });
+        };
+        let (before, after) = (&self.parts[..greedy], &self.parts[greedy + 1..]);
+        let end = path.len().checked_sub(after.len()).filter(|it| *it > greedy)?;
+        let names = [name_in(before, &path[..greedy])?, name_in(after, &path[end..])?];
+        Some(Params { path: path[greedy..end].join("/"), name: names.concat() })
+    }
+}
+
+/// What the name among these parts stands for, empty where there is none; nothing if the others do not fit.
+fn name_in(parts: &[&str], path: &[&str]) -> Option<String> {
+    let mut name = "";
+    let fits = parts.iter().zip(path).all(|(part, it)| {
+        if part.starts_with('{') {
+            name = it;
             return true;
         }
-        template == segment
-    })
+        part == it
+    });
+    fits.then(|| name.to_owned())
 }
 
 /// Does what a route is for.

@@ -160,7 +160,8 @@ impl<C: ControlPlane> Api<C> {
         Some(frame)
     }
 
-    /// Proposes a change in the name of who asks.
+    /// Proposes a change in the name of who asks, who should hold no state by then: what is held is copied where it is
+    /// changed, and freed by whoever lets go of it last.
     pub(crate) async fn submit(&self, request: &Request, command: Command) -> Result<Applied, SubmitError> {
         self.control.submit(request.principal(), command).await
     }

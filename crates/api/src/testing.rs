@@ -7,7 +7,7 @@ use cluster::{
     NodeId, PortRange, Principal, Rejected, Resources, Settings, State, Timestamp, plan,
 };
 use futures::stream::{self, BoxStream, StreamExt};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::broadcast;
 
 /// When the fake's clock starts: 2026-11-21T00:00:00.000Z.
@@ -30,6 +30,9 @@ struct Inner {
     failure: Option<SubmitError>,
     panics: bool,
     n_abdications: u32,
+    /// The states that were handed out.
+    views: Vec<Weak<State>>,
+    n_held: usize,
 }
 
 impl Default for Fake {
@@ -55,6 +58,8 @@ impl Fake {
             failure: None,
             panics: false,
             n_abdications: 0,
+            views: Vec::new(),
+            n_held: 0,
         })));
         let _ = fake.apply(Principal::Leader, Command::Found { cluster: ClusterId(0x00e1_de40_e1de) });
         // Its agents do nothing unasked, so that deployments pile up.
@@ -95,6 +100,11 @@ impl Fake {
     /// How often it was asked to hand leadership over; it stays the leader.
     pub fn n_abdications(&self) -> u32 {
         self.inner().n_abdications
+    }
+
+    /// How many states were held by somebody while a change was proposed.
+    pub fn n_held(&self) -> usize {
+        self.inner().n_held
     }
 
     /// Forgets the events of all entries so far.
@@ -208,8 +218,13 @@ fn next(instance: &Instance) -> Option<Seen> {
 
 impl ControlPlane for Fake {
     async fn submit(&self, principal: Principal, command: Command) -> Result<Applied, SubmitError> {
-        if let Some(failure) = self.inner().failure.clone() {
-            return Err(failure);
+        {
+            let mut inner = self.inner();
+            inner.views.retain(|it| it.strong_count() > 0);
+            inner.n_held += inner.views.len();
+            if let Some(failure) = &inner.failure {
+                return Err(failure.clone());
+            }
         }
         Ok(self.apply(principal, command)?)
     }
@@ -220,10 +235,12 @@ impl ControlPlane for Fake {
             drop(inner);
             panic!("planted");
         }
-        match &inner.failure {
-            Some(failure) => Err(failure.clone()),
-            None => Ok(Arc::new(inner.state.clone())),
+        if let Some(failure) = &inner.failure {
+            return Err(failure.clone());
         }
+        let view = Arc::new(inner.state.clone());
+        inner.views.push(Arc::downgrade(&view));
+        Ok(view)
     }
 
     fn events(&self, after: Option<u64>) -> BoxStream<'static, EventItem> {

@@ -58,15 +58,15 @@ pub(crate) async fn version<C: ControlPlane>(api: &Api<C>, request: &Request) ->
 /// `POST /v2/groups/{id}?force=`
 pub(crate) async fn create<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let force = request.query.flag("force", false)?;
-    let asked = asked(api, request).await?;
-    let GroupChange::Put(update) = asked.change else {
+    let Asked { state, path, change, warnings, .. } = asked(api, request).await?;
+    drop(state);
+    let GroupChange::Put(update) = change else {
         return Err(Error::Argument("only a PUT can scale a group, or make it what it was".to_owned()));
     };
-    let path = update.id.clone();
     let applied = api.submit(request, Command::PutGroup { update, absent: true, force }).await?;
     let mut response = deployment_result(StatusCode::CREATED, &applied);
     add_location(&mut response, request, &path);
-    add_warnings(&mut response, &asked.warnings);
+    add_warnings(&mut response, &warnings);
     Ok(response)
 }
 
@@ -87,6 +87,7 @@ pub(crate) async fn put<C: ControlPlane>(api: &Api<C>, request: &Request) -> Res
     let mut response = if dry {
         ok(&rehearse(api, request, &state, command)?)?
     } else {
+        drop(state);
         let applied = api.submit(request, command).await?;
         deployment_result(StatusCode::OK, &with_version_of(applied, current))
     };

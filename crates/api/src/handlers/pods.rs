@@ -38,6 +38,7 @@ pub(crate) async fn create<C: ControlPlane>(api: &Api<C>, request: &Request) -> 
     let id = from_wire::app_id(&definition)?;
     let state = api.recent().await?;
     let (spec, warnings) = read(&state, request, &id, &definition)?;
+    drop(state);
     let command = Command::PutApps { apps: vec![(spec, Expect::Absent)], force };
     let applied = match api.submit(request, command).await {
         Err(SubmitError::Rejected(Rejected::Exists { app })) => return Err(exists(api, app).await?),
@@ -64,6 +65,7 @@ pub(crate) async fn put<C: ControlPlane>(api: &Api<C>, request: &Request) -> Res
         let state = api.state().await?;
         let current = pod_of(&state, &id)?.current.clone();
         let (spec, warnings) = read(&state, request, &id, &definition)?;
+        drop(state);
         let command = Command::PutApps { apps: vec![(spec, Expect::Version(current.version))], force };
         match api.submit(request, command).await {
             Err(SubmitError::Rejected(Rejected::Changed { .. } | Rejected::NoApp { .. })) if attempt < ATTEMPTS => {}

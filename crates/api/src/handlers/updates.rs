@@ -125,7 +125,9 @@ async fn change<C: ControlPlane>(
         // The first attempt is made on what this member has: the expected version makes sure that nothing is
         // overwritten. Any objection to that is checked against what is certainly true.
         let state = if attempt == 1 { api.recent().await? } else { api.state().await? };
-        let (apps, warnings) = match define_all(&state, &updates, kind) {
+        let defined = define_all(&state, &updates, kind);
+        drop(state);
+        let (apps, warnings) = match defined {
             Err(_) if attempt == 1 => continue,
             defined => defined?,
         };

@@ -394,3 +394,26 @@ async fn what_is_odd_but_works_is_not_refused_when_strict() {
     assert_eq!(answer.status, 201, "{}", answer.text);
     assert!(answer.header("x-ekiden-warnings").starts_with("/healthChecks(0)/timeoutSeconds: is longer"));
 }
+
+#[tokio::test]
+async fn nobody_holds_a_state_while_a_change_is_made() {
+    let world = World::new();
+    let pod = json!({ "id": "/pod", "containers": [{ "name": "a", "resources": { "cpus": 0.1, "mem": 32 },
+        "image": { "kind": "DOCKER", "id": "nginx:1.25" } }] });
+    for (line, body) in [
+        ("POST /v2/apps", app("/a", 1)),
+        ("PUT /v2/apps//a?force=true", json!({ "instances": 2 })),
+        ("PATCH /v2/apps//a?force=true", json!({ "instances": 3 })),
+        ("PATCH /v2/apps?force=true", json!([{ "id": "/a", "instances": 4 }])),
+        ("POST /v2/apps//a/restart?force=true", json!({})),
+        ("PUT /v2/groups//g?force=true", json!({ "apps": [app("/g/a", 1)] })),
+        ("POST /v2/groups", json!({ "id": "/h", "apps": [app("/h/a", 1)] })),
+        ("POST /v2/pods", pod.clone()),
+        ("PUT /v2/pods//pod?force=true", pod),
+        ("DELETE /v2/apps//a?force=true", json!(null)),
+    ] {
+        let answer = world.ask(line, body).await;
+        assert!(answer.status < 300, "{line}: {}", answer.text);
+        assert_eq!(world.fake.n_held(), 0, "{line}");
+    }
+}
