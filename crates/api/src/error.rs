@@ -2,7 +2,7 @@
 
 use crate::control::SubmitError;
 use crate::from_wire::Problems;
-use crate::v2::{Details, ErrorBody, ErrorDetail, LockingDeployment};
+use crate::v2::{Details, ErrorBody, LockingDeployment};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use cluster::{AppId, DeploymentId, Rejected};
@@ -238,9 +238,4 @@ pub(crate) fn json_text(status: StatusCode, text: Vec<u8>) -> Response {
 fn unprintable(error: &serde_json::Error) -> Response {
     tracing::error!(%error, "an answer could not be written as JSON");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
-}
-
-/// One place and what is wrong there.
-pub(crate) fn detail(path: &str, error: &str) -> ErrorDetail {
-    ErrorDetail { path: path.to_owned(), errors: vec![error.to_owned()] }
 }

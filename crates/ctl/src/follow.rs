@@ -4,11 +4,26 @@ use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
 use crate::remote::Request;
 use crate::session::Session;
-use crate::verbs::{Wait, declines_everywhere};
-use api::v2::{AppInfo, AppSingle, PodStatus, Queue};
+use crate::text;
+use api::v2::{AppInfo, AppSingle, PodStatus, Queue, QueueItem};
 use api::v3::{Change, InstanceCounts};
+use clap::Args;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// How to wait for a deployment's end.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Wait {
+    /// Wait until the deployment has ended, and show how far it is
+    #[arg(id = "wait", short, long)]
+    pub(crate) is_wanted: bool,
+    /// Wait so long at most; the deployment itself goes on
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = text::parse_duration)]
+    pub(crate) timeout: Duration,
+    /// Do not wait for better times: end as soon as an instance fails or no node takes one
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+}
 
 /// How a deployment ended for us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -277,4 +292,11 @@ fn counted(has_checks: bool, counts: Option<InstanceCounts>, seen: (u32, u32)) -
     let (n, wanted, old) = counts.map_or((seen.0, seen.1, 0), |it| (it.new_serving, it.wanted, it.old));
     let old = if old == 0 { String::new() } else { format!(", {old} old") };
     format!("{n}/{wanted} {word}{old}")
+}
+
+/// Whether no node takes an instance.
+pub(crate) fn declines_everywhere(item: &QueueItem) -> bool {
+    let summary = &item.processed_offers_summary;
+    let declined: u32 = summary.reject_summary_last_offers.iter().flatten().map(|it| it.declined).sum();
+    f64::from(declined) >= summary.processed_offers_count.0
 }

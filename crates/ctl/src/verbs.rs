@@ -20,9 +20,6 @@ mod version;
 use crate::error::Result;
 use crate::session::Session;
 
-pub(crate) use change::Wait;
-pub(crate) use queue::declines_everywhere;
-
 /// A verb and its arguments, as typed.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Verb {

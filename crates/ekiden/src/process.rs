@@ -4,7 +4,6 @@ use crate::config::{LogConfig, Violations};
 use crate::{files, logs, panics};
 use anyhow::Context;
 use api::logging::Logging;
-use std::fmt::Write as _;
 use std::future::Future;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -106,13 +105,4 @@ pub(crate) fn verb(args: ctl::Args, program: &mut clap::Command) -> ExitCode {
 /// Tells people something on stderr; where there is none, nobody misses it.
 pub(crate) fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
-}
-
-/// Several lines under a heading, as text.
-pub(crate) fn listed(heading: &str, lines: impl IntoIterator<Item = String>) -> String {
-    let mut text = format!("{heading}\n");
-    for line in lines {
-        writeln!(text, "  {line}").expect("a String takes all");
-    }
-    text
 }

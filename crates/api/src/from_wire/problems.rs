@@ -1,6 +1,5 @@
 //! What is wrong with an input, collected.
 
-use crate::error::detail;
 use crate::v2::ErrorDetail;
 use crate::words::clip;
 use crate::work;
@@ -96,7 +95,7 @@ impl Problems {
 
     /// What is wrong, by place: wrong types first. At the end how much more there is.
     pub fn details(&self) -> Vec<ErrorDetail> {
-        let more = (self.n_untold > 0).then(|| detail("/", &format!("and {} more", self.n_untold)));
+        let more = (self.n_untold > 0).then(|| ErrorDetail::new("/", &format!("and {} more", self.n_untold)));
         self.shape.iter().chain(&self.invalid).cloned().chain(more).collect()
     }
 
@@ -160,7 +159,7 @@ fn push(details: &mut Vec<ErrorDetail>, path: &str, error: &str) {
     work::did(details.len() + path.len() + error.len());
     match details.iter_mut().find(|it| it.path == path) {
         Some(there) => there.errors.push(error),
-        None => details.push(detail(&path, &error)),
+        None => details.push(ErrorDetail::new(&path, &error)),
     }
 }
 
@@ -177,7 +176,7 @@ mod tests {
         problems.shape("/cmd", "error.expected.jsstring");
         let details = problems.details();
         assert_eq!(details.len(), TOLD_MAX + 1);
-        assert_eq!(details[TOLD_MAX], detail("/", "and 901 more"));
+        assert_eq!(details[TOLD_MAX], ErrorDetail::new("/", "and 901 more"));
         assert!(problems.is_misshapen(), "though there was no room to tell it");
 
         let mut whole = Problems::default();
@@ -185,7 +184,7 @@ mod tests {
         whole.absorb("(3)", problems);
         let details = whole.details();
         assert_eq!((&*details[1].path, details.len()), ("(3)/args(0)", TOLD_MAX + 1));
-        assert_eq!(details[TOLD_MAX], detail("/", "and 902 more"));
+        assert_eq!(details[TOLD_MAX], ErrorDetail::new("/", "and 902 more"));
         assert!(whole.is_misshapen());
     }
 
@@ -197,7 +196,7 @@ mod tests {
         }
         let details = problems.details();
         assert_eq!(details[0].errors.len(), TOLD_MAX);
-        assert_eq!(details[1], detail("/", "and 900 more"));
+        assert_eq!(details[1], ErrorDetail::new("/", "and 900 more"));
     }
 
     #[test]

@@ -50,3 +50,10 @@ pub struct ErrorDetail {
     #[serde(default)]
     pub errors: Vec<String>,
 }
+
+impl ErrorDetail {
+    /// One place and what is wrong there.
+    pub(crate) fn new(path: &str, error: &str) -> Self {
+        Self { path: path.to_owned(), errors: vec![error.to_owned()] }
+    }
+}

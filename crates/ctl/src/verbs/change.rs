@@ -1,29 +1,15 @@
 //! What all verbs that change apps share: sending the change, and following its deployment.
 
 use crate::error::{Error, Kind, Result};
+pub(crate) use crate::follow::Wait;
 use crate::follow::{self, End, Verdict};
 use crate::remote::Request;
 use crate::session::Session;
 use crate::table::Tone;
 use crate::text;
 use api::v2::{AppInfo, AppSingle, DeploymentResult};
-use clap::Args;
 use serde_json::{Value, json};
 use std::time::Duration;
-
-/// How to wait for a deployment's end.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Wait {
-    /// Wait until the deployment has ended, and show how far it is
-    #[arg(id = "wait", short, long)]
-    pub(crate) is_wanted: bool,
-    /// Wait so long at most; the deployment itself goes on
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = text::parse_duration)]
-    pub(crate) timeout: Duration,
-    /// Do not wait for better times: end as soon as an instance fails or no node takes one
-    #[arg(long)]
-    pub(crate) fail_fast: bool,
-}
 
 /// A change that the cluster has accepted.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! `ekiden queue`.
 
 use crate::error::Result;
+use crate::follow::declines_everywhere;
 use crate::remote::Request;
 use crate::session::Session;
 use crate::table::{Cell, Tone};
@@ -82,11 +83,4 @@ async fn details(session: &Session<'_>, app: &str) -> Result<String> {
         writeln!(text, "  {node}: {reason}: {}", text::line(&it.detail)).expect("a String takes all");
     }
     Ok(text)
-}
-
-/// Whether no node takes an instance.
-pub(crate) fn declines_everywhere(item: &QueueItem) -> bool {
-    let summary = &item.processed_offers_summary;
-    let declined: u32 = summary.reject_summary_last_offers.iter().flatten().map(|it| it.declined).sum();
-    f64::from(declined) >= summary.processed_offers_count.0
 }

@@ -1,6 +1,5 @@
 //! Everything that is wrong with a configuration.
 
-use crate::process::listed;
 use std::fmt;
 
 /// Keys and what is wrong with their values.
@@ -33,4 +32,9 @@ impl fmt::Display for Violations {
             self.0.iter().map(|(key, why)| format!("{key}: {}", why.replace('\n', "\n    "))),
         ))
     }
+}
+
+/// Several lines under a heading, as text.
+fn listed(heading: &str, lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().fold(format!("{heading}\n"), |text, line| text + "  " + &line + "\n")
 }

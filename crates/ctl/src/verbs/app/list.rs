@@ -1,11 +1,11 @@
 //! `ekiden app list`.
 
 use crate::error::Result;
+use crate::follow::declines_everywhere;
 use crate::remote::Request;
 use crate::session::Session;
 use crate::table::{Cell, Table, Tone};
 use crate::text;
-use crate::verbs::queue::declines_everywhere;
 use api::v2::{AppInfo, AppList, Queue, QueueItem};
 use clap::Args;
 
