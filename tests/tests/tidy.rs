@@ -386,8 +386,8 @@ mod planted {
     #[test]
     fn modules_in_a_circle() {
         let needs = |module: &str, others: &[&str]| {
-            let names: String = others.iter().map(|it| format!("use crate::{it}::Thing;\n")).collect();
-            file(&format!("crates/a/src/{module}.rs"), &names)
+            let names: Vec<_> = others.iter().map(|it| format!("use crate::{it}::Thing;\n")).collect();
+            file(&format!("crates/a/src/{module}.rs"), &names.concat())
         };
         let straight = [needs("lib", &["top"]), needs("top", &["middle", "low"]), needs("middle/part", &["low"])];
         assert_eq!(circles(&straight), NOTHING);

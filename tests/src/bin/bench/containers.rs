@@ -123,7 +123,7 @@ impl Bench<'_> {
         }
 
         let ratio = |name: &str| median_of(&seen, name) / median_of(&seen, "bare create and start");
-        table.push(Row::at_most("killed to replaced, Ekiden over a bare create and start", ratio("Ekiden"), 1.5, "×"));
+        table.push(Row::at_most("killed to replaced, Ekiden over a bare create and start", ratio("Ekiden"), 1.25, "×"));
         table.push(Row::plain("the same, Swarm with restart delay 0", ratio("Swarm, delay 0"), "×"));
         table.push(Row::plain("the same, Swarm by default", ratio("Swarm, default delay"), "×"));
         let lines: Vec<_> = seen
