@@ -161,6 +161,8 @@ fn all() -> (Places, Places) {
     for pointer in ["/apps", "/groups", "/dependencies", "/groups/0/apps"] {
         all_lists.push((Kind::Group, pointer.to_owned()));
     }
+    // Beside a `shell`, of which there is one or the other.
+    all_lists.push((Kind::Pod, "/containers/0/exec/command/argv".to_owned()));
     all_lists.push((Kind::TaskIds, "/ids".to_owned()));
     (all_lists, all_maps)
 }
@@ -172,6 +174,9 @@ fn with(kind: Kind, pointer: &str, value: Value) -> String {
     }
     if pointer.starts_with("/container/docker/portMappings") {
         document["container"].as_object_mut().unwrap().remove("portMappings");
+    }
+    if pointer.ends_with("/argv") {
+        document["containers"][0]["exec"]["command"] = json!({});
     }
     if pointer.starts_with("/ipAddress") {
         document.as_object_mut().unwrap().remove("networks");

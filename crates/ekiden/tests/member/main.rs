@@ -99,3 +99,42 @@ fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
     )
 }
+
+#[test]
+fn dev_says_who_may_change_it() {
+    for (host, warns) in [("0.0.0.0", true), ("127.0.0.1", false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let port = free().port();
+        let log = dir.path().join("log");
+        let out = File::create(&log).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ekiden"))
+            .args([
+                "dev",
+                "--listen",
+                &format!("{host}:{port}"),
+                "--docker",
+                "unix:///nowhere/docker.sock",
+                "--data-dir",
+            ])
+            .arg(dir.path().join("data"))
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out)
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        let is_up = || {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+            stream.write_all(request("GET", "/ping", "", "").as_bytes()).ok()?;
+            let mut head = [0; 12];
+            stream.read_exact(&mut head).ok().filter(|()| head == *b"HTTP/1.1 200")
+        };
+        while is_up().is_none() && began.elapsed() < LIMIT {
+            std::thread::sleep(LOOK);
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        let said = std::fs::read_to_string(&log).unwrap();
+        assert_eq!(said.contains("may change the cluster: nobody is authenticated yet"), warns, "{host}: {said}");
+    }
+}
