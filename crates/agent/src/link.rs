@@ -134,6 +134,11 @@ async fn greet(
     description: &Description,
     cluster: &watch::Receiver<Option<ClusterId>>,
 ) -> Result<(Link<Stream>, ClusterId, Duration), Ended> {
+    let node = description.borrow().clone();
+    if let Some(reason) = node.objection() {
+        // A member would say the same, or hang up before it has read all of it.
+        return Err(Ended::Refused(reason));
+    }
     let stream = match timeout(CONNECT_WITHIN, TcpStream::connect(server)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(Ended::Connect(error.to_string())),
@@ -142,7 +147,6 @@ async fn greet(
     stream.set_nodelay(true).map_err(api::link::Error::from)?;
     let mut link = Link::new(stream);
     let known = *cluster.borrow();
-    let node = description.borrow().clone();
     link.send(&Greeting::<()>::Agent { protocol: PROTOCOL }).await?;
     link.send(&FromAgent::Hello { protocol: PROTOCOL, cluster: known, node }).await?;
     loop {

@@ -6,7 +6,7 @@
 
 use crate::control::Control;
 use api::control::{ControlPlane, Freshness, SubmitError};
-use api::link::{Error, Link, Receiver, Sender};
+use api::link::{Budget, Error, Link, Receiver, Sender};
 use cluster::agent::{FromAgent, PROTOCOL, ToAgent};
 use cluster::{
     AppId, ClusterId, Command, Event, Goal, InstanceId, NodeDescription, NodeId, Principal, Rejected, State, Version,
@@ -27,10 +27,24 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection over which nothing came for so long is dead, whatever TCP says.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
+/// Who was not taken in yet sends no longer frame than this. A usual introduction has some hundred bytes, and one that
+/// [`NodeDescription::objection`] has nothing against always fits.
+const HELLO_BYTES_MAX: usize = api::link::SMALL_FRAME_BYTES;
+
+/// Frames of all agents that are being read at once have so many bytes: four of the longest. More wait.
+const READING_BYTES_MAX: usize = 4 * api::link::MAX_FRAME_BYTES;
+
 /// The connected agents, by node.
-#[derive(Default)]
 pub struct Sessions {
     open: Mutex<BTreeMap<NodeId, Arc<Session>>>,
+    /// What all their connections may be reading at once.
+    reading: Budget,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { open: Mutex::default(), reading: Budget::new(READING_BYTES_MAX) }
+    }
 }
 
 /// One connected agent.
@@ -129,7 +143,7 @@ impl Sessions {
 pub async fn serve(control: Control, stream: TcpStream, protocol: u32) {
     let from = stream.peer_addr().ok();
     let _ = stream.set_nodelay(true);
-    let mut link = Link::new(stream);
+    let mut link = Link::limited(stream, HELLO_BYTES_MAX, control.sessions().reading.clone());
     let node = match tokio::time::timeout(HELLO_TIMEOUT, admit(&control, &mut link, protocol)).await {
         Ok(Ok(Some(node))) => node,
         Ok(Ok(None)) => return,
@@ -162,7 +176,8 @@ async fn admit(control: &Control, link: &mut Link<TcpStream>, protocol: u32) -> 
         return Ok(None);
     }
     if let Some(reason) = objection(founded, cluster, &node) {
-        tracing::warn!(node = %node.id, %reason, "agent refused");
+        // The name may be anything; it was not judged yet, or just was.
+        tracing::warn!(node = %node.id.as_str().escape_debug(), %reason, "agent refused");
         link.send(&ToAgent::Refused { reason }).await?;
         return Ok(None);
     }
@@ -171,6 +186,7 @@ async fn admit(control: &Control, link: &mut Link<TcpStream>, protocol: u32) -> 
         Ok(_) | Err(SubmitError::Rejected(Rejected::Nothing)) => {
             let welcome = ToAgent::Welcome { cluster: founded, node: id.clone(), alive_every_ms: ALIVE_EVERY_MS };
             link.send(&welcome).await?;
+            link.allow(api::link::MAX_FRAME_BYTES);
             Ok(Some(id))
         }
         Err(SubmitError::Rejected(rejected)) => {
@@ -193,10 +209,7 @@ fn objection(founded: ClusterId, served: Option<ClusterId>, node: &NodeDescripti
              empty data directory to move it here (containers of the other cluster stay as they are)"
         ));
     }
-    if !NodeId::is_valid(node.id.as_str()) {
-        return Some("the node's name must be 1 to 253 letters, digits, '-', '.' or '_'".to_owned());
-    }
-    (node.ports.first > node.ports.last).then(|| "the node's port range is empty".to_owned())
+    node.objection()
 }
 
 /// What a session has sent: for each instance whether it shall stop, and the app's version whose policy it knows;

@@ -7,8 +7,10 @@
 //! - `wire`: the bytes.
 //! - `dial`: the sending side, one thread per peer.
 //! - `listen`: the receiving side, one thread per connection; the port is shared with agents.
+//! - `door`: where connections wait until they have said who they are.
 
 mod dial;
+mod door;
 mod listen;
 #[cfg(test)]
 mod tests;

@@ -97,6 +97,74 @@ pub struct NodeDescription {
     pub grants: Grants,
 }
 
+/// A node has so many attributes at most; its agent says as many versions. Constraints name a handful.
+const TEXTS_MAX: usize = 256;
+
+/// The longest name of an attribute, in bytes.
+const NAME_BYTES_MAX: usize = 128;
+
+/// The longest value of an attribute, in bytes; constraints compare it with what stands in a definition.
+const VALUE_BYTES_MAX: usize = 1024;
+
+/// All attributes together, or all versions, in bytes: an agent's introduction stays a short message.
+const TEXT_BYTES_MAX: usize = 24 << 10;
+
+/// No machine has more thousandths of a core, or bytes: sums of many nodes stay whole numbers.
+const AMOUNT_MAX: u64 = 1 << 52;
+
+impl NodeDescription {
+    /// Why a node cannot be what its agent says, for people; absent: it can. What an agent says is printed, logged,
+    /// compared and kept for ever, so it is judged as what a user says is.
+    pub fn objection(&self) -> Option<String> {
+        if !NodeId::is_valid(self.id.as_str()) {
+            return Some("the node's name must be 1 to 253 letters, digits, '-', '.' or '_'".to_owned());
+        }
+        let in_address = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'.' | b'_' | b':' | b'%');
+        if !(1..=253).contains(&self.address.len()) || !self.address.bytes().all(in_address) {
+            return Some(format!(
+                "the node's address must be a host name or an IP address without brackets and port; it is '{}'",
+                shortened(&self.address)
+            ));
+        }
+        if self.ports.first > self.ports.last {
+            return Some("the node's port range is empty".to_owned());
+        }
+        let Resources { cpu_milli, memory_bytes, disk_bytes } = self.capacity;
+        if [cpu_milli, memory_bytes, disk_bytes].into_iter().any(|it| it > AMOUNT_MAX) {
+            return Some("the node's cpus, memory or disk are more than any machine has".to_owned());
+        }
+        text_objection("attributes", &self.attributes).or_else(|| text_objection("versions", &self.versions))
+    }
+}
+
+fn text_objection(what: &str, texts: &BTreeMap<String, String>) -> Option<String> {
+    let bytes: usize = texts.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if texts.len() > TEXTS_MAX || bytes > TEXT_BYTES_MAX {
+        let n = texts.len();
+        return Some(format!(
+            "the node has {n} {what} of {bytes} bytes: at most {TEXTS_MAX} of {TEXT_BYTES_MAX} bytes are taken"
+        ));
+    }
+    let bad = |(name, value): &(&String, &String)| {
+        name.is_empty()
+            || name.len() > NAME_BYTES_MAX
+            || value.len() > VALUE_BYTES_MAX
+            || name.chars().chain(value.chars()).any(char::is_control)
+    };
+    texts.iter().find(bad).map(|(name, _)| {
+        format!(
+            "the node's {what}: '{}' must have a name of 1 to {NAME_BYTES_MAX} bytes and a value of at most \
+             {VALUE_BYTES_MAX}, without control characters",
+            shortened(name)
+        )
+    })
+}
+
+/// A text that may be anything, so that it can be printed.
+fn shortened(text: &str) -> String {
+    text.chars().take(64).flat_map(char::escape_debug).collect()
+}
+
 /// A range of port numbers, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PortRange {
@@ -197,6 +265,57 @@ impl Node {
                 let attributes = &self.description.attributes;
                 attributes.get(field).or_else(|| attributes.get(field.strip_prefix('@')?)).map(String::as_str)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node() -> NodeDescription {
+        NodeDescription {
+            id: NodeId::new("n1"),
+            agent: 1,
+            address: "10.0.0.1".to_owned(),
+            capacity: Resources { cpu_milli: 8_000, memory_bytes: 1 << 36, disk_bytes: 1 << 40 },
+            ports: PortRange::default(),
+            attributes: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
+            versions: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn what_agents_say_of_themselves_is_judged() {
+        assert_eq!(node().objection(), None);
+        for address in ["node-1.example.org", "fe80::1%eth0", "under_score"] {
+            assert_eq!(NodeDescription { address: address.to_owned(), ..node() }.objection(), None, "{address}");
+        }
+        let texts = |n: usize, bytes: usize| (0..n).map(|it| (format!("a{it}"), "v".repeat(bytes))).collect();
+        let attribute = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        let named = |id: &str| NodeDescription { id: NodeId::new(id), ..node() };
+        let at = |address: &str| NodeDescription { address: address.to_owned(), ..node() };
+        let with = |attributes: BTreeMap<String, String>| NodeDescription { attributes, ..node() };
+        let refused = [
+            (named(""), "name"),
+            (named("a\u{1b}[31m"), "name"),
+            (at(""), "address"),
+            (at("10.0.0.1\r\nHost: evil"), "address"),
+            (at(&"a".repeat(254)), "address"),
+            (at("[::1]:80"), "address"),
+            (NodeDescription { ports: PortRange { first: 2, last: 1 }, ..node() }, "port range"),
+            (NodeDescription { capacity: Resources { memory_bytes: u64::MAX, ..node().capacity }, ..node() }, "memory"),
+            (with(texts(257, 1)), "attributes"),
+            (with(texts(1, 7 << 20)), "attributes"),
+            (with(attribute("zone", "a\nb")), "attributes"),
+            (with(attribute("", "a")), "attributes"),
+            (with(attribute(&"n".repeat(129), "a")), "attributes"),
+            (NodeDescription { versions: attribute("docker", "\u{1b}]0;x\u{7}"), ..node() }, "versions"),
+        ];
+        for (node, what) in refused {
+            let reason = node.objection().unwrap_or_else(|| panic!("{node:?} is taken"));
+            assert!(reason.contains(what) && reason.len() < 400, "{reason}");
+            assert!(!reason.chars().any(char::is_control), "{reason:?}");
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use api::link::Greeting;
 use tokio::io::AsyncReadExt;
 
+use super::door::Door;
 use super::wire::{self, Assembly};
 use super::{Config, Hello, Inbox, News, PROTOCOL};
 
@@ -18,6 +19,8 @@ use super::{Config, Hello, Inbox, News, PROTOCOL};
 const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 /// A greeting is a few dozen bytes.
 const GREETING_BYTES_MAX: usize = 4096;
+/// So many may be about to say it: as many as dial in one instant when a leader is replaced.
+const UNGREETED_MAX: usize = 1024;
 
 /// Takes connections and sorts them.
 ///
@@ -30,6 +33,7 @@ pub struct Listener {
 pub(super) struct Inner {
     config: Config,
     inbox: Inbox,
+    door: Door,
     /// By peer, so that a new connection ends the old one, and all end with the member. The number tells an old
     /// connection that there is a new one.
     open: Mutex<BTreeMap<u64, (u64, TcpStream)>>,
@@ -93,6 +97,7 @@ impl Listener {
             inner: Arc::new(Inner {
                 config,
                 inbox,
+                door: Door::new(UNGREETED_MAX),
                 open: Mutex::default(),
                 n_accepted: AtomicU64::new(0),
                 n_refused: AtomicU64::new(0),
@@ -107,11 +112,14 @@ impl Listener {
     /// [`Refusal`]: the connection is closed. The same one twice in a row is logged once.
     pub async fn accept(&self, mut stream: tokio::net::TcpStream) -> Result<Accepted, Refusal> {
         let from = stream.peer_addr().ok();
-        let greeting = tokio::time::timeout(GREETING_TIMEOUT, greeting(&mut stream)).await;
+        let visitor = self.inner.door.enter();
+        let greeting = tokio::time::timeout(GREETING_TIMEOUT, greeting(&mut stream));
+        let greeting = visitor.unless_sent_away(greeting).await;
+        drop(visitor);
         let accepted = match greeting {
-            Ok(Some(Greeting::Agent { protocol })) => return Ok(Accepted::Agent { protocol, stream }),
-            Ok(Some(Greeting::Peer(hello))) => self.inner.check(hello),
-            Ok(None) | Err(_) => Err(Refusal::NoGreeting),
+            Some(Ok(Some(Greeting::Agent { protocol }))) => return Ok(Accepted::Agent { protocol, stream }),
+            Some(Ok(Some(Greeting::Peer(hello)))) => self.inner.check(hello),
+            Some(Ok(None) | Err(_)) | None => Err(Refusal::NoGreeting),
         };
         let accepted = accepted.and_then(|peer| {
             let stream = stream.into_std().map_err(|_| Refusal::NoGreeting)?;
