@@ -3,7 +3,8 @@
 //! None of them is in the program. Each is a wrapper in the simulated world: a state machine that does more or less
 //! than the real one, a disk that lies, a message changed on its way. `docs/testing.md` lists which checker finds which.
 
-use cluster::{Applied, Command, Entry, Rejected, State, Step};
+use crate::sim::EPOCH;
+use cluster::{Applied, Command, Entry, Moment, Rejected, State, Step, Timestamp};
 use std::cell::Cell;
 
 /// One planted fault.
@@ -43,7 +44,7 @@ pub enum Mutant {
     ForgetsDelays,
     /// Agents speak about instances of others, and are believed.
     BelievesAnybody,
-    /// The time on an entry may be earlier than the last one's, and is taken as it is.
+    /// The moment on an entry may be earlier than the last one's, and is taken as it is.
     TimeGoesBack,
     /// Members answer reads from what they have, without asking the others.
     ReadsLocally,
@@ -57,11 +58,15 @@ pub enum Mutant {
     DestroysVolumes,
     /// Plans do not wait for new instances to be ready, and nobody checks that again.
     IgnoresReadiness,
+    /// Delays and deadlines are counted by the latest time that any leader's wall clock ever showed.
+    CountsByWallClocks,
+    /// All that another member lacks is sent in one message, however much it is.
+    SendsWithoutBound,
 }
 
 impl Mutant {
     /// All of them, with the promise that each breaks.
-    pub const ALL: [(Self, &'static [&'static str]); 24] = [
+    pub const ALL: [(Self, &'static [&'static str]); 26] = [
         (Self::AckBeforeSync, &["agreement", "durability", "progress"]),
         (Self::ForgetfulDisk, &["recovery", "agreement", "durability"]),
         (Self::AckBeforeCommit, &["durability"]),
@@ -86,6 +91,8 @@ impl Mutant {
         (Self::ForgetsHomes, &["residents", "capacity"]),
         (Self::DestroysVolumes, &["residents"]),
         (Self::IgnoresReadiness, &["pace"]),
+        (Self::CountsByWallClocks, &["monotony", "progress"]),
+        (Self::SendsWithoutBound, &["bounds"]),
     ];
 
     /// The mutant of that name, as `Debug` prints it.
@@ -218,13 +225,22 @@ pub fn apply(state: &mut State, mut entry: Entry) -> Result<Applied, Rejected> {
             state.apply(entry)
         }
         Some(Mutant::TimeGoesBack) => {
-            let time = entry.time.0 - entry.index % 5 * 300;
+            let moment = entry.moment.0.saturating_sub(entry.index % 5 * 300).max(1);
             let res = state.apply(entry);
-            *state = edit(state, |json| json["time"] = time.into());
+            *state = edit(state, |json| json["moment"] = moment.into());
             res
+        }
+        Some(Mutant::CountsByWallClocks) => {
+            entry.moment = by_wall_clock(entry.time);
+            state.apply(entry)
         }
         _ => state.apply(entry),
     }
+}
+
+/// What a wall clock makes of the cluster's own time.
+pub fn by_wall_clock(time: Timestamp) -> Moment {
+    Moment(time.0.saturating_sub(EPOCH))
 }
 
 /// What a leader believes to be the state, where a planted fault lets it believe something else.

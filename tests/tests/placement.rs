@@ -6,9 +6,9 @@
 
 use cluster::place::{Room, place};
 use cluster::{
-    App, AppId, AppSpec, ClusterId, Command, Constraint, Entry, Expect, KillSelection, Network, NodeDescription,
-    NodeId, Operator, Policy, PortRange, PortSpec, Principal, Protocol, Resources, RunSpec, State, Step, Timestamp,
-    Unreachable, UpgradeStrategy, WantedHostPort,
+    App, AppId, AppSpec, ClusterId, Command, Constraint, Entry, Expect, KillSelection, Moment, Network,
+    NodeDescription, NodeId, Operator, Policy, PortRange, PortSpec, Principal, Protocol, Resources, RunSpec, State,
+    Step, Timestamp, Unreachable, UpgradeStrategy, WantedHostPort,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tests::sim::rng::Rng;
@@ -141,8 +141,9 @@ impl World {
     }
 
     fn apply(&mut self, command: Command) -> bool {
-        let (index, time) = (self.state.index() + 1, Timestamp(self.state.time().0 + 1));
-        self.state.apply(Entry { index, time, principal: Principal::Leader, command }).is_ok()
+        let (index, now) = (self.state.index() + 1, self.state.time().0 + 1);
+        let (time, moment) = (Timestamp(now), Moment(now));
+        self.state.apply(Entry { index, time, moment, principal: Principal::Leader, command }).is_ok()
     }
 
     fn put(&mut self, name: &str) -> AppId {
@@ -269,7 +270,7 @@ fn check_one_by_one(world: &mut World, id: &AppId, seed: u64) -> u32 {
         let (spec, version) = (app.current.spec.clone(), app.current.version);
         let fitting: Vec<_> = before.iter().filter(|it| is_allowed(&spec, &before, it)).map(|it| &it.node).collect();
         let mut room = Room::of(&world.state);
-        match place(&world.state, &mut room, &app, 1, world.state.time()).into_iter().next() {
+        match place(&world.state, &mut room, &app, 1, world.state.moment()).into_iter().next() {
             None => {
                 assert!(fitting.is_empty(), "seed {seed}: {id} has a place on {fitting:?}, none was found: {before:?}");
                 return placed;
@@ -313,7 +314,7 @@ fn check_at_once(world: &World, id: &AppId, seed: u64) -> usize {
     let spec = &app.current.spec;
     let mut places = world.places(id);
     let mut room = Room::of(&world.state);
-    let all = place(&world.state, &mut room, app, spec.instances, world.state.time());
+    let all = place(&world.state, &mut room, app, spec.instances, world.state.moment());
     for it in &all {
         let at = places.iter().position(|place| place.node == it.node).expect("a known node");
         assert!(is_allowed(spec, &places, &places[at]), "seed {seed}: {id} on {}, not allowed in this order", it.node);

@@ -101,8 +101,40 @@ fn every_promise_has_a_planted_fault() {
         "progress",
         "honesty",
         "residents",
+        "bounds",
     ];
     for promise in promises {
         assert!(Mutant::ALL.iter().any(|it| it.1.first() == Some(&promise)), "{promise} is believed untried");
     }
+}
+
+#[test]
+fn a_state_that_an_older_program_wrote_goes_on_from_its_one_time() {
+    use cluster::{
+        Command, Entry, Moment, NodeDescription, NodeId, NodeStatus, PortRange, Principal, Resources, State,
+    };
+    let node = NodeDescription {
+        id: NodeId::new("n1"),
+        agent: 1,
+        address: "n1".to_owned(),
+        capacity: Resources::default(),
+        ports: PortRange::default(),
+        attributes: std::collections::BTreeMap::new(),
+        versions: std::collections::BTreeMap::new(),
+        grants: cluster::Grants::default(),
+    };
+    let mut state = State::new();
+    for command in [Command::Register { node: node.clone() }, Command::Lose { node: node.id }] {
+        let (index, time) = (state.index() + 1, cluster::Timestamp(1_700_000_000_000));
+        state.apply(Entry { index, time, moment: Moment(5), principal: Principal::Leader, command }).unwrap();
+    }
+    let mut older = serde_json::to_value(&state).unwrap();
+    let fields = older.as_object_mut().unwrap();
+    fields.remove("moment");
+    fields.remove("newest_version");
+    older["nodes"]["n1"]["status"]["Lost"].as_object_mut().unwrap().remove("moment");
+    let state = serde_json::from_value::<State>(older).unwrap().indexed();
+    assert_eq!(state.moment().0, state.time().0);
+    let status = &state.nodes().next().unwrap().status;
+    assert!(matches!(status, NodeStatus::Lost { since, moment } if since.0 == moment.0), "{status:?}");
 }

@@ -1,6 +1,6 @@
 //! What the REST surface may ask of the control plane: the seam between `api` and `scheduler`.
 
-use cluster::{Applied, Command, Event, Principal, Rejected, State, Timestamp};
+use cluster::{Applied, Command, Event, Moment, Principal, Rejected, State, Timestamp};
 use futures::stream::BoxStream;
 use std::future::Future;
 use std::sync::Arc;
@@ -31,8 +31,11 @@ pub trait ControlPlane: Clone + Send + Sync + 'static {
     /// This member does not lead, there is nobody to hand over to, or nobody took over in time: it goes on leading.
     fn abdicate(&self) -> impl Future<Output = Result<(), SubmitError>> + Send;
 
-    /// The clock's time. Not the log's: that is [`State::time`].
+    /// This member's wall clock: for what is shown.
     fn now(&self) -> Timestamp;
+
+    /// The cluster's own time as it goes on since [`State::moment`]: for how long something still waits.
+    fn moment(&self) -> Moment;
 }
 
 /// How new a snapshot must be.

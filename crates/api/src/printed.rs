@@ -3,7 +3,7 @@
 use crate::stream;
 use crate::to_wire::{self, Embed};
 use axum::response::Response;
-use cluster::{App, AppId, AppVersion, Instance, State, Timestamp};
+use cluster::{App, AppId, AppVersion, Instance, Moment, State};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,7 +51,7 @@ pub(crate) fn separated(pieces: impl Iterator<Item = Piece>) -> impl Iterator<It
 
 impl Definitions {
     /// Answers with these pieces of a snapshot, one after another.
-    pub(crate) async fn answer(&self, pieces: Vec<Piece>, state: Arc<State>, embed: Embed, now: Timestamp) -> Response {
+    pub(crate) async fn answer(&self, pieces: Vec<Piece>, state: Arc<State>, embed: Embed, now: Moment) -> Response {
         let definitions = self.clone();
         stream::json_of(pieces.into_iter(), move |piece, text| match piece {
             Piece::Text(it) => {
@@ -72,7 +72,7 @@ impl Definitions {
         app: &App,
         state: &State,
         embed: Embed,
-        now: Timestamp,
+        now: Moment,
         text: &mut Vec<u8>,
     ) -> Result<(), serde_json::Error> {
         let definition = self.of(app, state.n_apps())?;

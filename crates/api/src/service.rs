@@ -259,7 +259,7 @@ impl<C: ControlPlane> Api<C> {
     async fn explain(&self, rejected: Rejected) -> Error {
         let Rejected::Locked { deployments } = &rejected else { return rejected.into() };
         let Ok(state) = self.control.view(Freshness::Local).await else { return rejected.into() };
-        let now = self.control.now();
+        let now = self.control.moment();
         let deployments = deployments.iter().map(|it| to_wire::locking_deployment(&state, *it, now)).collect();
         Error::Locked { message: rejected.to_string(), deployments }
     }

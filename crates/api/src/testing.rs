@@ -3,8 +3,8 @@
 use crate::control::{ControlPlane, EventItem, Freshness, Happened, Leadership, SubmitError};
 use cluster::agent::{Observation, Seen};
 use cluster::{
-    Agenda, Applied, CheckResult, ClusterId, Command, Condition, Entry, Goal, Health, Instance, NodeDescription,
-    NodeId, PortRange, Principal, Rejected, Resources, Settings, State, Timestamp, plan,
+    Agenda, Applied, CheckResult, ClusterId, Command, Condition, Entry, Goal, Health, Instance, Moment,
+    NodeDescription, NodeId, PortRange, Principal, Rejected, Resources, Settings, State, Timestamp, plan,
 };
 use futures::stream::{self, BoxStream, StreamExt};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -33,6 +33,12 @@ struct Inner {
     /// The states that were handed out.
     views: Vec<Weak<State>>,
     n_held: usize,
+}
+
+impl Inner {
+    fn moment(&self) -> Moment {
+        Moment(1 + self.now.since_ms(START))
+    }
 }
 
 impl Default for Fake {
@@ -142,7 +148,8 @@ impl Fake {
     pub fn apply(&self, principal: Principal, command: Command) -> Result<Applied, Rejected> {
         let mut inner = self.inner();
         inner.now = inner.now.plus_ms(1);
-        let entry = Entry { index: inner.state.index() + 1, time: inner.now, principal: principal.clone(), command };
+        let (index, time, moment) = (inner.state.index() + 1, inner.now, inner.moment());
+        let entry = Entry { index, time, moment, principal: principal.clone(), command };
         let applied = inner.state.apply(entry)?;
         if !applied.events.is_empty() {
             let (index, time, events) = (applied.index, inner.state.time(), applied.events.clone());
@@ -157,7 +164,7 @@ impl Fake {
     /// Plans and executes until nothing is left to do; agents do nothing.
     pub fn plan(&self) {
         loop {
-            let (state, now) = (self.state(), self.inner().now);
+            let (state, now) = (self.state(), self.inner().moment());
             let steps = plan(&state, &mut Agenda::everything(&state), now).steps;
             if steps.is_empty() || self.apply(Principal::Leader, Command::Execute { steps }).is_err() {
                 return;
@@ -279,6 +286,10 @@ impl ControlPlane for Fake {
 
     fn now(&self) -> Timestamp {
         self.inner().now
+    }
+
+    fn moment(&self) -> Moment {
+        self.inner().moment()
     }
 }
 

@@ -23,8 +23,8 @@ pub use versions::KEPT_VERSIONS;
 use crate::command::{Applied, Command, Entry, Rejected};
 use crate::event::Event;
 use crate::model::{
-    App, AppId, ClusterId, Deployment, DeploymentId, EndKind, Failure, Goal, Instance, InstanceId, Node, NodeId,
-    Outcome, Reservation, Settings, StopReason, Timestamp,
+    App, AppId, ClusterId, Deployment, DeploymentId, EndKind, Failure, Goal, Instance, InstanceId, Moment, Node,
+    NodeId, Outcome, Reservation, Settings, StopReason, Timestamp, Version,
 };
 use crate::state::State;
 use std::sync::Arc;
@@ -44,7 +44,9 @@ impl State {
     pub fn apply(&mut self, entry: Entry) -> Result<Applied, Rejected> {
         assert!(entry.index > self.index, "entry {} after {}: the log goes backwards", entry.index, self.index);
         self.index = entry.index;
-        self.time = self.time.max(entry.time);
+        self.time = entry.time;
+        // Never 0 once there is an entry: so is told what has no such time yet.
+        self.moment = self.moment.max(entry.moment).max(Moment(1));
         let mut change =
             Changing { state: self, applied: Applied { index: entry.index, ..Applied::default() }, ordinal: 0 };
         change.take(entry.command)?;
@@ -137,8 +139,20 @@ impl Changing<'_> {
         self.applied.events.push(event);
     }
 
-    fn now(&self) -> Timestamp {
+    /// What to count by.
+    fn now(&self) -> Moment {
+        self.state.moment
+    }
+
+    /// What to show to people.
+    fn time(&self) -> Timestamp {
         self.state.time
+    }
+
+    /// A name for what is accepted now: its time, and later than every earlier one, also if clocks went back.
+    fn new_version(&mut self) -> Version {
+        self.state.newest_version = self.time().max(self.state.newest_version.plus_ms(1));
+        self.state.newest_version
     }
 
     fn next_ordinal(&mut self) -> u32 {
@@ -210,11 +224,11 @@ impl Changing<'_> {
             node: instance.node.clone(),
             kind,
             message,
-            at: now,
+            at: self.time(),
             version: instance.version,
         }));
         if app.is_current(instance) {
-            app.backoff = app.backoff.after_failure(&app.current.spec.policy, instance.launched_at, now);
+            app.backoff = app.backoff.after_failure(&app.current.spec.policy, instance.launched, now);
         }
         self.put_app(app);
     }
@@ -286,7 +300,7 @@ impl Changing<'_> {
         }
         self.state.active.remove(&id);
         deployment.outcome = Some(outcome);
-        deployment.ended_at = Some(self.now());
+        deployment.ended_at = Some(self.time());
         let deployment = Arc::new(deployment);
         self.state.deployments.insert(id, Arc::clone(&deployment));
         self.event(Event::DeploymentEnded { deployment });

@@ -3,8 +3,8 @@
 use crate::agent::Observation;
 use crate::event::Event;
 use crate::model::{
-    AppId, AppSpec, Closeness, ClusterId, DeploymentId, GroupUpdate, InstanceId, NodeDescription, NodeId, PathId,
-    Settings, StopReason, Timestamp, Version,
+    AppId, AppSpec, Closeness, ClusterId, DeploymentId, GroupUpdate, InstanceId, Moment, NodeDescription, NodeId,
+    PathId, Settings, StopReason, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,11 @@ pub struct Entry {
     /// Its place in the log. Not part of the encoded entry: raft knows it.
     #[serde(skip)]
     pub index: u64,
-    /// When the leader proposed it. `apply` takes the later of this and the last entry's.
+    /// When the leader proposed it, by the members' wall clocks.
     pub time: Timestamp,
+    /// When the leader proposed it, in the cluster's own time. `apply` takes the later of this and the last entry's.
+    #[serde(default)]
+    pub moment: Moment,
     /// Who asked.
     pub principal: Principal,
     /// What was asked.
@@ -166,6 +169,33 @@ pub enum Command {
         /// The steps, in order.
         steps: Vec<Step>,
     },
+}
+
+impl Command {
+    /// Whether users may ask for it; the rest is for leaders and agents to ask.
+    pub const fn is_a_users(&self) -> bool {
+        match self {
+            Self::PutApps { .. }
+            | Self::RestartApp { .. }
+            | Self::RemoveApp { .. }
+            | Self::PutGroup { .. }
+            | Self::ScaleGroup { .. }
+            | Self::RestoreGroup { .. }
+            | Self::RemoveGroup { .. }
+            | Self::RollBack { .. }
+            | Self::Cancel { .. }
+            | Self::Kill { .. }
+            | Self::ResetBackoff { .. }
+            | Self::RemoveNode { .. } => true,
+            Self::Found { .. }
+            | Self::Configure { .. }
+            | Self::Register { .. }
+            | Self::Lose { .. }
+            | Self::Degrade { .. }
+            | Self::Report { .. }
+            | Self::Execute { .. } => false,
+        }
+    }
 }
 
 /// A condition on what is there when an app is put.

@@ -1,6 +1,6 @@
 //! Why something waits: answers for people, computed when they ask.
 
-use crate::model::{App, AppId, Deployment, Goal, Instance, NodeId, Timestamp};
+use crate::model::{App, AppId, Deployment, Goal, Instance, Moment, NodeId, Timestamp};
 use crate::place::{Reason, Rules};
 use crate::rollout;
 use crate::state::State;
@@ -16,7 +16,7 @@ pub struct Waiting {
     /// Since when: its last change or its last failure.
     pub since: Timestamp,
     /// Launches are delayed until then, after failures.
-    pub backoff_until: Option<Timestamp>,
+    pub backoff_until: Option<Moment>,
     /// For each reason of the funnel, in its order: how many nodes declined for it, and how many were asked.
     pub reasons: Vec<(Reason, u32, u32)>,
     /// Each node that declines: why, and what is missing there.
@@ -24,12 +24,12 @@ pub struct Waiting {
 }
 
 /// The apps that miss instances.
-pub fn waiting(state: &State, now: Timestamp) -> Vec<Waiting> {
+pub fn waiting(state: &State, now: Moment) -> Vec<Waiting> {
     state.apps().filter_map(|it| app(state, it, now)).collect()
 }
 
 /// Why an app misses instances; none if it does not.
-pub fn app(state: &State, app: &App, now: Timestamp) -> Option<Waiting> {
+pub fn app(state: &State, app: &App, now: Moment) -> Option<Waiting> {
     if app.removing {
         return None;
     }
@@ -57,7 +57,7 @@ pub fn app(state: &State, app: &App, now: Timestamp) -> Option<Waiting> {
 }
 
 /// What a deployment waits for, in sentences; empty once it has ended.
-pub fn deployment(state: &State, deployment: &Deployment, now: Timestamp) -> Vec<String> {
+pub fn deployment(state: &State, deployment: &Deployment, now: Moment) -> Vec<String> {
     let open = deployment.changes.iter().filter(|(_, it)| !it.settled && deployment.is_active());
     let (turn, later): (Vec<_>, Vec<_>) = open.partition(|(_, it)| it.step <= deployment.step);
     let turn = turn.into_iter().filter_map(|(app, _)| state.app(app));
@@ -70,13 +70,13 @@ pub fn deployment(state: &State, deployment: &Deployment, now: Timestamp) -> Vec
 }
 
 /// Why a deployment has failed, when it made no progress until its deadline.
-pub fn overdue(state: &State, deployment: &Deployment, now: Timestamp) -> String {
+pub fn overdue(state: &State, deployment: &Deployment, now: Moment) -> String {
     let seconds = deployment.deadline_ms / 1000;
     let sentences = self::deployment(state, deployment, now);
     format!("no progress for {seconds} s; {}", sentences.join("; "))
 }
 
-fn of_app(state: &State, app: &App, now: Timestamp) -> Vec<String> {
+fn of_app(state: &State, app: &App, now: Moment) -> Vec<String> {
     let id = &app.id;
     let mut sentences = Vec::new();
     if let Some(waiting) = self::app(state, app, now) {
@@ -90,14 +90,14 @@ fn of_app(state: &State, app: &App, now: Timestamp) -> Vec<String> {
     }
     sentences.extend(groups.into_iter().map(|(wait, n)| format!("{id}: {n} of its instances {wait}")));
     if let Some(failure) = &app.last_failure
-        && failure.at >= app.current.version
+        && failure.at.max(failure.version) >= app.current.version
     {
         sentences.push(format!("{id}: last failure on {}: {}", failure.node, failure.message));
     }
     sentences
 }
 
-fn sentence(state: &State, app: &App, waiting: &Waiting, now: Timestamp) -> String {
+fn sentence(state: &State, app: &App, waiting: &Waiting, now: Moment) -> String {
     let Waiting { app: id, count, backoff_until, reasons, nodes, .. } = waiting;
     if let Some(until) = backoff_until {
         let seconds = until.since_ms(now).div_ceil(1000);

@@ -29,6 +29,7 @@ pub mod explain;
 mod external;
 pub mod layers;
 pub mod liveness;
+mod older;
 pub mod place;
 pub mod plan;
 pub mod rollout;

@@ -8,8 +8,8 @@
 use crate::apply::volume_bytes;
 use crate::capacity::{self, Capacity, Load, Order};
 use crate::model::{
-    App, AppVersion, Ask, Constraint, Instance, InstanceId, Node, NodeId, NodeStatus, Operator, Protocol, Resources,
-    Timestamp, WantedHostPort,
+    App, AppVersion, Ask, Constraint, Instance, InstanceId, Moment, Node, NodeId, NodeStatus, Operator, Protocol,
+    Resources, WantedHostPort,
 };
 use crate::rollout;
 use crate::state::State;
@@ -162,7 +162,7 @@ impl<'a> Rules<'a> {
     ///
     /// Only instances of that version count, and none that was given up: one that is to be replaced does not keep its
     /// successor away. Those on their way out count where a value bears so many only, for as long as they run.
-    pub fn of(state: &State, app: &'a App, now: Timestamp) -> Self {
+    pub fn of(state: &State, app: &'a App, now: Moment) -> Self {
         let aim = app.aim().unwrap_or(&app.current);
         let AppVersion { spec, .. } = &**aim;
         let host_ports: Vec<_> = spec.run.host_ports().collect();
@@ -436,7 +436,7 @@ impl<'a> Rule<'a> {
 
 /// Finds places for up to `n` instances of the app's wanted version, books them in the room, and returns them, the
 /// best first. Fewer than `n`: no node takes another one.
-pub fn place(state: &State, room: &mut Room, app: &App, n: u32, now: Timestamp) -> Vec<Placed> {
+pub fn place(state: &State, room: &mut Room, app: &App, n: u32, now: Moment) -> Vec<Placed> {
     let mut rules = Rules::of(state, app, now);
     let mut placed = come_home(room, &mut rules, n as usize);
     let n = match rules.fresh {

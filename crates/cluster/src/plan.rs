@@ -8,7 +8,7 @@
 use crate::command::Step;
 use crate::event::Event;
 use crate::explain;
-use crate::model::{AppId, DeploymentId, NodeId, StopReason, Timestamp};
+use crate::model::{AppId, DeploymentId, Moment, NodeId, StopReason};
 use crate::place::{self, Placed, Room};
 use crate::rollout::{self, Decision};
 use crate::state::State;
@@ -24,11 +24,11 @@ const EXPIRE_AGAIN_MS: u64 = 1_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Agenda {
     due: BTreeSet<AppId>,
-    timers: BTreeSet<(Timestamp, AppId)>,
+    timers: BTreeSet<(Moment, AppId)>,
     /// Apps that miss room: looked at again when there may be more.
     waiting: BTreeSet<AppId>,
     /// When to look whether a deployment has made progress.
-    deadlines: BTreeSet<(Timestamp, DeploymentId)>,
+    deadlines: BTreeSet<(Moment, DeploymentId)>,
 }
 
 /// What to do next. Empty when nothing is left to do.
@@ -53,7 +53,7 @@ impl Agenda {
     }
 
     /// Puts one app on it for later.
-    pub fn look_again(&mut self, app: AppId, at: Timestamp) {
+    pub fn look_again(&mut self, app: AppId, at: Moment) {
         self.timers.insert((at, app));
     }
 
@@ -90,19 +90,24 @@ impl Agenda {
     }
 
     /// Whether there is something to plan at `now`.
-    pub fn is_due(&self, now: Timestamp) -> bool {
+    pub fn is_due(&self, now: Moment) -> bool {
         !self.due.is_empty() || self.next_wake().is_some_and(|it| it <= now)
     }
 
     /// When to look again if nothing happens.
-    pub fn next_wake(&self) -> Option<Timestamp> {
+    pub fn next_wake(&self) -> Option<Moment> {
         let timer = self.timers.first().map(|(at, _)| *at);
         let deadline = self.deadlines.first().map(|(at, _)| *at);
         timer.into_iter().chain(deadline).min()
     }
 
+    /// Whether something waits for its time to come.
+    pub fn awaits_time(&self, state: &State) -> bool {
+        !self.timers.is_empty() || state.active_deployments().any(|it| it.due().is_some())
+    }
+
     /// The deployments that have made no progress until their deadlines.
-    fn expired(&mut self, state: &State, now: Timestamp) -> Vec<Step> {
+    fn expired(&mut self, state: &State, now: Moment) -> Vec<Step> {
         let mut steps = Vec::new();
         while self.deadlines.first().is_some_and(|(at, _)| *at <= now) {
             let Some((_, id)) = self.deadlines.pop_first() else { break };
@@ -126,7 +131,7 @@ impl Agenda {
         }
     }
 
-    fn next(&mut self, now: Timestamp) -> Option<AppId> {
+    fn next(&mut self, now: Moment) -> Option<AppId> {
         while self.timers.first().is_some_and(|(at, _)| *at <= now) {
             self.due.extend(self.timers.pop_first().map(|(_, app)| app));
         }
@@ -135,7 +140,7 @@ impl Agenda {
 }
 
 /// The next steps for the apps on the agenda, as of `now`.
-pub fn plan(state: &State, agenda: &mut Agenda, now: Timestamp) -> Plan {
+pub fn plan(state: &State, agenda: &mut Agenda, now: Moment) -> Plan {
     let mut plan = Plan { steps: agenda.expired(state, now), apps: Vec::new() };
     let mut room = Room::of(state);
     while plan.steps.len() < MAX_STEPS

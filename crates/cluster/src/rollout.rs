@@ -6,8 +6,8 @@
 //! [`max_running`](crate::UpgradeStrategy::max_running) exist.
 
 use crate::model::{
-    App, Closeness, Condition, Goal, Health, Instance, InstanceId, KillSelection, NodeStatus, Operator, StopReason,
-    Timestamp, Unreachable,
+    App, Closeness, Condition, Goal, Health, Instance, InstanceId, KillSelection, Moment, NodeStatus, Operator,
+    StopReason, Unreachable,
 };
 use crate::state::State;
 use std::cmp::Reverse;
@@ -30,7 +30,7 @@ pub struct Decision {
     /// Its deployment came closer to its end by it.
     pub closeness: Option<Closeness>,
     /// Look again at this time, even if nothing happens: a launch delay or a node's grace ends.
-    pub wake: Option<Timestamp>,
+    pub wake: Option<Moment>,
 }
 
 impl Decision {
@@ -57,11 +57,11 @@ struct Sets<'a> {
     n_stopping: u32,
     /// How many of those are out of date.
     n_old_stopping: u32,
-    wake: Option<Timestamp>,
+    wake: Option<Moment>,
 }
 
 /// What the app needs next, as of `now`.
-pub fn decide(state: &State, app: &App, now: Timestamp) -> Decision {
+pub fn decide(state: &State, app: &App, now: Moment) -> Decision {
     let sets = sort(state, app, now);
     let mut decision = Decision { stop: sets.gone.clone(), wake: sets.wake, ..Decision::default() };
     if app.removing {
@@ -90,7 +90,7 @@ fn closeness(state: &State, app: &App, sets: &Sets<'_>) -> Closeness {
 }
 
 /// When an instance has taken too long to start; absent if it runs, or nobody can say.
-pub fn stuck_at(state: &State, instance: &Instance) -> Option<Timestamp> {
+pub fn stuck_at(state: &State, instance: &Instance) -> Option<Moment> {
     let limit = state.settings().launch_timeout_ms;
     let staging = instance.condition == Condition::Staging && instance.goal == Goal::Run;
     (staging && limit > 0 && !state.is_unreachable(instance)).then(|| instance.news_at.plus_ms(limit))
@@ -98,7 +98,7 @@ pub fn stuck_at(state: &State, instance: &Instance) -> Option<Timestamp> {
 
 /// Whether a deployment is done with the app: as many as wanted serve, and nothing else is left.
 pub fn is_settled(state: &State, app: &App) -> bool {
-    is_settled_with(state, app, &sort(state, app, state.time()))
+    is_settled_with(state, app, &sort(state, app, state.moment()))
 }
 
 fn is_settled_with(state: &State, app: &App, sets: &Sets<'_>) -> bool {
@@ -113,7 +113,7 @@ fn is_settled_with(state: &State, app: &App, sets: &Sets<'_>) -> bool {
     sets.new.len() == wanted && serving == wanted
 }
 
-fn sort<'a>(state: &'a State, app: &'a App, now: Timestamp) -> Sets<'a> {
+fn sort<'a>(state: &'a State, app: &'a App, now: Moment) -> Sets<'a> {
     let mut sets = Sets::default();
     for instance in state.instances_of(app) {
         let is_lost = state.is_unreachable(instance);
@@ -151,16 +151,16 @@ fn sort<'a>(state: &'a State, app: &'a App, now: Timestamp) -> Sets<'a> {
 }
 
 /// When an instance is given up because its node is lost; absent if that is not lost, or the app waits for ever.
-fn given_up_at(state: &State, app: &App, instance: &Instance) -> Option<Timestamp> {
-    let NodeStatus::Lost { since } = state.nodes.get(&instance.node)?.status else { return None };
+fn given_up_at(state: &State, app: &App, instance: &Instance) -> Option<Moment> {
+    let NodeStatus::Lost { moment, .. } = state.nodes.get(&instance.node)?.status else { return None };
     match app.aim().unwrap_or(&app.current).spec.policy.unreachable {
         Unreachable::Disabled => None,
-        Unreachable::After { inactive_ms, .. } => Some(since.plus_ms(inactive_ms)),
+        Unreachable::After { inactive_ms, .. } => Some(moment.plus_ms(inactive_ms)),
     }
 }
 
 /// Whether an instance's node was lost for so long that another one is to take its place.
-pub fn is_given_up(state: &State, app: &App, instance: &Instance, now: Timestamp) -> bool {
+pub fn is_given_up(state: &State, app: &App, instance: &Instance, now: Moment) -> bool {
     given_up_at(state, app, instance).is_some_and(|it| it <= now)
 }
 
@@ -199,7 +199,7 @@ fn count(state: &State, app: &App, sets: &Sets<'_>, decision: &mut Decision) {
 }
 
 /// Launches wait while the app's delay runs.
-fn hold_back(app: &App, now: Timestamp, decision: &mut Decision) {
+fn hold_back(app: &App, now: Moment, decision: &mut Decision) {
     let until = app.backoff.until;
     if decision.launch > 0 && now < until {
         decision.launch = 0;

@@ -5,7 +5,7 @@ use crate::capacity::Capacity;
 use crate::external::External;
 use crate::model::{
     App, AppId, AppSpec, AppVersion, ClusterId, Deployment, DeploymentId, Goal, Grave, Group, GroupSpec, HealthCheck,
-    Instance, InstanceId, Node, NodeId, PathId, PodCommand, Reservation, RunSpec, Settings, Timestamp, Version,
+    Instance, InstanceId, Moment, Node, NodeId, PathId, PodCommand, Reservation, RunSpec, Settings, Timestamp, Version,
 };
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,12 @@ pub struct State {
     pub(crate) cluster: ClusterId,
     pub(crate) index: u64,
     pub(crate) time: Timestamp,
+    /// Absent, that is 0, in what older programs wrote; see `older`.
+    #[serde(default)]
+    pub(crate) moment: Moment,
+    /// The newest version that anything was given: none is given twice, and none before it, whatever the clocks say.
+    #[serde(default)]
+    pub(crate) newest_version: Version,
     pub(crate) apps: OrdMap<AppId, Arc<App>>,
     pub(crate) instances: OrdMap<InstanceId, Arc<Instance>>,
     pub(crate) nodes: OrdMap<NodeId, Arc<Node>>,
@@ -62,6 +68,7 @@ impl PartialEq for State {
     /// Equal in all that is replicated.
     fn eq(&self, other: &Self) -> bool {
         (self.cluster, self.index, self.time) == (other.cluster, other.index, other.time)
+            && (self.moment, self.newest_version) == (other.moment, other.newest_version)
             && self.apps == other.apps
             && self.instances == other.instances
             && self.nodes == other.nodes
@@ -85,6 +92,7 @@ impl State {
     /// Rebuilds what follows from the replicated parts; for a state that was just decoded.
     #[must_use]
     pub fn indexed(mut self) -> Self {
+        self.take_over();
         self.capacity = Capacity::of(self.nodes.values().map(AsRef::as_ref));
         self.external = External::of(self.apps.values().map(AsRef::as_ref));
         self.count_chosen_service_ports();
@@ -101,9 +109,14 @@ impl State {
         self.index
     }
 
-    /// The last applied entry's time.
+    /// The last applied entry's time by the members' wall clocks: for people, never to count by. It may go back.
     pub const fn time(&self) -> Timestamp {
         self.time
+    }
+
+    /// The last applied entry's moment: what every delay and every deadline is counted by. It never goes back.
+    pub const fn moment(&self) -> Moment {
+        self.moment
     }
 
     /// Every app, by id; also those that are being removed.

@@ -9,7 +9,7 @@ use crate::member::Refused;
 use crate::replica::{self, Handle, Next};
 use crate::state_machine::payload;
 use api::control::{ControlPlane, EventItem, Freshness, Happened, Leadership, SubmitError};
-use cluster::{Applied, ClusterId, Command, Event, NodeId, Principal, Settings, State, Timestamp};
+use cluster::{Applied, ClusterId, Command, Event, Moment, NodeId, Principal, Settings, State, Timestamp};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
@@ -149,7 +149,7 @@ impl Control {
                     }
                     Next::End => return Left::Stopped,
                 },
-                Some(ask) = answers.recv() => leader.answered(&ask, self.now()),
+                Some(ask) = answers.recv() => leader.answered(&ask, self.moment()),
                 _ = tick.tick() => ticked = true,
             }
             let (status, view) = {
@@ -163,17 +163,17 @@ impl Control {
                 for (node, at) in std::mem::take(&mut *lock(&self.inner.heard)) {
                     leader.hear(node, at);
                 }
-                self.propose(leader.tick(&view, self.clock()), &answered);
+                self.propose(leader.tick(&view, self.clock(), self.moment()), &answered);
                 self.inner.metrics.breaker.set(leader.breaker_open().into());
             }
-            if leader.is_due(&view, self.now()) {
+            if leader.is_due(&view, self.moment()) {
                 let began = Instant::now();
                 // Placing thousands of instances takes a while; the other tasks of this thread shall not wait for it.
                 // It costs two changes of thread, as much as planning for one app.
                 let ask = if leader.has_much_to_plan() {
-                    tokio::task::block_in_place(|| leader.plan(&view, self.now()))
+                    tokio::task::block_in_place(|| leader.plan(&view, self.moment()))
                 } else {
-                    leader.plan(&view, self.now())
+                    leader.plan(&view, self.moment())
                 };
                 self.inner.metrics.plan.observe(began.elapsed().as_secs_f64());
                 self.propose(ask, &answered);
@@ -289,6 +289,10 @@ impl ControlPlane for Control {
     fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Timestamp(since_epoch.as_millis() as u64)
+    }
+
+    fn moment(&self) -> Moment {
+        self.inner.replica.moment()
     }
 }
 

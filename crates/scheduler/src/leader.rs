@@ -4,7 +4,7 @@
 //! commands it asks for. A new leader starts with nothing but the state.
 
 use cluster::liveness::Liveness;
-use cluster::{Agenda, AppId, ClusterId, Command, Event, NodeId, Settings, State, Timestamp, plan};
+use cluster::{Agenda, AppId, ClusterId, Command, Event, Moment, NodeId, Settings, State, Timestamp, plan};
 
 /// A leader's own work. Made anew for each term of office: no timer and no judgement of an earlier one survives.
 #[derive(Debug)]
@@ -35,6 +35,10 @@ pub enum Ask {
 
 /// An app of a plan is looked at again after so long, whatever became of the plan's steps.
 const LOOK_AGAIN_MS: u64 = 1_000;
+
+/// While something waits for its time, the log says at least so often how late it is: what passes in between is waited
+/// for again when all members start anew.
+const MARK_EVERY_MS: u64 = 30_000;
 
 /// From so many instances on a plan is much. Thinking about as many takes some hundred microseconds.
 const MUCH: usize = 64;
@@ -78,8 +82,8 @@ impl Leader {
     }
 
     /// What the leader wants in the log because time passed; to be asked several times a second. `clock` is the
-    /// monotonic clock's time. One command at a time.
-    pub fn tick(&mut self, state: &State, clock: Timestamp) -> Option<Ask> {
+    /// monotonic clock's time, `now` the cluster's own. One command at a time.
+    pub fn tick(&mut self, state: &State, clock: Timestamp, now: Moment) -> Option<Ask> {
         let lost = self.liveness.lost(state, clock).into_iter().next();
         if self.asked {
             return None;
@@ -87,16 +91,21 @@ impl Leader {
         let command = match lost {
             _ if state.cluster() == ClusterId::default() => Command::Found { cluster: self.cluster },
             _ if *state.settings() != self.settings => Command::Configure { settings: self.settings.clone() },
-            lost => Command::Lose { node: lost? },
+            Some(node) => Command::Lose { node },
+            // Nothing to do, but the log knows how late it is: a member that starts goes on from there.
+            None if now.since_ms(state.moment()) >= MARK_EVERY_MS && self.agenda.awaits_time(state) => {
+                Command::Execute { steps: Vec::new() }
+            }
+            None => return None,
         };
         self.asked = true;
         Some(Ask::Other(command))
     }
 
     /// Whether [`plan`](Self::plan) has something to think about at `now`.
-    pub fn is_due(&self, state: &State, now: Timestamp) -> bool {
+    pub fn is_due(&self, state: &State, now: Moment) -> bool {
         let founded = state.cluster() != ClusterId::default();
-        founded && self.under_way.is_none() && self.agenda.is_due(now.max(state.time()))
+        founded && self.under_way.is_none() && self.agenda.is_due(now.max(state.moment()))
     }
 
     /// Whether [`plan`](Self::plan) may take so long that others would feel it.
@@ -105,13 +114,13 @@ impl Leader {
     }
 
     /// The next steps, if there are any and no plan is under way. `state` has everything that was noted and the last
-    /// answered plan; `now` is the wall clock's time. May take long when much is to be placed.
-    pub fn plan(&mut self, state: &State, now: Timestamp) -> Option<Ask> {
+    /// answered plan; `now` is the cluster's own time. May take long when much is to be placed.
+    pub fn plan(&mut self, state: &State, now: Moment) -> Option<Ask> {
         if !self.is_due(state, now) {
             return None;
         }
-        let plan = plan(state, &mut self.agenda, now.max(state.time()));
-        if !self.agenda.is_due(now.max(state.time())) {
+        let plan = plan(state, &mut self.agenda, now.max(state.moment()));
+        if !self.agenda.is_due(now.max(state.moment())) {
             self.n_noted = 0;
         }
         if plan.steps.is_empty() {
@@ -122,7 +131,7 @@ impl Leader {
     }
 
     /// Takes note that a command was answered, whatever the answer.
-    pub fn answered(&mut self, ask: &Ask, now: Timestamp) {
+    pub fn answered(&mut self, ask: &Ask, now: Moment) {
         match ask {
             Ask::Other(_) => self.asked = false,
             Ask::Plan(_) => {

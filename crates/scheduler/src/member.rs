@@ -15,7 +15,12 @@
 //! - A proposal gets no index and no answer: `proposals`.
 //! - Questions for a read index get lost in silence: `reads`.
 //! - A snapshot message that got lost stops its receiver for ever: `snapshots`.
+//! - It believes whatever its peers say, and ends the process where that cannot be: `bounds`.
+//! - It puts all that a member lacks into one message: `batch`.
 
+mod batch;
+mod bounds;
+mod clock;
 mod config;
 mod forwarded;
 mod io;
@@ -32,17 +37,21 @@ use std::collections::VecDeque;
 use raft::eraftpb::{ConfChange, ConfChangeV2, ConfState, Entry, EntryType, HardState, Message, MessageType};
 use raft::{RawNode, StateRole};
 
+use cluster::Moment;
+
+pub use clock::{Now, Reading};
 pub use config::Config;
 pub use io::{Answer, Answered, Input, Output, Ready, Refused, Status, Ticket};
 pub use snapshots::Chore;
 
 use crate::log::{Mark, Recovered, SnapshotFile};
 use crate::machine::{Machine, Payload, Unreadable};
+use clock::Clock;
 use forwarded::Forwarded;
 use proposals::{Origin, Proposals};
 use reads::Reads;
 use snapshots::Snapshots;
-use tail::Tail;
+use tail::{Keep, Tail};
 
 /// A member of the group.
 pub struct Member<M: Machine> {
@@ -50,10 +59,7 @@ pub struct Member<M: Machine> {
     raw: RawNode<Tail>,
     machine: M,
     applied: Mark,
-    /// Milliseconds, as of the last input.
-    now: u64,
-    /// The last time put on an entry.
-    stamped: u64,
+    clock: Clock,
     ticks: u64,
     proposals: Proposals,
     forwarded: Forwarded,
@@ -71,6 +77,10 @@ pub struct Member<M: Machine> {
     /// Whether the state has changed since it was last shown, and the tick of that time.
     unseen: bool,
     shown_at: u64,
+    /// A snapshot that another member sent, as it was read, until it is installed.
+    arrived: Option<(SnapshotFile, M)>,
+    /// Messages that could not be true.
+    n_refused: u64,
     output: Output<M>,
 }
 
@@ -82,14 +92,19 @@ enum Work {
 }
 
 impl<M: Machine> Member<M> {
-    /// Starts from what the disk held.
+    /// Starts from what the disk held, at `now`.
     ///
     /// # Errors
     /// [`Unreadable`] when a newer program wrote the snapshot.
     ///
     /// # Panics
     /// When the configuration contradicts itself.
-    pub fn new(config: Config, mut recovered: Recovered, empty: impl FnOnce() -> M) -> Result<Self, Unreadable> {
+    pub fn new(
+        config: Config,
+        mut recovered: Recovered,
+        empty: impl FnOnce() -> M,
+        now: Now,
+    ) -> Result<Self, Unreadable> {
         let snapshot = recovered.snapshot.take();
         let machine = match &snapshot {
             Some(snapshot) => M::restore(&snapshot.data)?,
@@ -107,10 +122,9 @@ impl<M: Machine> Member<M> {
             snapshots: Snapshots::new(recovered.snapshot.as_ref()),
             config,
             raw,
+            clock: Clock::new(machine.moment(), now),
             machine,
             applied,
-            now: 0,
-            stamped: 0,
             ticks: 0,
             proposals: Proposals::default(),
             forwarded: Forwarded::default(),
@@ -122,11 +136,13 @@ impl<M: Machine> Member<M> {
             lost_through: 0,
             unseen: false,
             shown_at: 0,
+            arrived: None,
+            n_refused: 0,
             output,
         };
         if member.config.voters == [member.config.id] {
             // Nobody to wait for.
-            member.handle(Input::Campaign, 0);
+            member.handle(Input::Campaign, now);
         }
         // A leader, if there is one, is heard of with the next heartbeat. Else all were off, and need not wait long.
         let heartbeat = member.config.heartbeat_ticks as u64;
@@ -134,14 +150,15 @@ impl<M: Machine> Member<M> {
         Ok(member)
     }
 
-    /// Takes in what happened. `now` is in milliseconds since the Unix epoch and may go back.
-    pub fn handle(&mut self, input: Input, now: u64) {
-        self.now = now;
+    /// Takes in what happened.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        self.clock.set(now);
         match input {
             Input::Tick => self.tick(),
             Input::Peer(message) => self.receive(message),
             Input::Submit(ticket, payload) => self.submit(ticket, payload),
-            Input::Read(ticket) => self.reads.push(ticket, now + self.config.patience_ms),
+            Input::Read(ticket) => self.reads.push(ticket, self.deadline()),
+            Input::Clock(peer, reading) => self.clock.heard(peer, reading),
             Input::Campaign => drop(self.raw.campaign()),
             Input::Transfer(to) => self.raw.transfer_leader(to),
             Input::StepDown => {
@@ -164,7 +181,8 @@ impl<M: Machine> Member<M> {
             return None;
         }
         let mut from = self.raw.ready();
-        let mut ready = Ready { number: from.number(), send: from.take_messages(), ..Ready::default() };
+        let send = batch::split(from.take_messages(), self.config.append_bytes);
+        let mut ready = Ready { number: from.number(), send, ..Ready::default() };
         self.snapshots.sending(&ready.send, self.ticks);
         for state in from.take_read_states() {
             self.reads.answered(&state.request_ctx, state.index);
@@ -189,7 +207,8 @@ impl<M: Machine> Member<M> {
             let current = || self.raw.raft.hard_state();
             ready.frame.hard_state = Some(hard_state.unwrap_or_else(current));
         }
-        self.promises.push_back((ready.number, from.take_persisted_messages()));
+        let promises = batch::split(from.take_persisted_messages(), self.config.append_bytes);
+        self.promises.push_back((ready.number, promises));
         self.raw.advance_append_async(from);
         Some(ready)
     }
@@ -259,6 +278,27 @@ impl<M: Machine> Member<M> {
         self.applied
     }
 
+    /// Returns the cluster's own time at `now`.
+    pub fn moment(&self, now: Now) -> Moment {
+        self.clock.moment().plus_ms(now.steady_ms.saturating_sub(self.clock.steady_ms()))
+    }
+
+    /// Returns what to tell the other members about time, as of the last input.
+    pub fn reading(&self) -> Reading {
+        self.clock.reading()
+    }
+
+    /// Returns by how many milliseconds this member's wall clock is ahead of the cluster's calendar, as of the last
+    /// input.
+    pub fn clock_ahead_ms(&self) -> i64 {
+        self.clock.ahead_ms()
+    }
+
+    /// Returns how many messages of other members were refused because they could not be true.
+    pub fn n_refused(&self) -> u64 {
+        self.n_refused
+    }
+
     /// Returns hard state as raft has it, for the simulator's checkers.
     pub fn hard_state(&self) -> HardState {
         self.raw.raft.hard_state()
@@ -300,10 +340,10 @@ impl<M: Machine> Member<M> {
         self.stand_if_due();
         self.propose_again();
         self.reads.retry(self.ticks, 2 * self.config.heartbeat_ticks as u64 + 1);
-        for (ticket, refused) in self.proposals.expire(self.now) {
+        for (ticket, refused) in self.proposals.expire(self.clock.steady_ms()) {
             self.output.answers.push((ticket, Err(refused)));
         }
-        for (ticket, refused) in self.reads.expire(self.now) {
+        for (ticket, refused) in self.reads.expire(self.clock.steady_ms()) {
             self.output.reads.push((ticket, Err(refused)));
         }
     }
@@ -336,9 +376,19 @@ impl<M: Machine> Member<M> {
     }
 
     fn receive(&mut self, mut message: Message) {
+        if let Err(why) = bounds::check(&self.raw.raft, &message) {
+            return self.refuse(&message, why);
+        }
         match message.get_msg_type() {
             MessageType::MsgPropose => return self.receive_proposals(message),
             MessageType::MsgHeartbeat => self.notice_loss(&mut message),
+            MessageType::MsgSnapshot if !self.can_be_read(&message) => {
+                return self.refuse(&message, "its snapshot cannot be read: see whether it runs a newer version");
+            }
+            // What is not even committed cannot have been acknowledged for good.
+            MessageType::MsgAppend if message.term == self.raw.raft.term && message.commit > 0 => {
+                self.lost_through = self.lost_through.min(message.commit);
+            }
             MessageType::MsgRequestVote | MessageType::MsgRequestPreVote | MessageType::MsgTimeoutNow
                 if self.has_lost_entries() =>
             {
@@ -350,6 +400,28 @@ impl<M: Machine> Member<M> {
         self.raw.raft.skip_bcast_commit(self.proposals.has_waiting());
         // What raft does not want (a member unknown, a message of its own making) is as good as lost.
         let _ = self.raw.step(message);
+    }
+
+    /// Takes no notice of what cannot be true.
+    fn refuse(&mut self, message: &Message, why: &'static str) {
+        self.n_refused += 1;
+        // It may come again and again.
+        if self.n_refused.is_power_of_two() {
+            let (from, kind, n) = (message.from, message.get_msg_type(), self.n_refused);
+            tracing::error!(from, ?kind, why, n, "refused a member's message that cannot be true");
+        }
+    }
+
+    /// Returns whether the state in a snapshot can be read, before raft takes it and the disk has it. It is kept: to read
+    /// a large one takes long.
+    fn can_be_read(&mut self, message: &Message) -> bool {
+        let file = SnapshotFile::from_raft(message.get_snapshot(), 0);
+        if message.term < self.raw.raft.term || file.mark.index <= self.raw.raft.raft_log.committed {
+            // raft passes over it.
+            return true;
+        }
+        self.arrived = M::restore(&file.data).ok().map(|machine| (file, machine));
+        self.arrived.is_some()
     }
 
     /// Notices from a leader's heartbeat that this member acknowledged entries which it does not have: its data
@@ -380,22 +452,32 @@ impl<M: Machine> Member<M> {
         if !self.leads() {
             return;
         }
-        let time = self.stamp();
+        let stamp = self.clock.stamp();
         let term = self.raw.raft.term;
         let mut entries = Vec::new();
-        for mut entry in message.take_entries() {
-            let (Some(origin), Some(payload)) = (Origin::from_context(&entry.context), Payload::received(&entry.data))
-            else {
+        for entry in message.take_entries() {
+            let Some((origin, payload)) = self.forwarded_command(&entry, message.from) else {
+                self.refuse(&message, "it forwards a command that no member could apply");
                 continue;
             };
-            if entry.get_entry_type() == EntryType::EntryNormal && self.forwarded.admit(origin, term) {
-                entry.data = payload.stamp(time);
-                entries.push(entry);
+            if self.forwarded.admit(origin, term) {
+                entries.push(Entry { context: origin.to_context(), data: payload.stamp(stamp), ..Entry::default() });
             }
         }
         if !entries.is_empty() {
             let _ = self.raw.raft.step(proposals::message(self.id(), self.id(), entries));
         }
+    }
+
+    /// Reads a command that another member was asked: whatever is committed must be applied by every member, so it is
+    /// judged here. None: it is not one that a member forwards.
+    fn forwarded_command(&self, entry: &Entry, from: u64) -> Option<(Origin, Payload)> {
+        let origin = Origin::from_context(&entry.context).filter(|it| it.member == from)?;
+        let fits =
+            entry.get_entry_type() == EntryType::EntryNormal && entry.data.len() <= self.config.payload_bytes_max;
+        let payload = Payload::received(&entry.data).filter(|_| fits)?;
+        M::check(payload.command()).ok()?;
+        Some((origin, payload))
     }
 
     fn submit(&mut self, ticket: Ticket, payload: Payload) {
@@ -406,8 +488,8 @@ impl<M: Machine> Member<M> {
         } else if self.proposals.len() >= self.config.proposals_max {
             Refused::Overloaded
         } else {
-            let deadline = self.now + self.config.patience_ms;
-            return self.proposals.push(ticket, payload, deadline, self.raw.raft.term);
+            let (deadline, term) = (self.deadline(), self.raw.raft.term);
+            return self.proposals.push(ticket, payload, deadline, term);
         };
         self.output.answers.push((ticket, Err(refused)));
     }
@@ -420,8 +502,8 @@ impl<M: Machine> Member<M> {
                 return;
             }
             let origin = self.origin();
-            let time = self.stamp();
-            let entries = self.proposals.take_batch(origin, time, self.ticks);
+            let (stamp, bytes_max) = (self.clock.stamp(), self.config.append_bytes);
+            let entries = self.proposals.take_batch(origin, stamp, self.ticks, bytes_max);
             self.tell_refused();
             let n = entries.len();
             if n == 0 {
@@ -443,7 +525,8 @@ impl<M: Machine> Member<M> {
         let leader = self.raw.raft.leader_id;
         if leader != 0 && leader != self.id() {
             let until = self.ticks.saturating_sub(self.config.resend_ticks);
-            let entries = self.proposals.take_overdue(self.origin(), until, self.ticks);
+            let bytes_max = self.config.append_bytes;
+            let entries = self.proposals.take_overdue(self.origin(), until, self.ticks, bytes_max);
             if !entries.is_empty() {
                 let message = proposals::message(self.id(), leader, entries);
                 self.raw.raft.msgs.push(message);
@@ -456,10 +539,9 @@ impl<M: Machine> Member<M> {
         Origin { member: self.id(), incarnation: self.config.incarnation, request: 0, term: self.raw.raft.term }
     }
 
-    /// Returns the time for new entries: the clock's, but never before an earlier entry's.
-    fn stamp(&mut self) -> u64 {
-        self.stamped = self.stamped.max(self.now);
-        self.stamped
+    /// Until when a question that is asked now may wait.
+    fn deadline(&self) -> u64 {
+        self.clock.steady_ms() + self.config.patience_ms
     }
 
     fn ask_for_read_index(&mut self) {
@@ -511,9 +593,9 @@ impl<M: Machine> Member<M> {
     }
 
     fn apply_command(&mut self, entry: &Entry) -> Result<(), Unreadable> {
-        let (time, command) = Payload::open(&entry.data)?;
-        self.stamped = self.stamped.max(time);
-        let outcome = self.machine.apply(entry.index, time, command)?;
+        let (stamp, command) = Payload::open(&entry.data)?;
+        self.clock.applied(stamp);
+        let outcome = self.machine.apply(entry.index, stamp, command)?;
         self.output.events.extend(outcome.event.map(|it| (entry.index, it)));
         let ours = Origin::from_context(&entry.context)
             .filter(|it| it.member == self.id() && it.incarnation == self.config.incarnation);
@@ -532,7 +614,12 @@ impl<M: Machine> Member<M> {
     }
 
     fn restore(&mut self, file: &SnapshotFile) -> Result<(), Unreadable> {
-        self.machine = M::restore(&file.data)?;
+        let is_it = |it: &(SnapshotFile, M)| it.0.mark == file.mark && it.0.data == file.data;
+        self.machine = match self.arrived.take().filter(is_it) {
+            Some((_, machine)) => machine,
+            None => M::restore(&file.data)?,
+        };
+        self.clock.carry_on(self.machine.moment());
         self.applied = file.mark;
         self.snapshots.installed(file);
         self.output.replaced = Some(file.mark.index);
@@ -571,7 +658,7 @@ impl<M: Machine> Member<M> {
 
     fn snapshotted(&mut self, file: Option<SnapshotFile>) {
         let tail = self.raw.mut_store();
-        let keep = self.config.keep_entries;
+        let keep = Keep { entries: self.config.keep_entries, bytes: self.config.keep_bytes };
         if let Some(index) = self.snapshots.finished(file, tail, keep, self.ticks) {
             self.output.compact = Some(index);
         }

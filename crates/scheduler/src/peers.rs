@@ -11,6 +11,8 @@
 
 mod dial;
 mod door;
+#[cfg(test)]
+mod hostile;
 mod listen;
 #[cfg(test)]
 mod tests;
@@ -18,16 +20,20 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
+use cluster::Moment;
 use raft::eraftpb::Message;
 use serde::{Deserialize, Serialize};
 
 pub use listen::{Accepted, Listener, Refusal};
+pub use wire::frame_bytes;
 
+use crate::member::Reading;
 use dial::Queue;
 
 /// The version of what follows the greeting. Members of different versions do not talk.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// What a member says of itself when it dials another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +67,8 @@ pub type Inbox = Arc<dyn Fn(News) + Send + Sync>;
 pub enum News {
     /// Messages of another member, in order.
     Messages(Vec<Message>),
+    /// What the clocks of this member showed, and when that came.
+    Clock(u64, Reading, Instant),
     /// Nothing can be sent to this member at the moment.
     Unreachable(u64),
     /// This member's connection ended, and it has not made another one.
@@ -82,6 +90,11 @@ impl Peers {
             (*peer, Queue::open(hello, address.clone(), Arc::clone(inbox)))
         });
         Self { queues: queues.collect() }
+    }
+
+    /// Tells all others what time it is in the cluster, and what the wall clock shows.
+    pub fn tell(&self, moment: Moment) {
+        self.queues.values().for_each(|it| it.tell(moment));
     }
 
     /// Sends messages, each to the member in its `to`. Never blocks; what finds no room is dropped.

@@ -4,11 +4,13 @@
 //! it has nothing more. What comes in during one sync is written by the next, so the number of commands per sync
 //! grows with the load by itself.
 //!
+//! - `clocks`: what operators are told of clocks that are wrong.
 //! - `handle`: what others see of it.
 //! - `events`: what happened, kept for those who come back for it.
 //! - `metrics`: what is measured.
 //! - `side`: work that would hold the thread up.
 
+mod clocks;
 mod events;
 mod handle;
 mod metrics;
@@ -31,8 +33,9 @@ pub use metrics::Metrics;
 
 use crate::log::{self, Disk, Log, Recovered, SnapshotFile, Spare, write_snapshot};
 use crate::machine::{Machine, Payload, Unreadable};
-use crate::member::{self, Answer, Input, Member, Output, Refused, Ticket};
+use crate::member::{self, Answer, Input, Member, Now, Output, Reading, Refused, Ticket};
 use crate::peers::{Inbox, News, Peers};
+use clocks::Clocks;
 use events::Ring;
 use side::Side;
 
@@ -43,6 +46,8 @@ const ROUND_MAX: usize = 4_096;
 
 /// How long a replica that is asked to stop may take to hand leadership over and to answer.
 const STOP_MAX: Duration = Duration::from_secs(1);
+/// Members tell each other their time after so many ticks: every second.
+const CLOCK_TICKS: u32 = 10;
 /// After a segment that could not be made, the next attempt comes so many ticks later.
 const SPARE_PAUSE_TICKS: u32 = 30;
 
@@ -143,10 +148,16 @@ impl<M: Machine> Starting<M> {
             term = recovered.hard_state.term,
             "log opened"
         );
-        let member = Member::new(member, recovered, empty)?;
+        let started = Instant::now();
+        let member = Member::new(member, recovered, empty, read_clocks(started))?;
         let ring = Ring::new(events_max, M::n_told, through);
-        let (seen, receiver) =
-            watch::channel(Seen { status: member.status(), applied: through, view: member.machine().view() });
+        let (seen, receiver) = watch::channel(Seen {
+            status: member.status(),
+            applied: through,
+            view: member.machine().view(),
+            moment: member.moment(read_clocks(started)),
+            moment_at: Instant::now(),
+        });
         let handle = Handle { inbox: self.inbox.clone(), seen: receiver, events: ring.source() };
         let replica = Replica {
             side: Side::start(Arc::clone(&disk), &self.inbox),
@@ -163,6 +174,9 @@ impl<M: Machine> Starting<M> {
             spare: SpareState::Fine,
             stopping: None,
             tick,
+            started,
+            clocks: Clocks::default(),
+            n_ticks: 0,
         };
         thread::Builder::new()
             .name("replica".to_owned())
@@ -194,6 +208,10 @@ struct Replica<M: Machine> {
     /// Set when it shall end: until when it may take.
     stopping: Option<Instant>,
     tick: Duration,
+    /// What the steady clock counts from.
+    started: Instant,
+    clocks: Clocks,
+    n_ticks: u32,
     seen: watch::Sender<Seen<M::View>>,
 }
 
@@ -231,6 +249,7 @@ impl<M: Machine> Replica<M> {
             }
             if Instant::now() >= next_tick {
                 self.handle(Input::Tick);
+                self.look_at_clocks();
                 // One tick for a pause of any length: a member that was asleep has heard nobody meanwhile, and
                 // must listen before it stands for election.
                 next_tick = Instant::now() + self.tick;
@@ -265,6 +284,10 @@ impl<M: Machine> Replica<M> {
                     self.handle(Input::Peer(message));
                 }
             }
+            Event::News(News::Clock(peer, reading, came)) => {
+                let wall_ms = reading.wall_ms.saturating_add(came.elapsed().as_millis() as u64);
+                self.handle(Input::Clock(peer, Reading { wall_ms, ..reading }));
+            }
             Event::News(News::Unreachable(peer)) => self.handle(Input::Unreachable(peer)),
             Event::News(News::Closed(peer)) => self.handle(Input::Closed(peer)),
             Event::News(News::SnapshotSent(peer, arrived)) => {
@@ -294,7 +317,19 @@ impl<M: Machine> Replica<M> {
     }
 
     fn handle(&mut self, input: Input) {
-        self.member.handle(input, since_epoch().as_millis() as u64);
+        self.member.handle(input, read_clocks(self.started));
+    }
+
+    fn look_at_clocks(&mut self) {
+        let ahead_ms = self.member.clock_ahead_ms();
+        for notice in self.clocks.look(read_clocks(self.started), ahead_ms) {
+            notice.log();
+        }
+        self.n_ticks = self.n_ticks.wrapping_add(1);
+        if self.n_ticks.is_multiple_of(CLOCK_TICKS) {
+            self.metrics.clock(ahead_ms);
+            self.peers.tell(self.member.reading().moment);
+        }
     }
 
     /// Does what the member says, until it has nothing more to say.
@@ -349,6 +384,8 @@ impl<M: Machine> Replica<M> {
     fn tell(&mut self, output: Output<M>) -> Result<(), Error> {
         let applied = self.member.applied().index;
         if output.view.is_some() || output.status.is_some() {
+            let moment = self.member.moment(read_clocks(self.started));
+            let moment_at = Instant::now();
             if let Some(status) = output.status {
                 tracing::info!(leader = ?status.leader, term = status.term, leading = status.leading, "leadership");
                 self.metrics.status(status);
@@ -356,6 +393,7 @@ impl<M: Machine> Replica<M> {
             self.metrics.position(applied);
             self.seen.send_modify(|seen| {
                 seen.applied = applied;
+                (seen.moment, seen.moment_at) = (moment, moment_at);
                 seen.status = output.status.unwrap_or(seen.status);
                 if let Some(view) = output.view {
                     seen.view = view;
@@ -384,6 +422,10 @@ impl<M: Machine> Replica<M> {
         }
         Ok(())
     }
+}
+
+fn read_clocks(started: Instant) -> Now {
+    Now { steady_ms: started.elapsed().as_millis() as u64, wall_ms: since_epoch().as_millis() as u64 }
 }
 
 fn since_epoch() -> Duration {

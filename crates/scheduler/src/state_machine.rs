@@ -1,10 +1,13 @@
 //! `cluster::State` as what is replicated.
 
-use crate::machine::{Machine, Outcome, Payload, Unreadable};
+use crate::machine::{Machine, Outcome, Payload, Stamp, Unreadable};
 use api::control::Happened;
-use cluster::{Applied, Command, Entry, Principal, Rejected, State, Timestamp};
+use cluster::{Applied, Command, Entry, Moment, Principal, Rejected, State};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// The address of a user is an IP address and a port, or what a proxy said of it.
+const ADDRESS_BYTES_MAX: usize = 256;
 
 /// A command as it stands in the log, field-named: fields may be added, each with a default.
 #[derive(Serialize)]
@@ -39,9 +42,10 @@ impl Machine for State {
     type Event = Arc<Happened>;
     type View = Arc<State>;
 
-    fn apply(&mut self, index: u64, time: u64, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
+    fn apply(&mut self, index: u64, stamp: Stamp, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
         let Read { principal, command } = rmp_serde::from_slice(command).map_err(|it| unreadable(&it))?;
-        let entry = Entry { index, time: Timestamp(time), principal: principal.clone(), command };
+        let Stamp { time, moment } = stamp;
+        let entry = Entry { index, time, moment, principal: principal.clone(), command };
         let mut reply = State::apply(self, entry);
         let events = match &mut reply {
             // A user's answer may show what happened; nobody looks at it in the answers to plans and reports.
@@ -49,9 +53,20 @@ impl Machine for State {
             Ok(applied) => std::mem::take(&mut applied.events),
             Err(_) => Vec::new(),
         };
-        let time = self.time();
         let event = (!events.is_empty()).then(|| Arc::new(Happened { index, time, principal, events }));
         Ok(Outcome { reply, event })
+    }
+
+    fn check(command: &[u8]) -> Result<(), Unreadable> {
+        let Read { principal, command } = rmp_serde::from_slice(command).map_err(|it| unreadable(&it))?;
+        // Leaders and agents ask the member that leads, or nobody.
+        let Principal::User { address } = principal else { return Err(not_forwarded()) };
+        let printable = address.len() <= ADDRESS_BYTES_MAX && !address.chars().any(char::is_control);
+        if printable && command.is_a_users() { Ok(()) } else { Err(not_forwarded()) }
+    }
+
+    fn moment(&self) -> Moment {
+        State::moment(self)
     }
 
     fn n_told(event: &Arc<Happened>) -> usize {
@@ -71,6 +86,13 @@ impl Machine for State {
     }
 }
 
+fn not_forwarded() -> Unreadable {
+    Unreadable { reason: "it is none that a member forwards".to_owned() }
+}
+
 fn unreadable(error: &rmp_serde::decode::Error) -> Unreadable {
     Unreadable { reason: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,9 @@ mod uniqueness;
 
 use crate::sim::docker::{Engine, Trouble};
 use crate::sim::machine::Taken;
-use cluster::{App, AppSpec, AppVersion, Applied, Command, Instance, InstanceId, NodeId, Rejected, State, Volume};
+use cluster::{
+    App, AppSpec, AppVersion, Applied, Command, Instance, InstanceId, Moment, NodeId, Rejected, State, Volume,
+};
 use std::fmt;
 
 /// Something that happened in a world.
@@ -38,6 +40,10 @@ pub enum Fact<'a> {
         first: bool,
         /// The entry and both states.
         taken: &'a Taken,
+        /// How long the world has lived.
+        lived_ms: u64,
+        /// What every wall clock shows about now, where none was set wrongly for a while.
+        wall: Option<u64>,
     },
     /// A member's state was replaced by a snapshot of the leader's.
     Replaced {
@@ -93,8 +99,8 @@ pub enum Fact<'a> {
         states: &'a [(u64, State)],
         /// The engine of every node that is not gone for good.
         engines: &'a [(NodeId, Engine)],
-        /// The leader's clock.
-        wall: u64,
+        /// The cluster's own time.
+        now: Moment,
     },
 }
 

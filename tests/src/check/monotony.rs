@@ -1,14 +1,20 @@
-//! Monotony: index, time, goals and conditions never go back, and no agent obeys what is older than what it obeyed.
+//! Monotony: index, the cluster's own time, versions, goals and conditions never go back, that time runs no faster than
+//! the world does, the calendar is right when clocks are, and no agent obeys what is older than what it obeyed.
 
 use super::{Check, Fact};
-use cluster::{Condition, Goal, NodeId, State, Timestamp};
+use crate::sim::machine::Taken;
+use cluster::{Condition, Event, Goal, Moment, NodeId, State, Version};
 use std::collections::BTreeMap;
+
+/// The calendar is off by no more: what clocks differ by, and the time from a stamp to its entry's turn.
+const CALENDAR_MS: u64 = 60_000;
 
 /// How far everything has come.
 #[derive(Default)]
 pub(super) struct Monotony {
     members: BTreeMap<u64, u64>,
-    time: Timestamp,
+    moment: Moment,
+    version: Version,
     generations: BTreeMap<NodeId, u64>,
 }
 
@@ -23,15 +29,12 @@ impl Check for Monotony {
                 self.at(*member, state);
                 Ok(())
             }
-            Fact::Applied { member, first, taken } => {
+            Fact::Applied { member, first, taken, lived_ms, wall } => {
                 self.forward(*member, taken.entry.index)?;
                 if !first {
                     return Ok(());
                 }
-                if taken.after.time() < self.time {
-                    return Err(format!("the time went back from {:?} to {:?}", self.time, taken.after.time()));
-                }
-                self.time = taken.after.time();
+                self.time(taken, *lived_ms, *wall)?;
                 onward(&taken.before, &taken.after)
             }
             // Entries without a command, such as a leader's first, leave no trace in the state.
@@ -54,6 +57,29 @@ impl Check for Monotony {
 impl Monotony {
     fn at(&mut self, member: u64, state: &State) {
         self.members.insert(member, state.index());
+    }
+
+    fn time(&mut self, taken: &Taken, lived_ms: u64, wall: Option<u64>) -> Result<(), String> {
+        let moment = taken.after.moment();
+        if moment < self.moment {
+            return Err(format!("the cluster's time went back from {:?} to {moment:?}", self.moment));
+        }
+        // It begins at 1.
+        if moment > Moment(lived_ms + 1) {
+            return Err(format!("the cluster's time is {moment:?} after {lived_ms} ms"));
+        }
+        self.moment = moment;
+        if let Some(wall) = wall.filter(|it| it.abs_diff(taken.entry.time.0) > CALENDAR_MS) {
+            return Err(format!("the calendar says {:?} when clocks show {wall}", taken.entry.time));
+        }
+        for event in taken.result.iter().flat_map(|it| &it.events) {
+            let Event::DeploymentStarted { deployment } = event else { continue };
+            if deployment.version <= self.version {
+                return Err(format!("version {:?} was given after {:?}", deployment.version, self.version));
+            }
+            self.version = deployment.version;
+        }
+        Ok(())
     }
 
     fn forward(&mut self, member: u64, index: u64) -> Result<(), String> {

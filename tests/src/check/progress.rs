@@ -4,8 +4,8 @@
 use super::{Check, Fact, aim, is_checked, is_resident};
 use crate::sim::docker::{Daemon, Engine, Phase};
 use cluster::{
-    App, AppSpec, Condition, Goal, Health, Instance, Node, NodeId, NodeStatus, Operator, Protocol, Resources, State,
-    Timestamp, Unreachable, Volume, WantedHostPort, explain,
+    App, AppSpec, Condition, Goal, Health, Instance, Moment, Node, NodeId, NodeStatus, Operator, Protocol, Resources,
+    State, Unreachable, Volume, WantedHostPort, explain,
 };
 
 /// Compares what was asked for with what runs.
@@ -27,19 +27,19 @@ impl Check for Progress {
     }
 
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Calm { since_ms, states, engines, wall } = fact else { return Ok(()) };
+        let Fact::Calm { since_ms, states, engines, now } = fact else { return Ok(()) };
         let Some((_, state)) = states.first() else { return Err("no member is there".to_owned()) };
         if let Some((member, other)) = states.iter().find(|it| it.1.index() != state.index()) {
             self.rest = None;
             return Err(format!("member {member} is at {}, another one at {}", other.index(), state.index()));
         }
-        if let Err(how) = as_wanted(state, engines, Timestamp(*wall)) {
+        if let Err(how) = as_wanted(state, engines, *now) {
             self.rest = None;
             return Err(how);
         }
         // A deployment that has little patience fails sooner or later, and tells so.
         let impatient =
-            state.deployments().any(|it| it.is_active() && it.due().is_some_and(|at| at.0 < *wall + SOON_MS));
+            state.deployments().any(|it| it.is_active() && it.due().is_some_and(|at| at < now.plus_ms(SOON_MS)));
         let troubled = impatient || state.apps().any(|it| !is_good(it));
         let (index, since) = *self.rest.get_or_insert((state.index(), *since_ms));
         if troubled {
@@ -54,7 +54,7 @@ impl Check for Progress {
     }
 }
 
-fn as_wanted(state: &State, engines: &[(NodeId, Engine)], wall: Timestamp) -> Result<(), String> {
+fn as_wanted(state: &State, engines: &[(NodeId, Engine)], now: Moment) -> Result<(), String> {
     for node in state.nodes() {
         let there = engines.iter().any(|it| it.0 == *node.id());
         if there != (node.status == NodeStatus::Ready) {
@@ -62,7 +62,7 @@ fn as_wanted(state: &State, engines: &[(NodeId, Engine)], wall: Timestamp) -> Re
         }
     }
     for app in state.apps() {
-        app_as_wanted(state, app, wall)?;
+        app_as_wanted(state, app, now)?;
     }
     for deployment in state.deployments().filter(|it| it.is_active()) {
         let open = deployment.changes.iter().filter(|(_, it)| !it.settled && it.step == deployment.step);
@@ -74,14 +74,14 @@ fn as_wanted(state: &State, engines: &[(NodeId, Engine)], wall: Timestamp) -> Re
         if !excused {
             return Err(format!("deployment {} has not ended: {deployment:?}", deployment.id));
         }
-        if explain::deployment(state, deployment, wall).is_empty() {
+        if explain::deployment(state, deployment, now).is_empty() {
             return Err(format!("deployment {} waits and gives no reason", deployment.id));
         }
     }
     engines.iter().try_for_each(|(node, engine)| engine_as_wanted(state, node, engine))
 }
 
-fn app_as_wanted(state: &State, app: &App, wall: Timestamp) -> Result<(), String> {
+fn app_as_wanted(state: &State, app: &App, now: Moment) -> Result<(), String> {
     if app.removing {
         return Err(format!("{} is not removed yet", app.id));
     }
@@ -101,9 +101,9 @@ fn app_as_wanted(state: &State, app: &App, wall: Timestamp) -> Result<(), String
     if fine == wanted && all.len() == wanted {
         return Ok(());
     }
-    let told = explain::app(state, app, wall);
+    let told = explain::app(state, app, now);
     let waits = app.deployment.and_then(|it| state.deployment(it));
-    let reasons = waits.map(|it| explain::deployment(state, it, wall)).unwrap_or_default();
+    let reasons = waits.map(|it| explain::deployment(state, it, now)).unwrap_or_default();
     if !is_good(app) {
         let trying = all.iter().any(|it| it.goal == Goal::Run);
         let reason = told.is_some() || !reasons.is_empty() || trying;

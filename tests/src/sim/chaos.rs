@@ -6,8 +6,16 @@ use super::world::{Event, Fault, Undo, World};
 
 impl World {
     pub(super) fn plan_faults(&mut self) {
-        let all =
-            [Fault::Partition, Fault::Crash, Fault::Pause, Fault::Agent, Fault::Daemon, Fault::Container, Fault::Node];
+        let all = [
+            Fault::Partition,
+            Fault::Crash,
+            Fault::Pause,
+            Fault::Agent,
+            Fault::Daemon,
+            Fault::Container,
+            Fault::Node,
+            Fault::Clock,
+        ];
         for fault in all {
             self.plan_fault(fault);
         }
@@ -22,6 +30,7 @@ impl World {
             Fault::Daemon => self.options.daemon_ms,
             Fault::Container => self.options.container_ms,
             Fault::Node => self.options.node_ms,
+            Fault::Clock => self.options.clock_ms,
         };
         if mean > 0 {
             let ms = self.rng.around(mean);
@@ -86,7 +95,27 @@ impl World {
                 let ms = self.rng.range(2_000, 30_000);
                 self.after(ms, Event::Undo(Undo::Node(node)));
             }
+            Fault::Clock => self.set_clocks(member),
         }
+    }
+
+    /// Sets a member's wall clock, or all, to a time that is not.
+    fn set_clocks(&mut self, member: u64) {
+        let hours = *self.rng.pick(&[1, 24, 2 * 365 * 24]);
+        let ms = if self.rng.chance(500) { hours * 3_600_000 } else { -hours * 3_600_000 };
+        let all = self.rng.chance(300);
+        self.say(format_args!("the clock of member {member} is set by {hours} h to {ms}, all: {all}"));
+        for (_, seat) in self.seats.iter_mut().filter(|it| all || *it.0 == member) {
+            seat.jump_ms = ms;
+        }
+        self.clocks_right_since = None;
+        let ms = self.rng.range(500, 20_000);
+        self.after(ms, Event::Undo(Undo::Clocks));
+    }
+
+    fn correct_clocks(&mut self) {
+        self.seats.values_mut().for_each(|it| it.jump_ms = 0);
+        self.clocks_right_since.get_or_insert(self.now);
     }
 
     fn partition(&mut self) {
@@ -137,6 +166,7 @@ impl World {
                 self.start_agent(n);
             }
             Undo::Agent(n) => self.start_agent(n),
+            Undo::Clocks => self.correct_clocks(),
             Undo::Everything => self.heal(),
         }
     }
@@ -147,6 +177,7 @@ impl World {
         self.options.loss = 0;
         self.options.duplicates = 0;
         self.network.heal();
+        self.correct_clocks();
         let members: Vec<u64> = self.seats.keys().copied().collect();
         for id in members {
             if let Some(seat) = self.seats.get_mut(&id) {

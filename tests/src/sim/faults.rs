@@ -55,6 +55,8 @@ pub struct Options {
     pub node_gone: bool,
     /// The clocks of members differ by up to this.
     pub skew_ms: u64,
+    /// The clock of a member, or of all, is set to another hour, day or year.
+    pub clock_ms: u64,
     /// So many of a thousand ticks of a member are left out.
     pub skipped_ticks: u64,
     /// A member makes a snapshot after so many entries.
@@ -88,6 +90,7 @@ impl Options {
         let torn = rate(700, 100, 1_000);
         let skew_ms = rate(400, 10, 5_000);
         let skipped_ticks = rate(500, 10, 300);
+        let clock_ms = rate(400, 4_000, 40_000);
         Self {
             n_members,
             n_agents: rng.range(2, 6) as usize,
@@ -112,6 +115,7 @@ impl Options {
             node_ms,
             node_gone: rng.chance(250),
             skew_ms,
+            clock_ms,
             skipped_ticks,
             snapshot_entries: *rng.pick(&[5, 20, 100, 10_000]),
             segment_bytes: *rng.pick(&[1 << 12, 1 << 14, 1 << 16]),
@@ -145,6 +149,13 @@ impl Options {
                 self.node_gone = false;
             }
             Mutant::NeverLosesNodes => self.node_gone = true,
+            Mutant::CountsByWallClocks => self.clock_ms = 8_000,
+            Mutant::SendsWithoutBound => {
+                self.n_members = 3;
+                self.partition_ms = 8_000;
+                self.think_ms = 500;
+                self.snapshot_entries = 5_000;
+            }
             _ => {}
         }
     }

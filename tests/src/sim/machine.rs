@@ -1,8 +1,8 @@
 //! The cluster as a replicated machine, with every applied entry told to the checkers.
 
 use crate::mutants;
-use cluster::{Applied, Command, Entry, Principal, Rejected, State, Timestamp};
-use scheduler::machine::{Machine, Outcome, Payload, Unreadable};
+use cluster::{Applied, Command, Entry, Moment, Principal, Rejected, State};
+use scheduler::machine::{Machine, Outcome, Payload, Stamp, Unreadable};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -43,21 +43,30 @@ impl Machine for Replica {
     type Event = Arc<Taken>;
     type View = Arc<State>;
 
-    fn apply(&mut self, index: u64, time: u64, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
+    fn apply(&mut self, index: u64, stamp: Stamp, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
         let read = rmp_serde::from_slice(command).map_err(|it| Unreadable { reason: it.to_string() });
         let Written { principal, command: content } = read?;
-        let entry = Entry { index, time: Timestamp(time), principal, command: content };
+        let Stamp { time, moment } = stamp;
+        let entry = Entry { index, time, moment, principal, command: content };
         let before = self.0.clone();
         let result = if mutants::is_any_planted() {
             mutants::apply(&mut self.0, entry.clone())
         } else {
             // The real machine, whole.
-            let Outcome { reply, event } = <State as Machine>::apply(&mut self.0, index, time, command)?;
+            let Outcome { reply, event } = <State as Machine>::apply(&mut self.0, index, stamp, command)?;
             let events = event.map_or_else(Vec::new, |it| it.events.clone());
             reply.map(|it| Applied { events, ..it })
         };
         let taken = Taken { entry, result: result.clone(), before, after: self.0.clone() };
         Ok(Outcome { reply: result, event: Some(Arc::new(taken)) })
+    }
+
+    fn check(command: &[u8]) -> Result<(), Unreadable> {
+        <State as Machine>::check(command)
+    }
+
+    fn moment(&self) -> Moment {
+        self.0.moment()
     }
 
     fn view(&self) -> Self::View {

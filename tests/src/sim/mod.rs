@@ -26,3 +26,6 @@ mod office;
 mod seats;
 mod session;
 mod users;
+
+/// Where the wall clocks start: far from zero, as they are.
+pub const EPOCH: u64 = 1_700_000_000_000;

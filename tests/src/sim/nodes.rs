@@ -1,8 +1,8 @@
 //! Nodes: the real agent core on a simulated engine, and its connection to the control plane.
 
+use super::EPOCH;
 use super::docker::{Daemon, Engine};
 use super::network::Place;
-use super::seats::EPOCH;
 use super::world::{Event, Link, World};
 use crate::check::Fact;
 use crate::mutants::{self, Mutant};

@@ -2,13 +2,12 @@
 
 use super::machine::for_any_term;
 use super::network::Place;
-use super::seats::EPOCH;
 use super::session::Session;
 use super::world::{Event, World};
 use crate::check::{Fact, Told};
 use crate::mutants::{self, Mutant};
 use cluster::agent::{FromAgent, ToAgent};
-use cluster::{Applied, ClusterId, Command, NodeId, Principal, Rejected, Settings, State, Timestamp};
+use cluster::{Applied, ClusterId, Command, Moment, NodeId, Principal, Rejected, Settings, State, Timestamp};
 use scheduler::leader::{Ask, Leader};
 use scheduler::member::{Answer, Input, Refused, Ticket};
 use scheduler::state_machine::payload;
@@ -51,15 +50,21 @@ impl World {
     /// Lets the leader act; whether it did.
     pub(super) fn lead(&mut self, id: u64) -> bool {
         let Some(seat) = self.seats.get_mut(&id) else { return false };
-        let wall = Timestamp(EPOCH + self.now + seat.skew_ms);
+        let clocks = seat.clocks(self.now);
         let Some(life) = &mut seat.life else { return false };
         let Some(leader) = &mut life.leader else { return false };
-        // Time that stands still ends no delay.
-        let planned_at = if mutants::planted(Mutant::ForgetsDelays) { Timestamp(0) } else { wall };
+        let now = if mutants::planted(Mutant::ForgetsDelays) {
+            // Time that stands still ends no delay.
+            Moment(0)
+        } else if mutants::planted(Mutant::CountsByWallClocks) {
+            mutants::by_wall_clock(Timestamp(clocks.wall_ms))
+        } else {
+            life.member.moment(clocks)
+        };
         let believed = mutants::view(&life.state);
         let state = believed.as_ref().unwrap_or(&life.state);
         let asks: Vec<Ask> =
-            leader.tick(state, Timestamp(self.now)).into_iter().chain(leader.plan(state, planned_at)).collect();
+            leader.tick(state, Timestamp(self.now), now).into_iter().chain(leader.plan(state, now)).collect();
         let any = !asks.is_empty();
         for ask in asks {
             let (Ask::Plan(command) | Ask::Other(command)) = &ask;
@@ -74,18 +79,18 @@ impl World {
 
     fn submit(&mut self, id: u64, principal: &Principal, command: &Command, asked: Asked) {
         let Some(seat) = self.seats.get_mut(&id) else { return };
-        let wall = EPOCH + self.now + seat.skew_ms;
+        let now = seat.clocks(self.now);
         let Some(life) = &mut seat.life else { return };
         life.next_ticket += 1;
         let ticket = Ticket(life.next_ticket);
         life.tickets.insert(ticket, asked);
         let encode = if mutants::planted(Mutant::StaleLeader) { for_any_term } else { payload };
-        life.member.handle(Input::Submit(ticket, encode(principal, command)), wall);
+        life.member.handle(Input::Submit(ticket, encode(principal, command)), now);
         if mutants::planted(Mutant::ProposesTwice) && matches!(principal, Principal::User { .. }) {
             life.next_ticket += 1;
             let again = Ticket(life.next_ticket);
             life.tickets.insert(again, Asked::Nobody);
-            life.member.handle(Input::Submit(again, payload(principal, command)), wall);
+            life.member.handle(Input::Submit(again, payload(principal, command)), now);
         }
     }
 
@@ -143,7 +148,10 @@ impl World {
         ticket: Ticket,
         answer: Result<Answer<Result<Applied, Rejected>>, Refused>,
     ) {
-        let Some(life) = self.seats.get_mut(&id).and_then(|it| it.life.as_mut()) else { return };
+        let Some(seat) = self.seats.get_mut(&id) else { return };
+        let clocks = seat.clocks(self.now);
+        let Some(life) = &mut seat.life else { return };
+        let now = life.member.moment(clocks);
         let Some(asked) = life.tickets.remove(&ticket) else {
             return self.checks.fail("honesty", format!("member {id} answered {ticket:?} twice"));
         };
@@ -157,7 +165,6 @@ impl World {
                 self.answer(id, client, name, told);
             }
             Asked::Leader(ask) => {
-                let now = Timestamp(EPOCH + self.now);
                 if let Some(leader) = &mut life.leader {
                     leader.answered(&ask, now);
                 }

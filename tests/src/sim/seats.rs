@@ -1,5 +1,6 @@
 //! Members: the real raft member, log and leader, on a simulated disk and network.
 
+use super::EPOCH;
 use super::disk::Platter;
 use super::machine::Replica;
 use super::network::Place;
@@ -8,15 +9,21 @@ use super::session::Session;
 use super::world::{Event, World};
 use crate::check::Fact;
 use crate::mutants::{self, Mutant};
-use cluster::State;
+use cluster::{Moment, State};
 use scheduler::leader::Leader;
 use scheduler::log::{Log, Options as LogOptions, SnapshotFile, write_snapshot};
-use scheduler::member::{Chore, Config, Input, Member, Output, Ready, Ticket};
+use scheduler::member::{Chore, Config, Input, Member, Now, Output, Ready, Ticket};
+use scheduler::peers::frame_bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// Where the wall clocks start: far from zero, as they are.
-pub(super) const EPOCH: u64 = 1_700_000_000_000;
+/// What goes into one message, and what the wire takes: in proportion as in the program, and small, so that worlds come
+/// near it.
+const APPEND_BYTES: usize = 2 << 10;
+const FRAME_BYTES: usize = 16 * APPEND_BYTES;
+
+/// Clocks that are right again are believed after so long: others' are heard, and what was proposed before is applied.
+const CORRECTED_MS: u64 = 30_000;
 
 /// So many rounds without an end are a hot loop.
 const MAX_ROUNDS: u32 = 10_000;
@@ -26,7 +33,10 @@ pub(super) struct Seat {
     disk: Platter,
     incarnation: u64,
     pub(super) life: Option<Life>,
+    /// Its wall clock is ahead by so much.
     pub(super) skew_ms: u64,
+    /// And was set wrongly by so much more.
+    pub(super) jump_ms: i64,
     /// It stands still until then.
     pub(super) paused_until: u64,
 }
@@ -43,6 +53,7 @@ pub(super) struct Life {
     /// Reads, with what was known when they were asked.
     pub(super) reads: BTreeMap<Ticket, u64>,
     pub(super) next_ticket: u64,
+    n_ticks: u64,
     pub(super) leader: Option<Leader>,
     pub(super) sessions: BTreeMap<u64, Session>,
     /// What the leader goes by.
@@ -52,6 +63,16 @@ pub(super) struct Life {
 }
 
 impl Seat {
+    /// What its clocks show.
+    pub(super) fn clocks(&self, now: u64) -> Now {
+        Now { steady_ms: now, wall_ms: (EPOCH + now + self.skew_ms).saturating_add_signed(self.jump_ms) }
+    }
+
+    /// The cluster's own time as the member knows it, while it lives.
+    pub(super) fn moment(&self, now: u64) -> Option<Moment> {
+        Some(self.life.as_ref()?.member.moment(self.clocks(now)))
+    }
+
     /// No more power cuts.
     pub(super) fn extinguish(&self) {
         self.disk.light(0);
@@ -67,7 +88,7 @@ impl World {
     pub(super) fn found_members(&mut self) {
         for id in 1..=self.options.n_members as u64 {
             let skew_ms = self.rng.below(self.options.skew_ms + 1);
-            let seat = Seat { disk: Platter::new(), incarnation: 0, life: None, skew_ms, paused_until: 0 };
+            let seat = Seat { disk: Platter::new(), incarnation: 0, life: None, skew_ms, jump_ms: 0, paused_until: 0 };
             self.seats.insert(id, seat);
             self.start_member(id);
             let first = self.rng.below(100);
@@ -103,9 +124,10 @@ impl World {
             snapshot_entries: self.options.snapshot_entries,
             keep_entries: self.options.snapshot_entries / 2,
             snapshot_ticks: 50,
+            append_bytes: if mutants::planted(Mutant::SendsWithoutBound) { 64 << 20 } else { APPEND_BYTES },
             ..Config::new(id, voters)
         };
-        let member = match Member::new(config, recovered, || Replica(State::new())) {
+        let member = match Member::new(config, recovered, || Replica(State::new()), seat.clocks(self.now)) {
             Ok(it) => it,
             Err(error) => return self.checks.fail("recovery", format!("member {id} cannot start: {error}")),
         };
@@ -119,6 +141,7 @@ impl World {
             tickets: BTreeMap::new(),
             reads: BTreeMap::new(),
             next_ticket: 0,
+            n_ticks: 0,
             leader: None,
             sessions: BTreeMap::new(),
             state: state.clone(),
@@ -157,6 +180,23 @@ impl World {
         self.after(100, Event::Tick(id));
         if !skips {
             self.member_takes(id, Input::Tick);
+            self.tell_time(id);
+        }
+    }
+
+    /// Tells the other members what the clocks show, every second.
+    fn tell_time(&mut self, id: u64) {
+        let Some(life) = self.seats.get_mut(&id).and_then(|it| it.life.as_mut()) else { return };
+        life.n_ticks += 1;
+        if life.n_ticks % 10 != 1 {
+            return;
+        }
+        let reading = life.member.reading();
+        for other in (1..=self.options.n_members as u64).filter(|it| *it != id) {
+            let places = (Place::Member(id), Place::Member(other));
+            for at in self.network.arrivals(places.0, places.1, self.now, &self.options, &mut self.rng) {
+                self.at(at, Event::Peer { to: other, input: Box::new(Input::Clock(id, reading)) });
+            }
         }
     }
 
@@ -170,9 +210,9 @@ impl World {
             }
             return;
         }
-        let wall = EPOCH + self.now + seat.skew_ms;
+        let now = seat.clocks(self.now);
         let Some(life) = &mut seat.life else { return };
-        life.member.handle(input, wall);
+        life.member.handle(input, now);
         self.drain(id);
     }
 
@@ -207,7 +247,7 @@ impl World {
             }
             for message in life.member.persisted(*number) {
                 let (to, kind) = (message.to, format!("{:?}", message.get_msg_type()));
-                self.send_peer(id, to, &kind, || Input::Peer(message.clone()));
+                self.send_peer(id, to, &kind, frame_bytes(&message), || Input::Peer(message.clone()));
             }
         }
     }
@@ -250,7 +290,7 @@ impl World {
             life.writing |= writes;
             for message in sends {
                 let (to, kind) = (message.to, format!("{:?}", message.get_msg_type()));
-                self.send_peer(id, to, &kind, || Input::Peer(message.clone()));
+                self.send_peer(id, to, &kind, frame_bytes(&message), || Input::Peer(message.clone()));
             }
             if writes {
                 let (low, high) = self.options.disk_ms;
@@ -272,7 +312,12 @@ impl World {
         self.checks.fail("progress", format!("member {id} never comes to rest: a hot loop"));
     }
 
-    fn send_peer(&mut self, from: u64, to: u64, kind: &str, input: impl Fn() -> Input) {
+    fn send_peer(&mut self, from: u64, to: u64, kind: &str, bytes: usize, input: impl Fn() -> Input) {
+        // A snapshot travels in parts.
+        if bytes > FRAME_BYTES && kind != "MsgSnapshot" {
+            let how = format!("member {from} sends {kind} of {bytes} bytes to {to}: the wire takes {FRAME_BYTES}");
+            return self.checks.fail("bounds", how);
+        }
         let places = (Place::Member(from), Place::Member(to));
         let arrivals = self.network.arrivals(places.0, places.1, self.now, &self.options, &mut self.rng);
         if kind == "MsgSnapshot" {
@@ -304,7 +349,9 @@ impl World {
                 let result = taken.result.as_ref().map(|it| it.events.len());
                 self.say(format_args!("{index} {:?} by {:?}: {result:?}", taken.entry.command, taken.entry.principal));
             }
-            self.see(&Fact::Applied { member: id, first, taken: &taken });
+            let right = self.clocks_right_since.is_some_and(|it| self.now >= it + CORRECTED_MS);
+            let wall = right.then_some(EPOCH + self.now);
+            self.see(&Fact::Applied { member: id, first, taken: &taken, lived_ms: self.now, wall });
             let Some(life) = self.seats.get_mut(&id).and_then(|it| it.life.as_mut()) else { return };
             if !(mutants::planted(Mutant::StaleLeader) && life.leader.is_some() && !life.member.status().leading) {
                 life.state = taken.after.clone();

@@ -27,6 +27,8 @@ pub struct World {
     pub(super) clients: Vec<Client>,
     pub(super) checks: Checks,
     pub(super) calm: bool,
+    /// Since when no member's wall clock is set wrongly.
+    pub(super) clocks_right_since: Option<u64>,
     pub(super) next_link: u64,
     /// The newest entry that some user was told is done.
     pub(super) acknowledged: u64,
@@ -79,6 +81,7 @@ pub(super) enum Fault {
     Daemon,
     Container,
     Node,
+    Clock,
 }
 
 /// And ends again.
@@ -89,6 +92,8 @@ pub(super) enum Undo {
     Daemon(usize),
     Node(usize),
     Agent(usize),
+    /// The wall clocks of these members are right again.
+    Clocks,
     /// The storm is over.
     Everything,
 }
@@ -163,6 +168,7 @@ impl World {
             clients: vec![Client::default(); options.n_clients],
             checks: Checks::new(),
             calm: false,
+            clocks_right_since: Some(0),
             next_link: 0,
             acknowledged: 0,
             figures: Figures::default(),
@@ -211,7 +217,7 @@ impl World {
             since_ms: self.now - self.options.storm_ms,
             states: &states,
             engines: &engines,
-            wall: super::seats::EPOCH + self.now,
+            now: self.seats.values().filter_map(|it| it.moment(self.now)).max().unwrap_or_default(),
         };
         self.checks.at_rest(&fact)
     }

@@ -103,7 +103,7 @@ mod scaling_proposition_test {
         let command = Command::PutApps { apps: vec![(spec, Expect::Any)], force: true };
         world.fake.apply(Principal::Leader, command).unwrap();
         let state = world.state();
-        decide(&state, state.app(&id("/a")).unwrap(), state.time())
+        decide(&state, state.app(&id("/a")).unwrap(), state.moment())
     }
 
     fn stopped(decision: &Decision) -> Vec<InstanceId> {
@@ -775,7 +775,7 @@ mod constraints_test {
     /// The nodes that take one more instance.
     fn takers(world: &World) -> Vec<String> {
         let state = world.state();
-        let rules = Rules::of(&state, state.app(&id("/a")).unwrap(), state.time());
+        let rules = Rules::of(&state, state.app(&id("/a")).unwrap(), state.moment());
         state.nodes().filter(|it| rules.refusal(it).is_none()).map(|it| it.id().to_string()).collect()
     }
 

@@ -29,7 +29,7 @@ pub(crate) async fn get<C: ControlPlane>(api: &Api<C>, request: &Request) -> Res
     let embed = Embed { tasks: true, last_task_failure: true, ..asked };
     let state = api.state().await?;
     let app = app_of(&state, &id)?;
-    ok(&v2::AppSingle { app: app_info(&state, app, embed, api.control.now()) })
+    ok(&v2::AppSingle { app: app_info(&state, app, embed, api.control.moment()) })
 }
 
 /// `GET /v2/apps/{group}/*`
@@ -47,7 +47,7 @@ async fn answer<C: ControlPlane>(
     state: Arc<State>,
 ) -> Result<Response, Error> {
     let embed = Embed { counts: true, deployments: true, ..embed(&request.query) };
-    Ok(api.definitions.answer(pieces, state, embed, api.control.now()).await)
+    Ok(api.definitions.answer(pieces, state, embed, api.control.moment()).await)
 }
 
 /// These apps with something before and behind them.

@@ -162,5 +162,5 @@ pub(crate) async fn explain<C: ControlPlane>(api: &Api<C>, request: &Request) ->
     let id = request.app()?;
     let state = api.state().await?;
     let app = state.live_app(&id).ok_or_else(|| Error::no_app(&id))?;
-    ok(&to_wire::explanation(&state, app, api.control.now()))
+    ok(&to_wire::explanation(&state, app, (api.control.now(), api.control.moment())))
 }

@@ -35,7 +35,7 @@ pub(crate) async fn cancel<C: ControlPlane>(api: &Api<C>, request: &Request) -> 
 /// `GET /v3/deployments`
 pub(crate) async fn history<C: ControlPlane>(api: &Api<C>) -> Result<Response, Error> {
     let state = api.state().await?;
-    let now = api.control.now();
+    let now = api.control.moment();
     let deployments = state.deployments().map(|it| to_wire::deployment_report(&state, it, now)).collect();
     ok(&v3::DeploymentList { deployments })
 }
@@ -45,7 +45,7 @@ pub(crate) async fn get<C: ControlPlane>(api: &Api<C>, request: &Request) -> Res
     let id = id(request)?;
     let state = api.state().await?;
     let deployment = state.deployment(id).ok_or_else(|| unknown(request))?;
-    ok(&to_wire::deployment_report(&state, deployment, api.control.now()))
+    ok(&to_wire::deployment_report(&state, deployment, api.control.moment()))
 }
 
 /// A name that is none of ours is the name of nothing that exists.

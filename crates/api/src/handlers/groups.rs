@@ -31,7 +31,7 @@ pub(crate) async fn apps<C: ControlPlane>(api: &Api<C>, request: &Request) -> Re
     check_there(&state, &path)?;
     let pieces = list_of("[", apps_below(&state, &request.params.path), "]");
     let embed = embed(&request.query).app;
-    Ok(api.definitions.answer(pieces, state, embed, api.control.now()).await)
+    Ok(api.definitions.answer(pieces, state, embed, api.control.moment()).await)
 }
 
 /// `GET /v2/groups/{id}/versions`: those of the tree in which the group was there, newest first.
@@ -193,7 +193,8 @@ fn rehearse<C: ControlPlane>(
     command: Command,
 ) -> Result<v2::DeploymentSteps, Error> {
     let mut copy = state.clone();
-    let entry = Entry { index: copy.index() + 1, time: api.control.now(), principal: request.principal(), command };
+    let (time, moment) = (api.control.now(), api.control.moment());
+    let entry = Entry { index: copy.index() + 1, time, moment, principal: request.principal(), command };
     let applied = copy.apply(entry)?;
     let deployment = applied.deployment.and_then(|it| copy.deployment(it));
     Ok(v2::DeploymentSteps { steps: deployment.map(|it| to_wire::steps(it)).unwrap_or_default() })
@@ -201,7 +202,7 @@ fn rehearse<C: ControlPlane>(
 
 async fn answer<C: ControlPlane>(api: &Api<C>, request: &Request, tree: Tree, state: Arc<State>) -> Response {
     let embed = embed(&request.query);
-    api.definitions.answer(tree.pieces(embed), state, embed.app, api.control.now()).await
+    api.definitions.answer(tree.pieces(embed), state, embed.app, api.control.moment()).await
 }
 
 /// What is asked for. Where no part of a group is named, all are.

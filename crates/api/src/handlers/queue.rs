@@ -15,8 +15,8 @@ use http::StatusCode;
 pub(crate) async fn list<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let embed = request.query.all("embed").any(|it| it == "lastUnusedOffers");
     let state = api.state().await?;
-    let now = api.control.now();
-    let waiting = explain::waiting(&state, now);
+    let now @ (_, moment) = (api.control.now(), api.control.moment());
+    let waiting = explain::waiting(&state, moment);
     let queue = waiting.iter().filter_map(|it| to_wire::queue_item(&state, it, embed, now)).collect();
     ok(&v2::Queue { queue })
 }
@@ -25,7 +25,7 @@ pub(crate) async fn list<C: ControlPlane>(api: &Api<C>, request: &Request) -> Re
 pub(crate) async fn delete_delay<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let id = request.app()?;
     let state = api.state().await?;
-    let is_queued = state.live_app(&id).is_some_and(|it| explain::app(&state, it, api.control.now()).is_some());
+    let is_queued = state.live_app(&id).is_some_and(|it| explain::app(&state, it, api.control.moment()).is_some());
     if !is_queued {
         return Err(Error::NotFound(format!("Application {id} not found in tasks queue.")));
     }

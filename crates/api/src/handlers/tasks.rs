@@ -84,7 +84,7 @@ async fn print<C: ControlPlane>(
     }
     let tasks = chosen.into_iter().flat_map(|(_, instances)| instances).map(|it| Piece::Task(Arc::clone(it)));
     let pieces = [Piece::fixed("{\"tasks\":[")].into_iter().chain(separated(tasks)).chain([Piece::fixed("]}")]);
-    Ok(api.definitions.answer(pieces.collect(), Arc::clone(state), Embed::default(), api.control.now()).await)
+    Ok(api.definitions.answer(pieces.collect(), Arc::clone(state), Embed::default(), api.control.moment()).await)
 }
 
 /// For each port `app_id<TAB>service port<TAB>host:port…`; an app without ports has one line with its hosts.

@@ -5,8 +5,8 @@ use crate::from_wire::{DRIVER, SIZE, privileged};
 use crate::time;
 use crate::v2;
 use cluster::{
-    App, AppSpec, AppVersion, CheckPort, ExternalVolume, Fetch, HealthCheck, HealthKind, KillSelection, Network,
-    PortSpec, Protocol, State, Timestamp, Unreachable, Volume, VolumeMode, WantedHostPort,
+    App, AppSpec, AppVersion, CheckPort, ExternalVolume, Fetch, HealthCheck, HealthKind, KillSelection, Moment,
+    Network, PortSpec, Protocol, State, Unreachable, Volume, VolumeMode, WantedHostPort,
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ pub struct Embed {
 }
 
 /// Prints an app with what is asked for of its instances; counts and deployments are always there.
-pub fn app_info(state: &State, it: &App, embed: Embed, now: Timestamp) -> v2::AppInfo {
+pub fn app_info(state: &State, it: &App, embed: Embed, now: Moment) -> v2::AppInfo {
     let beside = beside(state, it, Embed { counts: true, deployments: true, ..embed }, now);
     v2::AppInfo {
         app: app(&it.current),
@@ -46,7 +46,7 @@ pub fn app_info(state: &State, it: &App, embed: Embed, now: Timestamp) -> v2::Ap
 }
 
 /// Prints what is asked for of an app's instances.
-pub fn beside(state: &State, it: &App, embed: Embed, now: Timestamp) -> v2::AppBeside {
+pub fn beside(state: &State, it: &App, embed: Embed, now: Moment) -> v2::AppBeside {
     let counts = embed.counts.then(|| counts(state, it));
     let instances = || state.instances_of(it).filter(|it| is_listed(it));
     let failure = it.last_failure.as_ref().filter(|_| embed.last_task_failure);

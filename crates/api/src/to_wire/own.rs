@@ -4,7 +4,7 @@ use super::{is_listed, task};
 use crate::v2::{DeclinedOfferStep, LockingDeployment, Number};
 use crate::{time, v3};
 use cluster::{
-    App, Deployment, DeploymentId, Instance, Node, NodeStatus, Outcome, Resources, State, Timestamp, explain,
+    App, Deployment, DeploymentId, Instance, Moment, Node, NodeStatus, Outcome, Resources, State, Timestamp, explain,
 };
 
 /// Prints a node, with its instances where asked for.
@@ -12,7 +12,7 @@ pub fn node(state: &State, it: &Node, with_tasks: bool) -> v3::Node {
     let (status, reason, lost_since) = match &it.status {
         NodeStatus::Ready => ("ready", None, None),
         NodeStatus::Degraded { reason } => ("degraded", Some(reason.clone()), None),
-        NodeStatus::Lost { since } => ("lost", None, Some(time::print(*since))),
+        NodeStatus::Lost { since, .. } => ("lost", None, Some(time::print(*since))),
     };
     let description = &it.description;
     v3::Node {
@@ -39,7 +39,7 @@ fn resources(it: &Resources) -> v3::Resources {
 }
 
 /// Prints a deployment, under way or ended.
-pub fn deployment_report(state: &State, it: &Deployment, now: Timestamp) -> v3::Deployment {
+pub fn deployment_report(state: &State, it: &Deployment, now: Moment) -> v3::Deployment {
     let (status, by) = match &it.outcome {
         None => ("running", None),
         Some(Outcome::Succeeded) => ("succeeded", None),
@@ -77,7 +77,7 @@ pub fn deployment_report(state: &State, it: &Deployment, now: Timestamp) -> v3::
 }
 
 /// Since when a deployment holds its apps, and what it waits for.
-pub fn locking_deployment(state: &State, id: DeploymentId, now: Timestamp) -> LockingDeployment {
+pub fn locking_deployment(state: &State, id: DeploymentId, now: Moment) -> LockingDeployment {
     let found = state.deployment(id).filter(|it| it.is_active());
     LockingDeployment {
         id: id.to_string(),
@@ -87,8 +87,11 @@ pub fn locking_deployment(state: &State, id: DeploymentId, now: Timestamp) -> Lo
 }
 
 /// Why an app misses instances, and what its deployment waits for.
-pub fn explanation(state: &State, app: &App, now: Timestamp) -> v3::Explanation {
+pub fn explanation(state: &State, app: &App, now: (Timestamp, Moment)) -> v3::Explanation {
+    let (time, now) = now;
     let waiting = explain::app(state, app, now);
+    // On the calendar, where the clock is right; in the cluster's own time anyway.
+    let on_calendar = |until: Moment| time::print(time.plus_ms(until.since_ms(now)));
     let deployment = app.deployment.and_then(|it| state.deployment(it));
     let reasons = waiting.iter().flat_map(|it| &it.reasons).map(|(reason, declined, processed)| DeclinedOfferStep {
         reason: reason.name().to_owned(),
@@ -105,7 +108,7 @@ pub fn explanation(state: &State, app: &App, now: Timestamp) -> v3::Explanation 
         instances: instance_counts(state, app),
         missing: waiting.as_ref().map_or(0, |it| it.count),
         since: waiting.as_ref().map(|it| time::print(it.since)),
-        backoff_until: waiting.as_ref().and_then(|it| it.backoff_until).map(time::print),
+        backoff_until: waiting.as_ref().and_then(|it| it.backoff_until).map(on_calendar),
         deployment: app.deployment.map(|it| it.to_string()),
         waiting: deployment.map_or_else(Vec::new, |it| explain::deployment(state, it, now)),
         reasons: reasons.collect(),

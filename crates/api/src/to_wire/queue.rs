@@ -4,7 +4,7 @@ use super::{app, pod};
 use crate::time;
 use crate::v2;
 use cluster::explain::Waiting;
-use cluster::{Node, State, Timestamp};
+use cluster::{Moment, Node, State, Timestamp};
 
 /// Every reason that Marathon looks at, in its order: clients draw all of them as a table.
 const FUNNEL: [&str; 10] = [
@@ -21,10 +21,16 @@ const FUNNEL: [&str; 10] = [
 ];
 
 /// Prints an app that misses instances: each node counts as one of Marathon's offers. `None` once the app is gone.
-pub fn queue_item(state: &State, waiting: &Waiting, embed_offers: bool, now: Timestamp) -> Option<v2::QueueItem> {
+pub fn queue_item(
+    state: &State,
+    waiting: &Waiting,
+    embed_offers: bool,
+    now: (Timestamp, Moment),
+) -> Option<v2::QueueItem> {
+    let (now, moment) = now;
     let app_there = state.live_app(&waiting.app)?;
     let last_launch = state.instances_of(app_there).map(|it| it.launched_at).max();
-    let time_left_ms = waiting.backoff_until.map_or(0, |it| it.since_ms(now));
+    let time_left_ms = waiting.backoff_until.map_or(0, |it| it.since_ms(moment));
     let steps = funnel(waiting, state.n_nodes() as u32);
     let unused = waiting.nodes.len() as f64;
     let is_pod = app_there.current.spec.run.pod.is_some();

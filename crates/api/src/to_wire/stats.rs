@@ -2,10 +2,10 @@
 
 use super::task::add;
 use crate::v2;
-use cluster::{App, Instance, State, Timestamp};
+use cluster::{App, Instance, Moment, State};
 
 /// Counts and ages, by version (RAML `TaskStatsByVersion`).
-pub fn task_stats(state: &State, app: &App, now: Timestamp) -> v2::TaskStatsByVersion {
+pub fn task_stats(state: &State, app: &App, now: Moment) -> v2::TaskStatsByVersion {
     let stats = |of: &dyn Fn(&Instance) -> bool| {
         let chosen: Vec<&Instance> =
             state.instances_of(app).map(AsRef::as_ref).filter(|it| super::is_listed(it) && of(it)).collect();
@@ -19,13 +19,13 @@ pub fn task_stats(state: &State, app: &App, now: Timestamp) -> v2::TaskStatsByVe
     }
 }
 
-fn summary(state: &State, instances: &[&Instance], now: Timestamp) -> v2::Stats {
+fn summary(state: &State, instances: &[&Instance], now: Moment) -> v2::Stats {
     let mut counts = v2::TaskCounts::default();
     for instance in instances {
         add(&mut counts, state, instance);
     }
     let mut ages: Vec<f64> =
-        instances.iter().filter_map(|it| Some(now.since_ms(it.started_at?) as f64 / 1000.0)).collect();
+        instances.iter().filter_map(|it| Some(now.since_ms(it.started?) as f64 / 1000.0)).collect();
     ages.sort_by(f64::total_cmp);
     let life_time = (!ages.is_empty()).then(|| {
         let (low, high) = (ages[(ages.len() - 1) / 2], ages[ages.len() / 2]);

@@ -183,9 +183,7 @@ impl Changing<'_> {
         inherited: Inherited,
         steps: &BTreeMap<AppId, u32>,
     ) {
-        let latest = targets.apps.iter().filter_map(|it| self.state.apps.get(it.app())).map(|it| it.current.version);
-        let latest = latest.chain(self.state.tree.get_max().copied()).max();
-        let version = latest.map_or(self.now(), |it| self.now().max(it.plus_ms(1)));
+        let version = self.new_version();
         let aims = inherited.aims;
         let mut groups = targets.groups;
         let unmade = |(path, spec): &(PathId, Option<GroupSpec>)| {

@@ -107,9 +107,11 @@ impl Changing<'_> {
             judged_by: Version::default(),
             readiness: Readiness::default(),
             reservation,
-            launched_at: self.now(),
+            launched_at: self.time(),
+            launched: self.now(),
             news_at: self.now(),
             started_at: None,
+            started: None,
             ip: None,
             message: String::new(),
         });

@@ -41,8 +41,8 @@ impl Changing<'_> {
         if node.is_lost() {
             return Err(Rejected::Nothing);
         }
-        let since = self.now();
-        self.put_node_and_tell(Node { status: NodeStatus::Lost { since }, ..Node::clone(&node) });
+        let (since, moment) = (self.time(), self.now());
+        self.put_node_and_tell(Node { status: NodeStatus::Lost { since, moment }, ..Node::clone(&node) });
         Ok(())
     }
 

@@ -73,7 +73,8 @@ impl Changing<'_> {
         let became_ready = after.readiness.ready && !before.readiness.ready;
         if started {
             after.condition = Condition::Running;
-            after.started_at = Some(self.now());
+            after.started_at = Some(self.time());
+            after.started = Some(self.now());
             after.message = String::new();
         }
         let instance = self.put_instance(after);

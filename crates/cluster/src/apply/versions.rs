@@ -21,7 +21,7 @@ impl Changing<'_> {
         if spec.run.pod.is_none() && !keep_service_ports(&mut spec, Some(app), self.state.settings.service_ports) {
             return true;
         }
-        let version = self.now();
+        let version = self.time();
         let run = run.or_else(|| self.run_of(app, &spec)).unwrap_or(version);
         Self::next_version(Some(app), spec, run, version).is_some()
     }

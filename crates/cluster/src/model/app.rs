@@ -1,7 +1,7 @@
 //! Apps: what users want to run.
 
 use super::{AppId, CheckPort, Constraint, DeploymentId, EndKind, Fetch, HealthCheck, HealthKind, InstanceId, NodeId};
-use super::{PathId, Pod, ReadinessCheck, Resources, Timestamp, Version, Volume};
+use super::{Moment, PathId, Pod, ReadinessCheck, Resources, Timestamp, Version, Volume};
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -308,21 +308,21 @@ pub struct Backoff {
     /// The present delay, milliseconds; 0 without failures.
     pub delay_ms: u64,
     /// No launch before this moment.
-    pub until: Timestamp,
+    pub until: Moment,
     /// When the last failure was seen.
-    pub failed_at: Timestamp,
+    pub failed_at: Moment,
 }
 
 impl Backoff {
-    /// The delay after one more failure, seen `now`, of an instance launched at `launched_at`.
+    /// The delay after one more failure, seen `now`, of an instance launched at `launched`.
     #[must_use]
-    pub fn after_failure(self, policy: &Policy, launched_at: Timestamp, now: Timestamp) -> Self {
+    pub fn after_failure(self, policy: &Policy, launched: Moment, now: Moment) -> Self {
         let quiet = now.since_ms(self.failed_at) > self.delay_ms.saturating_add(policy.backoff_max_ms);
         let failures = if quiet { 1 } else { self.failures + 1 };
         let grown = u128::from(self.delay_ms) * u128::from(policy.backoff_factor_ppm) / 1_000_000;
         let delay_ms = if failures == 1 { policy.backoff_ms } else { grown.min(u128::from(u64::MAX)) as u64 };
         let delay_ms = delay_ms.min(policy.backoff_max_ms);
-        Self { failures, delay_ms, until: self.until.max(launched_at.plus_ms(delay_ms)), failed_at: now }
+        Self { failures, delay_ms, until: self.until.max(launched.plus_ms(delay_ms)), failed_at: now }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Deployments: changes on their way.
 
-use super::{AppId, DeploymentId, GroupSpec, PathId, Timestamp, Version};
+use super::{AppId, DeploymentId, GroupSpec, Moment, PathId, Timestamp, Version};
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub struct Deployment {
     /// How many changes of this step are not done.
     pub open: u32,
     /// When it last came closer to its end.
-    pub progress_at: Timestamp,
+    pub progress_at: Moment,
     /// Without progress for so long it has failed, milliseconds; 0: it never has.
     pub deadline_ms: u64,
     /// Whether it is rolled back when it has failed.
@@ -121,7 +121,7 @@ impl Deployment {
 
     /// When it has failed if nothing comes closer till then; absent: never. What is deleted stays deleted: a
     /// deployment that is busy with that waits as long as it takes.
-    pub fn due(&self) -> Option<Timestamp> {
+    pub fn due(&self) -> Option<Moment> {
         let removes = || self.changes.values().any(|it| it.to.is_none() && !it.settled);
         let fails = self.deadline_ms > 0 && self.is_active() && !removes();
         fails.then(|| self.progress_at.plus_ms(self.deadline_ms))

@@ -178,6 +178,10 @@ fn is_segment(segment: &str) -> bool {
     })
 }
 
+fn in_node_name(it: u8) -> bool {
+    it.is_ascii_alphanumeric() || matches!(it, b'-' | b'.' | b'_')
+}
+
 /// A node's name: unique in the cluster, by default the machine's host name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(Arc<str>);
@@ -190,8 +194,7 @@ impl NodeId {
 
     /// Whether the name has 1 to 253 letters, digits, `-`, `.` or `_`.
     pub fn is_valid(name: &str) -> bool {
-        let allowed = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'.' | b'_');
-        (1..=253).contains(&name.len()) && name.bytes().all(allowed)
+        (1..=253).contains(&name.len()) && name.bytes().all(in_node_name)
     }
 
     /// The name.
@@ -200,8 +203,15 @@ impl NodeId {
     }
 }
 
+/// Whether a text is a path as [`PathId::parse`] returns it, the root among them.
+fn is_path(text: &str) -> bool {
+    let Some(inside) = text.strip_prefix('/') else { return false };
+    let fine = |it: &str| it.len() <= 63 && is_segment(it);
+    text.len() <= 253 && (inside.is_empty() || inside.split('/').all(fine) && inside.split('/').count() <= 16)
+}
+
 macro_rules! text_id {
-    ($name:ident) => {
+    ($name:ident, $what:literal, $is_one:expr) => {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -219,14 +229,20 @@ macro_rules! text_id {
         }
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Ok(Self(String::deserialize(deserializer)?.into()))
+                // What is read may come from anywhere, and whoever has an id relies on its form.
+                let text = String::deserialize(deserializer)?;
+                if !$is_one(&text) {
+                    return Err(serde::de::Error::custom(concat!("not the ", $what)));
+                }
+                Ok(Self(text.into()))
             }
         }
     };
 }
-text_id!(AppId);
-text_id!(PathId);
-text_id!(NodeId);
+text_id!(AppId, "id of an app", |it: &str| it != "/" && is_path(it));
+text_id!(PathId, "path of an app or a group", is_path);
+// A node that lost its name to another is kept under a longer one than an agent may choose.
+text_id!(NodeId, "name of a node", |it: &str| it.len() <= 512 && it.bytes().all(in_node_name));
 
 /// Names a cluster for its whole life; 48 random bits, drawn once by the first leader.
 ///

@@ -1,6 +1,6 @@
 //! Instances: one container each.
 
-use super::{AppId, CheckResult, Health, InstanceId, NodeId, Readiness, Resources, Timestamp, Version};
+use super::{AppId, CheckResult, Health, InstanceId, Moment, NodeId, Readiness, Resources, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
 /// One placed copy of an app.
@@ -38,12 +38,18 @@ pub struct Instance {
     pub readiness: Readiness,
     /// The reservation it holds, where it is resident.
     pub reservation: Option<InstanceId>,
-    /// When it was placed.
+    /// When it was placed, for people.
     pub launched_at: Timestamp,
+    /// When it was placed.
+    #[serde(default)]
+    pub launched: Moment,
     /// When its agent last had news of it before it ran; its launch, before the first.
-    pub news_at: Timestamp,
-    /// When its agent saw it running, by the cluster's clock.
+    pub news_at: Moment,
+    /// When its agent said that it runs, for people.
     pub started_at: Option<Timestamp>,
+    /// When its agent said that it runs.
+    #[serde(default)]
+    pub started: Option<Moment>,
     /// The container's own address, where it has one.
     pub ip: Option<String>,
     /// What its agent is doing, or why it waits; for people.

@@ -32,5 +32,5 @@ pub use node::{Node, NodeDescription, NodeStatus, PortHolders, PortRange};
 pub use pod::{Mount, Pod, PodCommand, PodContainer, PodVolume};
 pub use resources::Resources;
 pub use settings::Settings;
-pub use time::{NoMoment, Timestamp, Version};
+pub use time::{Moment, NoMoment, Timestamp, Version};
 pub use volume::{ExternalVolume, Fetch, HostVolume, PersistentVolume, Reservation, Volume, VolumeMode};

@@ -1,6 +1,6 @@
 //! Nodes: machines that run instances.
 
-use super::{Grants, InstanceId, NodeId, Protocol, Resources, Timestamp};
+use super::{Grants, InstanceId, Moment, NodeId, Protocol, Resources, Timestamp};
 use imbl::{OrdMap, OrdSet};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -210,8 +210,11 @@ pub enum NodeStatus {
     },
     /// Its agent was not heard of for too long.
     Lost {
-        /// When it was given up.
+        /// When it was given up, for people.
         since: Timestamp,
+        /// When it was given up.
+        #[serde(default)]
+        moment: Moment,
     },
 }
 
@@ -282,6 +285,7 @@ mod tests {
             ports: PortRange::default(),
             attributes: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
             versions: BTreeMap::new(),
+            grants: Grants::default(),
         }
     }
 

@@ -1,4 +1,8 @@
-//! Points in time, as the leader stamps them into log entries, and how they are written.
+//! Points in time, as the leader stamps them into log entries: one of the calendar, for people, with how it is written;
+//! and one of the cluster's own time, for everything that is waited for.
+//!
+//! Wall clocks are set, and sometimes wrongly; whoever counts a delay by them waits for as long as they were wrong. So
+//! nothing is decided by a [`Timestamp`]: it names versions, and it is shown.
 
 use jiff::SignedDuration;
 use jiff::civil::{DateTime, date};
@@ -12,7 +16,8 @@ const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
 /// How long a moment is without its decimals and the `Z`.
 const SECONDS_LEN: usize = "yyyy-MM-ddTHH:mm:ss".len();
 
-/// Milliseconds since the Unix epoch, UTC. Stamped by the leader, monotone along the log.
+/// Milliseconds since the Unix epoch, UTC, by the members' wall clocks: for people, and for names. Stamped by the leader;
+/// it goes back along the log where a clock was wrong and was corrected.
 ///
 /// Written as Marathon writes it, always with three decimals: `2026-11-21T05:42:09.123Z`. One beyond the year 9999 is
 /// written as the last before it.
@@ -20,7 +25,15 @@ const SECONDS_LEN: usize = "yyyy-MM-ddTHH:mm:ss".len();
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 
-/// A version of an app is named by the moment at which it was accepted, as Marathon does; unique per app.
+/// A point of the cluster's own time: for how many milliseconds it was led before, by the monotonic clock of whoever led.
+///
+/// It never goes back, and goes on at the pace of real time whatever wall clocks say; it stands still while nobody leads.
+/// Everything that lasts is counted in it: delays, deadlines, grace periods, how long something lived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Moment(pub u64);
+
+/// A version of an app is named by the time at which it was accepted, as Marathon does; unique per app.
 pub type Version = Timestamp;
 
 /// A text is no moment as [`Timestamp`] is written.
@@ -30,6 +43,19 @@ pub struct NoMoment;
 
 impl Timestamp {
     /// The time `ms` milliseconds later; stays at the end of time instead of overflowing.
+    #[must_use]
+    pub const fn plus_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to here; 0 if `earlier` is later.
+    pub const fn since_ms(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Moment {
+    /// The moment `ms` milliseconds later; stays at the end of time instead of overflowing.
     #[must_use]
     pub const fn plus_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms))

@@ -62,7 +62,7 @@ fn other_health_checks_are_deployed_when_they_were_answered() {
     let [instance] = cluster.wanted("/web")[..] else { panic!("the same one") };
     let message = "have not been asked by their new health checks yet";
     let waits =
-        explain::deployment(&cluster.state, cluster.state.active_deployments().next().unwrap(), Timestamp(cluster.now));
+        explain::deployment(&cluster.state, cluster.state.active_deployments().next().unwrap(), Moment(cluster.now));
     assert!(waits.iter().any(|it| it.contains(message)), "{waits:?}");
     cluster.see_judged_by(first, instance, seen(Health::Healthy));
     assert!(cluster.is_deploying(), "that is the answer to the old one");
@@ -488,7 +488,7 @@ fn a_plan_is_bounded_also_where_one_app_has_many_instances_to_end() {
     cluster.put(app("/many", 6_000)).unwrap();
     cluster.settle();
     cluster.apply(Command::RemoveApp { app: id("/many"), force: false }).unwrap();
-    let steps = plan(&cluster.state, &mut cluster.agenda, Timestamp(cluster.now)).steps;
+    let steps = plan(&cluster.state, &mut cluster.agenda, Moment(cluster.now)).steps;
     assert_eq!(steps.len(), plan::MAX_STEPS);
     cluster.apply(Command::Execute { steps }).unwrap();
     cluster.plan();

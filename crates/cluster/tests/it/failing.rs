@@ -39,7 +39,7 @@ fn launches_of_a_crashing_app_wait_longer_and_longer() {
     let victim = cluster.wanted("/web")[0];
     cluster.crash(victim);
     assert_eq!(cluster.wanted("/web").len(), 0);
-    let waits = explain::app(&cluster.state, cluster.app("/web"), Timestamp(cluster.now)).unwrap();
+    let waits = explain::app(&cluster.state, cluster.app("/web"), Moment(cluster.now)).unwrap();
     assert!(waits.backoff_until.is_some());
     cluster.ask(Command::ResetBackoff { app: id("/web") }).unwrap();
     assert_eq!(cluster.wanted("/web").len(), 1, "reset by a user");
@@ -219,7 +219,7 @@ fn nothing_is_placed_on_a_degraded_node() {
     cluster.put(app("/web", 1)).unwrap();
     assert_eq!(cluster.picture("/web"), "");
     let deployment = cluster.state.deployments().next().unwrap().clone();
-    let why = explain::deployment(&cluster.state, &deployment, Timestamp(cluster.now));
+    let why = explain::deployment(&cluster.state, &deployment, Moment(cluster.now));
     assert_eq!(
         why,
         [
@@ -262,7 +262,7 @@ fn instances_of_a_lost_node_that_nobody_could_replace_go_on_at_its_return() {
     cluster.ask(Command::Lose { node: NodeId::new("n2") }).unwrap();
     cluster.wait(3_600_000);
     assert_eq!(cluster.wanted("/web"), before, "there is no room for others");
-    let waiting = explain::app(&cluster.state, cluster.app("/web"), Timestamp(cluster.now)).expect("it says so");
+    let waiting = explain::app(&cluster.state, cluster.app("/web"), Moment(cluster.now)).expect("it says so");
     assert_eq!(waiting.count, 2);
     // Room for one of the two.
     let mut third = node("n3", &[]);

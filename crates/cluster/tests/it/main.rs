@@ -7,4 +7,5 @@ mod ordering;
 mod placing;
 mod residents;
 mod support;
+mod time;
 mod versions;

@@ -115,7 +115,7 @@ fn an_app_that_waits_for_its_turn_stays_what_it_was() {
     let replacement = cluster.state.instance(now[1]).unwrap();
     assert_eq!(cluster.state.spec_of(replacement).unwrap().run.image, "web:1", "its old content");
     let deployment = cluster.state.active_deployments().next().unwrap().clone();
-    let why = explain::deployment(&cluster.state, &deployment, Timestamp(cluster.now)).join("; ");
+    let why = explain::deployment(&cluster.state, &deployment, Moment(cluster.now)).join("; ");
     assert!(why.ends_with("/web wait for those that they depend on"), "{why}");
     cluster.settle();
     assert_eq!(cluster.wanted("/web").len(), 3);
@@ -281,7 +281,7 @@ fn a_new_instance_takes_over_only_when_it_is_ready() {
     };
     cluster.see(new, running(false, 503));
     let deployment = cluster.state.active_deployments().next().unwrap().clone();
-    let why = explain::deployment(&cluster.state, &deployment, Timestamp(cluster.now)).join("; ");
+    let why = explain::deployment(&cluster.state, &deployment, Moment(cluster.now)).join("; ");
     assert!(why.contains("their readiness check answers 503"), "{why}");
     cluster.see(new, running(true, 200));
     assert_eq!(cluster.wanted("/web"), [new]);

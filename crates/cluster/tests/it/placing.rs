@@ -80,7 +80,7 @@ fn resources_are_never_promised_twice() {
     spec.run.resources = Resources { cpu_milli: 1_000, memory_bytes: 1_024 * MIB, disk_bytes: 0 };
     cluster.put(spec).unwrap();
     assert_eq!(cluster.wanted("/big").len(), 8, "two nodes of four cores");
-    let waiting = explain::waiting(&cluster.state, Timestamp(cluster.now));
+    let waiting = explain::waiting(&cluster.state, Moment(cluster.now));
     let [waiting] = &waiting[..] else { panic!("one app waits") };
     assert_eq!((waiting.count, waiting.nodes.len()), (1, 2));
     assert_eq!(waiting.nodes[0].1, Reason::InsufficientCpus);
@@ -105,7 +105,7 @@ fn host_ports_are_exclusive_until_the_container_is_gone() {
     spec.id = crate::support::id("/other");
     cluster.put(spec).unwrap();
     assert_eq!(cluster.picture("/other"), "");
-    let waits = explain::app(&cluster.state, cluster.app("/other"), Timestamp(cluster.now)).unwrap();
+    let waits = explain::app(&cluster.state, cluster.app("/other"), Moment(cluster.now)).unwrap();
     assert_eq!(waits.nodes[0].2, format!("host port 8080 is held by instance {}", first.id));
 
     cluster.ask(Command::RemoveApp { app: crate::support::id("/web"), force: false }).unwrap();
@@ -132,7 +132,7 @@ fn tcp_and_udp_of_one_number_have_a_holder_each() {
     cluster.settle();
     let pictures = |cluster: &Cluster| ["/tcp", "/udp", "/both", "/pair"].map(|it| cluster.picture(it).is_empty());
     assert_eq!(pictures(&cluster), [false, false, true, true]);
-    let waits = explain::app(&cluster.state, cluster.app("/both"), Timestamp(cluster.now)).unwrap();
+    let waits = explain::app(&cluster.state, cluster.app("/both"), Moment(cluster.now)).unwrap();
     assert_eq!(waits.nodes[0].1, Reason::InsufficientPorts);
 
     for id in ["/tcp", "/udp"] {
@@ -150,7 +150,7 @@ fn a_role_is_an_attribute_and_a_grant_is_the_nodes() {
     let mut spec = app("/web", 1);
     spec.policy.role = "edge".into();
     cluster.put(spec.clone()).unwrap();
-    let waits = explain::app(&cluster.state, cluster.app("/web"), Timestamp(cluster.now)).unwrap();
+    let waits = explain::app(&cluster.state, cluster.app("/web"), Moment(cluster.now)).unwrap();
     let why = (waits.nodes[0].1, waits.nodes[0].2.as_str());
     assert_eq!(why, (Reason::UnfulfilledRole, "its attribute 'role' must be edge: it has none"));
     cluster.register("n2", &[("role", "edge")]).unwrap();
@@ -163,7 +163,7 @@ fn a_role_is_an_attribute_and_a_grant_is_the_nodes() {
     let mut asking = app("/asking", 1);
     asking.run.parameters = vec![("cap-add".into(), "NET_ADMIN".into())];
     cluster.put(asking).unwrap();
-    let waits = explain::app(&cluster.state, cluster.app("/asking"), Timestamp(cluster.now)).unwrap();
+    let waits = explain::app(&cluster.state, cluster.app("/asking"), Moment(cluster.now)).unwrap();
     assert_eq!(waits.nodes[0].2, "'cap-add=NET_ADMIN' is not in its agent's parameters_allowed");
     let mut node = crate::support::node("n3", &[]);
     node.grants = Grants(["cap-add".to_owned()].into());
@@ -181,7 +181,7 @@ fn drawn_ports_run_out_and_come_back() {
     let ports: std::collections::BTreeSet<u16> =
         cluster.state.instances().flat_map(|it| it.ports.iter().copied()).collect();
     assert_eq!(ports.len(), 10);
-    let waits = explain::app(&cluster.state, cluster.app("/web"), Timestamp(cluster.now)).unwrap();
+    let waits = explain::app(&cluster.state, cluster.app("/web"), Moment(cluster.now)).unwrap();
     assert_eq!(waits.nodes[0].1, Reason::InsufficientPorts);
 }
 

@@ -94,7 +94,7 @@ fn a_lost_node_keeps_its_residents_and_says_why_nothing_starts_elsewhere() {
     cluster.crash(victim);
     cluster.obey(Health::Healthy);
     cluster.wait(60_000);
-    let waiting = explain::app(&cluster.state, cluster.app("/db"), Timestamp(cluster.now)).unwrap();
+    let waiting = explain::app(&cluster.state, cluster.app("/db"), Moment(cluster.now)).unwrap();
     let reasons: Vec<_> = waiting.nodes.iter().map(|it| it.1).collect();
     assert!(reasons.contains(&Reason::NoCorrespondingReservationFound), "{reasons:?}");
     assert!(reasons.contains(&Reason::AgentMaintenance), "{reasons:?}");

@@ -12,13 +12,15 @@ pub(crate) struct Cluster {
     pub(crate) state: State,
     pub(crate) agenda: Agenda,
     pub(crate) now: u64,
+    /// By so much the wall clock differs from that.
+    pub(crate) skew_ms: i64,
     index: u64,
 }
 
 impl Cluster {
     /// A cluster of nodes `n1`, `n2`, … with 4 cores and 8 GiB each, and a `rack` attribute: `a`, `b`, `a`, …
     pub(crate) fn with_nodes(n: usize) -> Self {
-        let mut cluster = Self { state: State::new(), agenda: Agenda::default(), now: 1_000, index: 0 };
+        let mut cluster = Self { state: State::new(), agenda: Agenda::default(), now: 1_000, skew_ms: 0, index: 0 };
         cluster.ask(Command::Found { cluster: ClusterId(1) }).unwrap();
         for n in 1..=n {
             let rack = if n % 2 == 1 { "a" } else { "b" };
@@ -39,7 +41,8 @@ impl Cluster {
         self.index += 1;
         self.now += 1;
         let principal = Principal::Leader;
-        let entry = Entry { index: self.index, time: Timestamp(self.now), principal, command };
+        let time = Timestamp(self.now.saturating_add_signed(self.skew_ms));
+        let entry = Entry { index: self.index, time, moment: Moment(self.now), principal, command };
         let applied = self.state.apply(entry)?;
         self.agenda.note(&self.state, &applied.events);
         Ok(applied)
@@ -48,7 +51,7 @@ impl Cluster {
     /// Plans and applies until nothing is left to do.
     pub(crate) fn plan(&mut self) {
         for _ in 0..1_000 {
-            let steps = plan(&self.state, &mut self.agenda, Timestamp(self.now)).steps;
+            let steps = plan(&self.state, &mut self.agenda, Moment(self.now)).steps;
             if steps.is_empty() {
                 return;
             }

@@ -87,8 +87,13 @@ fn a_replayed_log_gives_the_same_state() {
         let mut state = from.unwrap_or_default();
         for (n, command) in commands.iter().enumerate() {
             let index = skip + n as u64 + 1;
-            let entry =
-                Entry { index, time: Timestamp(index * 10), principal: Principal::Leader, command: command.clone() };
+            let entry = Entry {
+                index,
+                time: Timestamp(index * 10),
+                moment: Moment(index * 10),
+                principal: Principal::Leader,
+                command: command.clone(),
+            };
             let _ = state.apply(entry);
         }
         state

@@ -28,8 +28,12 @@ pub struct Config {
     pub snapshot_entries: u64,
     /// … or when they have so many bytes.
     pub snapshot_bytes: usize,
-    /// Entries kept in memory in front of a snapshot, for members that are a little behind.
+    /// Entries kept in memory in front of a snapshot, for members that are a little behind …
     pub keep_entries: u64,
+    /// … as long as they have no more bytes than this: a member that is further behind is sent the snapshot.
+    pub keep_bytes: usize,
+    /// Entries of one message have no more bytes than this, unless one alone has more.
+    pub append_bytes: usize,
     /// A snapshot on its way counts as lost after so many ticks without news of it.
     pub snapshot_ticks: u64,
 }
@@ -50,6 +54,8 @@ impl Config {
             snapshot_entries: 10_000,
             snapshot_bytes: 64 << 20,
             keep_entries: 5_000,
+            keep_bytes: 64 << 20,
+            append_bytes: 1 << 20,
             snapshot_ticks: 300,
         }
     }
@@ -63,7 +69,7 @@ impl Config {
             min_election_tick: self.election_ticks.0,
             max_election_tick: self.election_ticks.1,
             heartbeat_tick: self.heartbeat_ticks,
-            max_size_per_msg: 1 << 20,
+            max_size_per_msg: self.append_bytes as u64,
             max_inflight_msgs: 256,
             check_quorum: true,
             pre_vote: true,

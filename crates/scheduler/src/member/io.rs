@@ -2,7 +2,7 @@
 
 use raft::eraftpb::Message;
 
-use super::Chore;
+use super::{Chore, Reading};
 use crate::log::{Frame, SnapshotFile};
 use crate::machine::{Machine, Payload};
 
@@ -17,6 +17,8 @@ pub enum Input {
     Tick,
     /// Another member sent this. It must be known that it did.
     Peer(Message),
+    /// This member says what its clocks show.
+    Clock(u64, Reading),
     /// Somebody asks for a change. Answered once, in [`Output::answers`].
     Submit(Ticket, Payload),
     /// Somebody asks to read what is true now. Answered once, in [`Output::reads`].

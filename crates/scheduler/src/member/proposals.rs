@@ -15,10 +15,7 @@ use bytes::Bytes;
 use raft::eraftpb::{Entry, Message, MessageType};
 
 use super::{Refused, Ticket};
-use crate::machine::Payload;
-
-/// Commands proposed as one raft message have at most this many bytes together, unless one alone has more.
-const BATCH_BYTES: usize = 1 << 20;
+use crate::machine::{Payload, Stamp};
 
 /// While so many commands or more are under way, others wait until they are as many.
 const GATHER_MIN: usize = 8;
@@ -105,14 +102,14 @@ impl Proposals {
         std::mem::take(&mut self.refused)
     }
 
-    /// Takes waiting commands, at most a batch, as entries for the leader of `origin.term`. The request number in
-    /// `origin` does not matter. They are pending then; [`give_back`](Self::give_back) undoes that.
-    pub(super) fn take_batch(&mut self, mut origin: Origin, time: u64, tick: u64) -> Vec<Entry> {
+    /// Takes waiting commands as entries for the leader of `origin.term`: at most `bytes_max`, unless one alone has more.
+    /// The request number in `origin` does not matter. They are pending then; [`give_back`](Self::give_back) undoes that.
+    pub(super) fn take_batch(&mut self, mut origin: Origin, stamp: Stamp, tick: u64, bytes_max: usize) -> Vec<Entry> {
         let mut entries = Vec::new();
         let mut bytes = 0;
         while let Some(next) = self.waiting.front() {
             bytes += next.payload.len();
-            if bytes > BATCH_BYTES && !entries.is_empty() {
+            if bytes > bytes_max && !entries.is_empty() {
                 break;
             }
             let next = self.waiting.pop_front().expect("there is a front");
@@ -122,7 +119,7 @@ impl Proposals {
             }
             self.next_request += 1;
             origin.request = self.next_request;
-            let entry = entry(origin, next.payload.stamp(time));
+            let entry = entry(origin, next.payload.stamp(stamp));
             let pending = Pending {
                 ticket: next.ticket,
                 term: origin.term,
@@ -145,16 +142,17 @@ impl Proposals {
         }
     }
 
-    /// Returns again, at most a batch, what was sent to the leader of `origin.term` at or before tick `until` and is
+    /// Returns again, at most `bytes_max` unless one alone has more, what was sent to the leader of `origin.term` at or before tick `until` and is
     /// not applied yet: the message may be lost. The leader takes each only once.
-    pub(super) fn take_overdue(&mut self, origin: Origin, until: u64, tick: u64) -> Vec<Entry> {
+    pub(super) fn take_overdue(&mut self, origin: Origin, until: u64, tick: u64, bytes_max: usize) -> Vec<Entry> {
         let overdue = self.pending.iter_mut();
         let overdue = overdue.filter(|(_, it)| it.term == origin.term && it.sent_at <= until);
         let mut bytes = 0;
-        let batch = overdue.take_while(|(_, it)| {
+        let batch = overdue.enumerate().take_while(|(n, (_, it))| {
             bytes += it.data.len();
-            bytes <= BATCH_BYTES
+            *n == 0 || bytes <= bytes_max
         });
+        let batch = batch.map(|(_, it)| it);
         let entries = batch.map(|(request, it)| {
             it.sent_at = tick;
             let request = *request;
@@ -255,6 +253,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_long_command_that_got_lost_is_sent_again_and_those_behind_it_are() {
+        let origin = Origin { member: 1, incarnation: 1, request: 0, term: 1 };
+        let mut proposals = Proposals::default();
+        for length in [1_000, 40, 40] {
+            let payload = Payload::new(|bytes| {
+                bytes.resize(length, 7);
+                Ok::<_, ()>(())
+            });
+            proposals.push(Ticket(0), payload.unwrap(), 10, 1);
+        }
+        while !proposals.take_batch(origin, Stamp::default(), 0, 100).is_empty() {}
+        let mut again = |tick| proposals.take_overdue(origin, tick - 1, tick, 100).len();
+        assert_eq!((again(1), again(1), again(1)), (1, 2, 0));
+    }
+
+    #[test]
     fn commands_gather_while_many_are_under_way() {
         let origin = Origin { member: 1, incarnation: 1, request: 0, term: 1 };
         let mut proposals = Proposals::default();
@@ -264,15 +278,15 @@ mod tests {
             }
         };
         ask(&mut proposals, GATHER_MIN - 1);
-        proposals.take_batch(origin, 0, 0);
+        proposals.take_batch(origin, Stamp::default(), 0, 1 << 20);
         ask(&mut proposals, 1);
         assert!(!proposals.should_gather(), "few are not held up");
-        proposals.take_batch(origin, 0, 0);
+        proposals.take_batch(origin, Stamp::default(), 0, 1 << 20);
         ask(&mut proposals, GATHER_MIN - 1);
         assert!(proposals.should_gather());
         ask(&mut proposals, 1);
         assert!(!proposals.should_gather(), "as many as are under way");
-        proposals.take_batch(origin, 0, 0);
+        proposals.take_batch(origin, Stamp::default(), 0, 1 << 20);
         ask(&mut proposals, 1);
         assert!(proposals.should_gather());
         for request in 1..=GATHER_MIN as u64 + 1 {

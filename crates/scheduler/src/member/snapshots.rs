@@ -6,7 +6,7 @@ use raft::eraftpb::{ConfState, Message, MessageType};
 use raft::{RawNode, SnapshotStatus};
 
 use super::Config;
-use super::tail::Tail;
+use super::tail::{Keep, Tail};
 use crate::log::{Mark, SnapshotFile};
 use crate::machine::Machine;
 
@@ -100,7 +100,7 @@ impl Snapshots {
         &mut self,
         file: Option<SnapshotFile>,
         tail: &mut Tail,
-        keep: u64,
+        keep: Keep,
         tick: u64,
     ) -> Option<u64> {
         self.in_progress = false;
@@ -115,7 +115,7 @@ impl Snapshots {
             tail.offer(Some(file.to_raft()));
             self.offered_until = u64::MAX;
         }
-        tail.compact(file.mark.index.saturating_sub(keep));
+        tail.compact(file.mark.index, keep);
         Some(file.mark.index)
     }
 

@@ -6,10 +6,15 @@ use std::collections::VecDeque;
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Result, Storage, StorageError};
 
+use super::batch::entry_bytes;
 use crate::log::{Mark, Recovered};
 
-/// Bytes of an entry in a message beside context and data, at most.
-const ENTRY_OVERHEAD: usize = 32;
+/// What stays in memory in front of a snapshot: both are upper limits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keep {
+    pub(super) entries: u64,
+    pub(super) bytes: usize,
+}
 
 /// All entries behind the last compaction. What raft reads here has been handed to the disk, and for the most part
 /// synced: raft itself knows how far.
@@ -19,6 +24,8 @@ pub(super) struct Tail {
     /// The entry before the first one.
     base: Mark,
     entries: VecDeque<Entry>,
+    /// What they take in messages together.
+    bytes: usize,
     /// The state that a member too far behind is sent.
     snapshot: Option<Snapshot>,
     /// Set when raft asked for a snapshot that is not at hand.
@@ -35,6 +42,7 @@ impl Tail {
             conf_state: snapshot
                 .map_or_else(|| ConfState::from((voters.to_vec(), Vec::new())), crate::log::SnapshotFile::conf_state),
             base: snapshot.map(|it| it.mark).unwrap_or_default(),
+            bytes: entries.iter().map(entry_bytes).sum(),
             entries,
             snapshot: None,
             wanted: Cell::new(false),
@@ -46,7 +54,9 @@ impl Tail {
         let keep = first.index.checked_sub(self.base.index + 1);
         let keep = keep.expect("raft never replaces what was compacted") as usize;
         assert!(keep <= self.entries.len(), "raft appends without gaps");
+        self.bytes -= self.entries.range(keep..).map(entry_bytes).sum::<usize>();
         self.entries.truncate(keep);
+        self.bytes += entries.iter().map(entry_bytes).sum::<usize>();
         self.entries.extend(entries.iter().cloned());
     }
 
@@ -66,14 +76,19 @@ impl Tail {
     pub(super) fn install(&mut self, mark: Mark, conf_state: ConfState) {
         self.base = mark;
         self.entries.clear();
+        self.bytes = 0;
         self.conf_state = conf_state;
         self.hard_state.commit = self.hard_state.commit.max(mark.index);
         self.snapshot = None;
     }
 
-    /// Forgets entries up to `index`.
-    pub(super) fn compact(&mut self, index: u64) {
-        while let Some(first) = self.entries.front().filter(|it| it.index <= index) {
+    /// Forgets entries that the snapshot at `index` has, but for the last ones, of which so much is kept.
+    pub(super) fn compact(&mut self, index: u64, keep: Keep) {
+        let behind: usize = self.entries.iter().rev().take_while(|it| it.index > index).map(entry_bytes).sum();
+        while let Some(first) = self.entries.front().filter(|it| it.index <= index)
+            && (first.index + keep.entries <= index || self.bytes - behind > keep.bytes)
+        {
+            self.bytes -= entry_bytes(first);
             self.base = Mark { index: first.index, term: first.term };
             self.entries.pop_front();
         }
@@ -125,7 +140,7 @@ impl Storage for Tail {
         let mut size = 0;
         // Not `limit_size` afterwards: a member far behind would make this clone the whole tail for each message.
         let entries = self.entries.range(start..end).enumerate().take_while(|(n, it)| {
-            size += (it.data.len() + it.context.len() + ENTRY_OVERHEAD) as u64;
+            size += entry_bytes(it) as u64;
             *n == 0 || size <= max_size
         });
         Ok(entries.map(|(_, it)| it.clone()).collect())
@@ -155,5 +170,47 @@ impl Storage for Tail {
                 Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tail(n: u64, bytes: usize) -> Tail {
+        let mut tail = Tail::new(&mut Recovered::default(), &[1]);
+        tail.append(&entries(1..=n, bytes));
+        tail
+    }
+
+    fn entries(indexes: std::ops::RangeInclusive<u64>, bytes: usize) -> Vec<Entry> {
+        let data = vec![7; bytes - super::super::batch::ENTRY_OVERHEAD];
+        indexes.map(|index| Entry { index, term: 1, data: data.clone().into(), ..Entry::default() }).collect()
+    }
+
+    #[test]
+    fn what_is_kept_in_front_of_a_snapshot_is_bounded_in_entries_and_in_bytes() {
+        for (keep, first) in
+            [((10, usize::MAX), 71), ((0, 0), 81), ((100, 2_000), 61), ((10, 2_000), 71), ((5, 400), 77)]
+        {
+            let mut tail = tail(100, 100);
+            tail.compact(80, Keep { entries: keep.0, bytes: keep.1 });
+            assert_eq!(tail.first_index(), Ok(first), "{keep:?}");
+            assert_eq!(tail.bytes, 100 * (101 - first) as usize);
+            assert_eq!(tail.last_index(), Ok(100));
+        }
+    }
+
+    #[test]
+    fn the_bytes_are_counted_through_whatever_happens_to_the_tail() {
+        let mut tail = tail(10, 100);
+        tail.append(&entries(5..=6, 1_000));
+        assert_eq!(tail.bytes, 4 * 100 + 2 * 1_000);
+        tail.compact(4, Keep { entries: 0, bytes: 0 });
+        assert_eq!(tail.bytes, 2 * 1_000);
+        tail.install(Mark { index: 20, term: 1 }, ConfState::default());
+        assert_eq!(tail.bytes, 0);
+        tail.append(&entries(21..=21, 100));
+        assert_eq!(tail.bytes, 100);
     }
 }

@@ -1,11 +1,14 @@
 //! Members in a world of bad days: a network that loses, doubles and delays, disks that forget, starts and ends.
 
+mod behind;
+mod hostile;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
 use crate::log::{Log, Memory, Options, write_snapshot};
-use crate::machine::Outcome;
+use crate::machine::{Outcome, Stamp};
 
 /// Remembers every command and its index.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,10 +21,14 @@ impl Machine for Ledger {
     type Event = u64;
     type View = Arc<Self>;
 
-    fn apply(&mut self, index: u64, _: u64, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
+    fn apply(&mut self, index: u64, _: Stamp, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
         let number = u64::from_le_bytes(command.try_into().unwrap());
         self.lines.push((index, number));
         Ok(Outcome { reply: self.lines.len(), event: Some(number) })
+    }
+
+    fn check(command: &[u8]) -> Result<(), Unreadable> {
+        if command.len() == 8 { Ok(()) } else { Err(unreadable()) }
     }
 
     fn view(&self) -> Self::View {
@@ -34,11 +41,22 @@ impl Machine for Ledger {
     }
 
     fn restore(data: &[u8]) -> Result<Self, Unreadable> {
+        if !data.len().is_multiple_of(16) {
+            return Err(unreadable());
+        }
         let numbers = data.as_chunks::<8>().0.iter().map(|it| u64::from_le_bytes(*it));
         let numbers: Vec<_> = numbers.collect();
         let lines = numbers.as_chunks::<2>().0.iter().map(|it| (it[0], it[1]));
         Ok(Self { lines: lines.collect() })
     }
+}
+
+fn unreadable() -> Unreadable {
+    Unreadable { reason: "no ledger has that".to_owned() }
+}
+
+fn now(ms: u64) -> Now {
+    Now { steady_ms: ms, wall_ms: ms }
 }
 
 struct Rng(u64);
@@ -122,7 +140,7 @@ impl World {
             snapshot_ticks: 30,
             ..Config::new(id, vec![1, 2, 3])
         };
-        let member = Member::new(config, recovered, Ledger::default).unwrap();
+        let member = Member::new(config, recovered, Ledger::default, now(self.now)).unwrap();
         seat.life = Some((member, log));
     }
 
@@ -144,7 +162,7 @@ impl World {
     }
 
     fn input(&mut self, id: u64, input: Input) {
-        let now = self.now;
+        let now = now(self.now);
         if let Some((member, _)) = &mut self.seats.get_mut(&id).unwrap().life {
             member.handle(input, now);
             self.drain(id);
@@ -398,13 +416,13 @@ fn one_seed_is_one_history() {
 #[test]
 fn a_single_member_leads_at_once_and_answers() {
     let config = Config::new(1, vec![1]);
-    let mut member = Member::new(config, Recovered::default(), Ledger::default).unwrap();
+    let mut member = Member::new(config, Recovered::default(), Ledger::default, now(0)).unwrap();
     let payload = Payload::new(|it: &mut Vec<u8>| -> Result<(), ()> {
         it.extend_from_slice(&7_u64.to_le_bytes());
         Ok(())
     });
-    member.handle(Input::Submit(Ticket(1), payload.unwrap()), 10);
-    member.handle(Input::Read(Ticket(2)), 10);
+    member.handle(Input::Submit(Ticket(1), payload.unwrap()), now(10));
+    member.handle(Input::Read(Ticket(2)), now(10));
     let (mut answers, mut reads) = (Vec::new(), Vec::new());
     while let Some(ready) = member.ready() {
         member.persisted(ready.number);
@@ -420,7 +438,7 @@ fn a_single_member_leads_at_once_and_answers() {
 #[test]
 fn a_command_that_is_bound_to_its_term_is_refused_where_nobody_leads() {
     let config = Config::new(1, vec![1, 2, 3]);
-    let mut member = Member::new(config, Recovered::default(), Ledger::default).unwrap();
+    let mut member = Member::new(config, Recovered::default(), Ledger::default, now(0)).unwrap();
     let payload = || {
         Payload::new(|it: &mut Vec<u8>| -> Result<(), ()> {
             it.extend_from_slice(&[7; 8]);
@@ -428,8 +446,8 @@ fn a_command_that_is_bound_to_its_term_is_refused_where_nobody_leads() {
         })
         .unwrap()
     };
-    member.handle(Input::Submit(Ticket(1), payload()), 10);
-    member.handle(Input::Submit(Ticket(2), payload().bound()), 10);
+    member.handle(Input::Submit(Ticket(1), payload()), now(10));
+    member.handle(Input::Submit(Ticket(2), payload().bound()), now(10));
     member.ready();
     let answers = member.apply().unwrap().answers;
     assert_eq!(answers, [(Ticket(2), Err(Refused::NoLeader))], "the other one waits for a leader");

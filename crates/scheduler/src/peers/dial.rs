@@ -1,19 +1,22 @@
 //! The sending side: one thread per peer, which dials, sends, and dials again.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use api::link::Greeting;
 use bytes::Bytes;
+use cluster::Moment;
 use raft::eraftpb::Message;
 
 use super::wire::{self, PART_BYTES};
 use super::{Hello, Inbox, News};
+use crate::member::Reading;
 
 /// Messages that may wait for one peer. Beyond it they are dropped, and the member is told.
 const QUEUED_MAX: usize = 4096;
@@ -24,10 +27,17 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// The pause between two attempts to dial grows from the first to the second.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
+/// What a member gives to be sent.
+enum Letter {
+    Messages(Vec<Message>),
+    /// The cluster's own time; the wall clock is read when it is written.
+    Moment(Moment),
+}
+
 /// The way to one peer. Dropping it ends its thread.
 pub(super) struct Queue {
     peer: u64,
-    messages: mpsc::Sender<Vec<Message>>,
+    letters: mpsc::Sender<Letter>,
     n_queued: Arc<AtomicUsize>,
     inbox: Inbox,
 }
@@ -35,7 +45,7 @@ pub(super) struct Queue {
 impl Queue {
     /// Starts the thread.
     pub(super) fn open(hello: Hello, address: String, inbox: Inbox) -> Self {
-        let (messages, queue) = mpsc::channel();
+        let (letters, queue) = mpsc::channel();
         let peer = hello.to;
         let n_queued = Arc::new(AtomicUsize::new(0));
         let line = Line { hello, address, queue, n_queued: Arc::clone(&n_queued), inbox: Arc::clone(&inbox) };
@@ -43,25 +53,30 @@ impl Queue {
             .name(format!("peer-{peer}"))
             .spawn(move || line.run())
             .expect("the system lets us have threads");
-        Self { peer, messages, n_queued, inbox }
+        Self { peer, letters, n_queued, inbox }
     }
 
     pub(super) fn send(&mut self, messages: Vec<Message>) {
         let n = messages.len();
         let n_queued = self.n_queued.fetch_add(n, Ordering::Relaxed);
-        if n_queued > QUEUED_MAX || self.messages.send(messages).is_err() {
+        if n_queued > QUEUED_MAX || self.letters.send(Letter::Messages(messages)).is_err() {
             self.n_queued.fetch_sub(n, Ordering::Relaxed);
             // From another thread: this one is the member's, and must not wait for itself.
             let (inbox, peer) = (Arc::clone(&self.inbox), self.peer);
             thread::spawn(move || inbox(News::Unreachable(peer)));
         }
     }
+
+    pub(super) fn tell(&self, moment: Moment) {
+        // It is told again soon.
+        let _ = self.letters.send(Letter::Moment(moment));
+    }
 }
 
 struct Line {
     hello: Hello,
     address: String,
-    queue: Receiver<Vec<Message>>,
+    queue: Receiver<Letter>,
     n_queued: Arc<AtomicUsize>,
     inbox: Inbox,
 }
@@ -124,17 +139,22 @@ impl Line {
     /// Sends until the connection breaks or the member goes.
     fn pump(&self, mut stream: TcpStream) -> io::Result<Gone> {
         let mut snapshot: Option<Bytes> = None;
+        let mut backlog = Backlog::default();
         let mut bytes = Vec::new();
         loop {
-            let Ok((messages, gone)) = self.next(snapshot.is_none()) else {
+            let wait = snapshot.is_none() && backlog.messages.is_empty();
+            let Ok(gone) = self.gather(&mut backlog, wait) else {
                 return Ok(Gone);
             };
             bytes.clear();
-            let (large, small): (Vec<_>, Vec<_>) = messages.into_iter().partition(wire::is_large);
-            if !small.is_empty() {
-                wire::put_messages(&mut bytes, &small);
+            if let Some(moment) = backlog.moment.take() {
+                let wall_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+                wire::put_clock(&mut bytes, Reading { wall_ms: wall_ms as u64, moment });
             }
-            if let Some(message) = large.into_iter().last() {
+            if !backlog.messages.is_empty() {
+                wire::put_messages(&mut bytes, &mut backlog.messages);
+            }
+            if let Some(message) = backlog.snapshot.take() {
                 snapshot = Some(wire::put_snapshot(&mut bytes, message));
             }
             if let Some(data) = &mut snapshot {
@@ -148,33 +168,46 @@ impl Line {
             if snapshot.take_if(|it| it.is_empty()).is_some() {
                 (self.inbox)(News::SnapshotSent(self.hello.to, true));
             }
-            if gone {
+            if gone && backlog.messages.is_empty() && snapshot.is_none() {
                 return Ok(Gone);
             }
         }
     }
 
-    /// Returns what is queued, about [`WRITE_BYTES`] at most, and whether the member is gone. With `wait` it is at
-    /// least one message.
-    fn next(&self, wait: bool) -> Result<(Vec<Message>, bool), Gone> {
-        let mut messages = Vec::new();
+    /// Takes from the queue until there is enough for a write; returns whether the member is gone. With `wait` it takes
+    /// at least one letter.
+    fn gather(&self, backlog: &mut Backlog, wait: bool) -> Result<bool, Gone> {
         if wait {
-            messages = self.queue.recv().map_err(|_| Gone)?;
-            self.n_queued.fetch_sub(messages.len(), Ordering::Relaxed);
+            self.keep(backlog, self.queue.recv().map_err(|_| Gone)?);
         }
-        let mut size = weight(&messages);
-        while size < WRITE_BYTES {
+        while backlog.bytes() < WRITE_BYTES {
             match self.queue.try_recv() {
-                Ok(more) => {
-                    self.n_queued.fetch_sub(more.len(), Ordering::Relaxed);
-                    size += weight(&more);
-                    messages.extend(more);
-                }
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => return Ok((messages, true)),
+                Ok(letter) => self.keep(backlog, letter),
+                Err(TryRecvError::Empty) => return Ok(false),
+                Err(TryRecvError::Disconnected) => return Ok(true),
             }
         }
-        Ok((messages, false))
+        Ok(false)
+    }
+
+    fn keep(&self, backlog: &mut Backlog, letter: Letter) {
+        match letter {
+            Letter::Moment(moment) => backlog.moment = Some(moment),
+            Letter::Messages(messages) => {
+                self.n_queued.fetch_sub(messages.len(), Ordering::Relaxed);
+                for message in messages {
+                    if !wire::is_taken(&message) {
+                        // It would end the connection, and be sent again on the next one.
+                        let (to, kind) = (message.to, message.get_msg_type());
+                        tracing::error!(to, ?kind, "a message is longer than another member takes, and is not sent");
+                    } else if wire::is_large(&message) {
+                        backlog.snapshot = Some(message);
+                    } else {
+                        backlog.messages.push_back(message);
+                    }
+                }
+            }
+        }
     }
 
     /// Drops what comes for a while: it will be outdated when the peer is back.
@@ -182,7 +215,8 @@ impl Line {
         let until = Instant::now() + pause;
         loop {
             match self.queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(messages) => {
+                Ok(Letter::Moment(_)) => {}
+                Ok(Letter::Messages(messages)) => {
                     self.n_queued.fetch_sub(messages.len(), Ordering::Relaxed);
                     if messages.iter().any(|it| it.get_snapshot().get_metadata().index > 0) {
                         (self.inbox)(News::SnapshotSent(self.hello.to, false));
@@ -195,7 +229,25 @@ impl Line {
     }
 }
 
-fn weight(messages: &[Message]) -> usize {
-    let entries = messages.iter().flat_map(Message::get_entries);
-    messages.len() * 64 + entries.map(|it| it.data.len() + 64).sum::<usize>()
+/// What was taken from the queue and is not written yet.
+#[derive(Default)]
+struct Backlog {
+    messages: VecDeque<Message>,
+    /// The last one asked for: it replaces one that is under way.
+    snapshot: Option<Message>,
+    moment: Option<Moment>,
+}
+
+impl Backlog {
+    /// About how many bytes the messages have; more than a write's are not told apart.
+    fn bytes(&self) -> usize {
+        let mut bytes = 0;
+        for message in &self.messages {
+            bytes += 64 + message.get_entries().iter().map(|it| it.data.len() + 64).sum::<usize>();
+            if bytes >= WRITE_BYTES {
+                break;
+            }
+        }
+        bytes
+    }
 }

@@ -6,19 +6,21 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::link::Greeting;
 use tokio::io::AsyncReadExt;
 
 use super::door::Door;
-use super::wire::{self, Assembly};
+use super::wire::{self, Assembly, Came};
 use super::{Config, Hello, Inbox, News, PROTOCOL};
 
 /// Who dials has so long to say who it is.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 /// A greeting is a few dozen bytes.
 const GREETING_BYTES_MAX: usize = 4096;
+/// A member tells its time every second. One that says nothing for so long, be it within a frame, is not there.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// So many may be about to say it: as many as dial in one instant when a leader is replaced.
 const UNGREETED_MAX: usize = 1024;
 
@@ -151,6 +153,7 @@ impl Listener {
 
     fn receive(&self, peer: u64, stream: TcpStream) -> io::Result<()> {
         stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(SILENCE_MAX))?;
         stream.set_nodelay(true)?;
         let number = self.inner.n_accepted.fetch_add(1, Ordering::Relaxed);
         let old = lock(&self.inner.open).insert(peer, (number, stream.try_clone()?));
@@ -194,12 +197,15 @@ impl Inner {
         let mut from = BufReader::with_capacity(64 << 10, stream);
         let mut assembly = Assembly::default();
         loop {
-            let frame = wire::read_frame(&mut from)?;
-            let mut messages = assembly.take(&frame)?;
-            // A member speaks for itself only.
-            messages.retain(|it| it.from == peer && it.to == self.config.id);
-            if !messages.is_empty() {
-                (self.inbox)(News::Messages(messages));
+            match assembly.take(&wire::read_frame(&mut from)?)? {
+                Came::Clock(reading) => (self.inbox)(News::Clock(peer, reading, Instant::now())),
+                Came::Messages(mut messages) => {
+                    // A member speaks for itself only.
+                    messages.retain(|it| it.from == peer && it.to == self.config.id);
+                    if !messages.is_empty() {
+                        (self.inbox)(News::Messages(messages));
+                    }
+                }
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread;
+use std::time::Instant;
 
+use cluster::Moment;
 use tokio::sync::{oneshot, watch};
 
 use super::Event;
@@ -30,6 +32,17 @@ pub struct Seen<V> {
     pub applied: u64,
     /// The state.
     pub view: V,
+    /// The cluster's own time …
+    pub(super) moment: Moment,
+    /// … as it was then.
+    pub(super) moment_at: Instant,
+}
+
+impl<V> Seen<V> {
+    /// Returns the cluster's own time as it goes on.
+    pub fn moment(&self) -> Moment {
+        self.moment.plus_ms(self.moment_at.elapsed().as_millis() as u64)
+    }
 }
 
 /// A handle to a running replica. The replica stops when the last one is dropped, or by [`stop`](Handle::stop).
@@ -75,6 +88,11 @@ impl<M: Machine> Handle<M> {
     /// Returns who leads, as this member sees it.
     pub fn status(&self) -> Status {
         self.seen.borrow().status
+    }
+
+    /// Returns the cluster's own time.
+    pub fn moment(&self) -> Moment {
+        self.seen.borrow().moment()
     }
 
     /// Returns a receiver that is told of every change of state and status.

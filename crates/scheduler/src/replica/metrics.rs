@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry, exponential_buckets};
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry, exponential_buckets};
 
 use crate::member::Status;
 
@@ -17,6 +17,7 @@ pub struct Metrics {
     leading: IntGauge,
     term: IntGauge,
     applied: IntGauge,
+    clock_ahead: Gauge,
 }
 
 impl Metrics {
@@ -37,6 +38,12 @@ impl Metrics {
             registry.register(Box::new(it.clone())).expect("registered once");
             it
         };
+        let clock_ahead = Gauge::new(
+            "ekiden_clock_ahead_seconds",
+            "By how much this machine's clock is ahead of the middle one of the members' clocks.",
+        )
+        .expect("the names are valid");
+        registry.register(Box::new(clock_ahead.clone())).expect("registered once");
         let refused = IntCounter::new(
             "ekiden_raft_refused_total",
             "Commands that got no answer: no leader in time, outcome unknown, overload.",
@@ -57,6 +64,7 @@ impl Metrics {
             leading: gauge("ekiden_raft_leading", "1 while this member leads."),
             term: gauge("ekiden_raft_term", "The term."),
             applied: gauge("ekiden_raft_applied_index", "The last entry applied."),
+            clock_ahead,
         }
     }
 
@@ -82,6 +90,10 @@ impl Metrics {
     pub(super) fn status(&self, status: Status) {
         self.leading.set(i64::from(status.leading));
         self.term.set(status.term as i64);
+    }
+
+    pub(super) fn clock(&self, ahead_ms: i64) {
+        self.clock_ahead.set(ahead_ms as f64 / 1000.0);
     }
 
     pub(super) fn position(&self, applied: u64) {

@@ -7,7 +7,7 @@ use prometheus::Registry;
 
 use super::*;
 use crate::log::{Dir, Memory};
-use crate::machine::Outcome;
+use crate::machine::{Outcome, Stamp};
 use crate::peers::{self, Listener};
 
 /// Adds numbers up.
@@ -19,10 +19,14 @@ impl Machine for Sum {
     type Event = u64;
     type View = u64;
 
-    fn apply(&mut self, _: u64, _: u64, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
+    fn apply(&mut self, _: u64, _: Stamp, command: &[u8]) -> Result<Outcome<Self>, Unreadable> {
         let number = u64::from_le_bytes(command[..8].try_into().unwrap());
         self.0 += number;
         Ok(Outcome { reply: self.0, event: Some(number) })
+    }
+
+    fn check(command: &[u8]) -> Result<(), Unreadable> {
+        if command.len() < 8 { Err(Unreadable { reason: "too short".to_owned() }) } else { Ok(()) }
     }
 
     fn view(&self) -> u64 {

@@ -2,9 +2,9 @@
 
 use crate::report::{Row, Table};
 use cluster::{
-    Agenda, AppId, AppSpec, ClusterId, Command, Constraint, Entry, Expect, KillSelection, Network, NodeDescription,
-    NodeId, Operator, Policy, PortRange, PortSpec, Principal, Protocol, Resources, RunSpec, Settings, State, Timestamp,
-    Unreachable, UpgradeStrategy, WantedHostPort, plan,
+    Agenda, AppId, AppSpec, ClusterId, Command, Constraint, Entry, Expect, KillSelection, Moment, Network,
+    NodeDescription, NodeId, Operator, Policy, PortRange, PortSpec, Principal, Protocol, Resources, RunSpec, Settings,
+    State, Timestamp, Unreachable, UpgradeStrategy, WantedHostPort, plan,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -46,7 +46,13 @@ impl World {
 
     pub(crate) fn apply(&mut self, command: Command) {
         self.index += 1;
-        let entry = Entry { index: self.index, time: Timestamp(self.index), principal: Principal::Leader, command };
+        let entry = Entry {
+            index: self.index,
+            time: Timestamp(self.index),
+            moment: Moment(self.index),
+            principal: Principal::Leader,
+            command,
+        };
         if let Ok(applied) = self.state.apply(entry) {
             self.agenda.note(&self.state, &applied.events);
         }
@@ -55,7 +61,7 @@ impl World {
     /// Plans and applies until nothing is left to do; how many steps that were.
     pub(crate) fn settle(&mut self) -> usize {
         let mut n_steps = 0;
-        let now = Timestamp(self.index);
+        let now = Moment(self.index);
         while self.agenda.is_due(now) {
             let steps = plan(&self.state, &mut self.agenda, now).steps;
             if !steps.is_empty() {
