@@ -308,7 +308,7 @@ fn mounts(assignment: &Assignment, run: &RunSpec, place: &Place) -> Result<Mount
             Volume::Host(it) if !it.host_path.starts_with('/') && persistent(run).any(|kept| kept == it.host_path) => {
                 (&it.host_path, &it.container_path, it.mode)
             }
-            Volume::Host(it) if !it.host_path.starts_with('/') => {
+            Volume::Host(it) if !it.host_path.starts_with('/') && !run.fetch.is_empty() => {
                 let inside = mount_point(&it.container_path).ok_or_else(|| VolumeError::inside(&it.container_path))?;
                 let fetched = in_sandbox(assignment, &place.dirs, &it.host_path)?;
                 mounted.bind(&fetched, &inside, it.mode == cluster::VolumeMode::Ro);

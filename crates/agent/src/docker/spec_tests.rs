@@ -400,7 +400,7 @@ fn every_allowed_parameter_arrives() {
         (
             "publish",
             "127.0.0.1:8080:80/udp",
-            vec![("/HostConfig/PortBindings", published), ("/ExposedPorts", json!(["80/udp"]))],
+            vec![("/HostConfig/PortBindings", published), ("/ExposedPorts", json!({"80/udp": {}}))],
         ),
         (
             "security-opt",
