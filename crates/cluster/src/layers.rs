@@ -26,72 +26,101 @@ pub struct Cycle;
 /// # Errors
 /// [`Cycle`] if they lead back to where they came from.
 pub fn depths(state: &State, overlay: &Overlay<'_>) -> Result<BTreeMap<AppId, u32>, Cycle> {
-    let mut walk = Walk { state, overlay, apps: BTreeMap::new(), groups: BTreeMap::new() };
+    let mut walk = Walk { state, overlay, depths: BTreeMap::new() };
     for group in overlay.groups.keys() {
-        walk.group(group)?;
+        walk.depth(Spot::Group(group.clone()))?;
     }
     let there = overlay.apps.iter().filter(|(_, it)| it.is_some());
-    there.map(|(app, _)| Ok((app.clone(), walk.app(app)?))).collect()
+    there.map(|(app, _)| Ok((app.clone(), walk.depth(Spot::App(app.clone()))?.unwrap_or(0)))).collect()
 }
 
+/// What may be depended on.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Spot {
+    App(AppId),
+    Group(PathId),
+}
+
+/// The greatest depth of an app there; none where there is none.
+type Depth = Option<u32>;
+
+/// A walk down the dependencies. It keeps its own stack: users make chains as long as they like.
 struct Walk<'a> {
     state: &'a State,
     overlay: &'a Overlay<'a>,
-    /// Depths that are known; none while the walk is below the app.
-    apps: BTreeMap<AppId, Option<u32>>,
-    /// The greatest depth of an app in the group; none while the walk is below it.
-    groups: BTreeMap<PathId, Option<u32>>,
+    /// Depths that are known; none while the walk is below the spot.
+    depths: BTreeMap<Spot, Option<Depth>>,
+}
+
+/// A spot that the walk is below.
+struct Above {
+    spot: Spot,
+    /// Where it has still to go from here.
+    next: std::vec::IntoIter<Spot>,
+    /// As far as it is known.
+    depth: Depth,
+}
+
+impl Above {
+    /// Takes note of the depth of something directly below.
+    fn note(&mut self, below: Depth) {
+        let step = u32::from(matches!(self.spot, Spot::App(_)));
+        self.depth = self.depth.max(below.map(|it| it.saturating_add(step)));
+    }
 }
 
 impl Walk<'_> {
-    fn app(&mut self, app: &AppId) -> Result<u32, Cycle> {
-        match self.apps.get(app) {
-            Some(Some(depth)) => return Ok(*depth),
-            Some(None) => return Err(Cycle),
-            None => {}
+    fn depth(&mut self, start: Spot) -> Result<Depth, Cycle> {
+        if let Some(known) = self.depths.get(&start) {
+            return known.ok_or(Cycle);
         }
-        self.apps.insert(app.clone(), None);
-        let mut depth = 0;
-        for dependency in self.dependencies(app) {
-            if let Some(below) = self.path(&dependency)? {
-                depth = depth.max(below + 1);
+        let mut stack = vec![self.enter(start)];
+        while let Some(above) = stack.last_mut() {
+            let Some(next) = above.next.next() else {
+                let depth = above.depth;
+                self.depths.extend(stack.pop().map(|it| (it.spot, Some(depth))));
+                match stack.last_mut() {
+                    Some(above) => above.note(depth),
+                    None => return Ok(depth),
+                }
+                continue;
+            };
+            match self.depths.get(&next) {
+                Some(known) => above.note(known.ok_or(Cycle)?),
+                None => stack.push(self.enter(next)),
             }
         }
-        self.apps.insert(app.clone(), Some(depth));
-        Ok(depth)
+        Ok(None)
     }
 
-    /// The depth of an app or a group; none if the path names neither, or an empty group.
-    fn path(&mut self, path: &PathId) -> Result<Option<u32>, Cycle> {
+    fn enter(&mut self, spot: Spot) -> Above {
+        self.depths.insert(spot.clone(), None);
+        let (next, depth) = match &spot {
+            Spot::App(app) => (self.dependencies(app), Some(0)),
+            Spot::Group(group) => (self.members(group), None),
+        };
+        Above { spot, next: next.into_iter(), depth }
+    }
+
+    /// What the path names: an app, or a group, which may be empty.
+    fn spot(&self, path: &PathId) -> Spot {
         let app = path.as_app();
-        if self.exists(&app) { self.app(&app).map(Some) } else { self.group(path) }
+        if self.exists(&app) { Spot::App(app) } else { Spot::Group(path.clone()) }
     }
 
-    fn group(&mut self, group: &PathId) -> Result<Option<u32>, Cycle> {
-        match self.groups.get(group) {
-            Some(Some(u32::MAX)) => return Ok(None),
-            Some(Some(depth)) => return Ok(Some(*depth)),
-            Some(None) => return Err(Cycle),
-            None => {}
-        }
-        self.groups.insert(group.clone(), None);
+    fn members(&self, group: &PathId) -> Vec<Spot> {
         let new = self.overlay.apps.range(group.first_inside()..).take_while(|(it, _)| group.contains(it.as_str()));
         let new = new.filter(|(_, it)| it.is_some()).map(|(it, _)| it.clone());
         let old = self.state.apps_in(group).map(|it| it.id.clone()).filter(|it| self.exists(it));
         let members: BTreeSet<AppId> = new.chain(old).collect();
-        let mut depth = None;
-        for member in members {
-            depth = depth.max(Some(self.app(&member)?));
-        }
-        self.groups.insert(group.clone(), Some(depth.unwrap_or(u32::MAX)));
-        Ok(depth)
+        members.into_iter().map(Spot::App).collect()
     }
 
     fn exists(&self, app: &AppId) -> bool {
         self.overlay.apps.get(app).map_or_else(|| self.state.live_app(app).is_some(), Option::is_some)
     }
 
-    fn dependencies(&self, app: &AppId) -> Vec<PathId> {
+    fn dependencies(&self, app: &AppId) -> Vec<Spot> {
         let own = match self.overlay.apps.get(app) {
             Some(new) => new.unwrap_or_default(),
             None => self.state.live_app(app).map_or(&[][..], |it| &it.current.spec.policy.dependencies),
@@ -104,6 +133,6 @@ impl Walk<'_> {
                 .and_then(|it| it.current().map(|it| it.dependencies.clone()))
                 .unwrap_or_default(),
         });
-        own.iter().cloned().chain(around).collect()
+        own.iter().map(|it| self.spot(it)).chain(around.map(|it| self.spot(&it))).collect()
     }
 }
