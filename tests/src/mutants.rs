@@ -62,11 +62,13 @@ pub enum Mutant {
     CountsByWallClocks,
     /// All that another member lacks is sent in one message, however much it is.
     SendsWithoutBound,
+    /// What failed to start on a node is forgotten at once.
+    ForgetsFailures,
 }
 
 impl Mutant {
     /// All of them, with the promise that each breaks.
-    pub const ALL: [(Self, &'static [&'static str]); 26] = [
+    pub const ALL: [(Self, &'static [&'static str]); 27] = [
         (Self::AckBeforeSync, &["agreement", "durability", "progress"]),
         (Self::ForgetfulDisk, &["recovery", "agreement", "durability"]),
         (Self::AckBeforeCommit, &["durability"]),
@@ -93,6 +95,7 @@ impl Mutant {
         (Self::IgnoresReadiness, &["pace"]),
         (Self::CountsByWallClocks, &["monotony", "progress"]),
         (Self::SendsWithoutBound, &["bounds"]),
+        (Self::ForgetsFailures, &["progress"]),
     ];
 
     /// The mutant of that name, as `Debug` prints it.
@@ -214,6 +217,14 @@ pub fn apply(state: &mut State, mut entry: Entry) -> Result<Applied, Rejected> {
             *state = insatiable(state);
             let res = state.apply(entry);
             *state = with_own_limits(state);
+            res
+        }
+        Some(Mutant::ForgetsFailures) if matches!(entry.command, Command::Report { .. }) => {
+            let res = state.apply(entry);
+            *state = edit(state, |json| {
+                values(&mut json["nodes"]).for_each(|it| it["trouble"] = serde_json::Value::Null);
+                values(&mut json["apps"]).for_each(|it| it["shunned"] = serde_json::json!({}));
+            });
             res
         }
         Some(Mutant::BelievesAnybody) => {

@@ -1,7 +1,7 @@
 //! What monitoring reads: histograms of the API, gauges of the cluster.
 
 use crate::v2;
-use cluster::{Condition, Goal, Health, NodeStatus, State};
+use cluster::{Condition, Goal, Health, State};
 use http::{Method, StatusCode};
 use prometheus::core::Collector;
 use prometheus::proto::{LabelPair, MetricFamily, MetricType};
@@ -157,13 +157,18 @@ fn nodes(state: &State) -> prometheus::Result<Vec<GaugeVec>> {
     let memory = gauge("ekiden_node_memory_bytes", "Memory of a node.", &["node", "kind"])?;
     let disk = gauge("ekiden_node_disk_bytes", "Disk of a node.", &["node", "kind"])?;
     let ports = gauge("ekiden_node_ports", "Host ports of a node.", &["node", "kind"])?;
+    let help = "Instances that could not be started on a node lately; half of them is forgotten every ten minutes.";
+    let failures = gauge("ekiden_node_start_failures", help, &["node", "cause"])?;
     for node in state.nodes() {
         let name = node.id().as_str();
-        let is = match node.status {
-            NodeStatus::Ready => "ready",
-            NodeStatus::Degraded { .. } => "degraded",
-            NodeStatus::Lost { .. } => "lost",
+        let is = match node.degraded() {
+            _ if node.is_lost() => "lost",
+            Some(_) => "degraded",
+            None => "ready",
         };
+        for (cause, it) in node.trouble.iter().flat_map(|it| &it.failures) {
+            failures.with_label_values(&[name, cause.name()]).set(f64::from(it.remembered(state.moment())));
+        }
         for word in ["ready", "degraded", "lost"] {
             status.with_label_values(&[name, word]).set(f64::from(u8::from(word == is)));
         }
@@ -179,7 +184,7 @@ fn nodes(state: &State) -> prometheus::Result<Vec<GaugeVec>> {
             ports.with_label_values(&[name, kind]).set(n_ports as f64);
         }
     }
-    Ok(vec![status, cpu, memory, disk, ports])
+    Ok(vec![status, cpu, memory, disk, ports, failures])
 }
 
 /// Prints metrics in Prometheus' text form; what cannot be printed is left out and logged.

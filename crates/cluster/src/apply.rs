@@ -8,6 +8,7 @@ mod admit;
 mod deploy;
 mod execute;
 mod groups;
+mod learn;
 mod nodes;
 mod report;
 mod service_ports;
@@ -23,7 +24,7 @@ pub use versions::KEPT_VERSIONS;
 use crate::command::{Applied, Command, Entry, Rejected};
 use crate::event::Event;
 use crate::model::{
-    App, AppId, ClusterId, Deployment, DeploymentId, EndKind, Failure, Goal, Instance, InstanceId, Moment, Node,
+    App, AppId, Cause, ClusterId, Deployment, DeploymentId, EndKind, Failure, Goal, Instance, InstanceId, Moment, Node,
     NodeId, Outcome, Reservation, Settings, StopReason, Timestamp, Version,
 };
 use crate::state::State;
@@ -179,6 +180,7 @@ impl Changing<'_> {
     fn put_node(&mut self, node: Node) {
         let id = node.id().clone();
         self.state.capacity.replace(self.state.nodes.get(&id).map(AsRef::as_ref), Some(&node));
+        self.state.lookups.put_node(&node);
         self.state.nodes.insert(id, Arc::new(node));
     }
 
@@ -204,6 +206,8 @@ impl Changing<'_> {
         if reason == StopReason::Stuck {
             let message = format!("Task was killed since it did not start in time. Last news: {}", instance.message);
             self.count_failure(&instance, EndKind::NotStarted, message);
+            let words = instance.message.clone();
+            self.learn_of_failure(&instance, Cause::Time, &words);
         }
         if reason == StopReason::Unhealthy {
             let cause = instance.checks.iter().find_map(|it| it.last_failure_cause.clone()).unwrap_or_default();
@@ -248,6 +252,7 @@ impl Changing<'_> {
                 node.release_port(*port, instance.id);
             }
         });
+        self.end_trial(instance);
         if let Some(reservation) = instance.reservation {
             self.free_reservation(reservation, instance.id);
         }
@@ -303,14 +308,14 @@ impl Changing<'_> {
         deployment.ended_at = Some(self.time());
         let deployment = Arc::new(deployment);
         self.state.deployments.insert(id, Arc::clone(&deployment));
+        self.state.lookups.ended.insert(id);
         self.event(Event::DeploymentEnded { deployment });
         self.forget_old_deployments();
     }
 
     fn forget_old_deployments(&mut self) {
         while self.state.deployments.len() > KEPT_DEPLOYMENTS {
-            let oldest = self.state.deployments.iter().find(|(_, it)| !it.is_active()).map(|(id, _)| *id);
-            let Some(oldest) = oldest else { return };
+            let Some(oldest) = self.state.lookups.ended.remove_min() else { return };
             self.state.deployments.remove(&oldest);
         }
     }

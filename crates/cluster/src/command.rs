@@ -257,6 +257,30 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// What the names of fields, the numbers and the ids of a step take in the log, at most.
+    pub(crate) const FRAME_BYTES: usize = 160;
+
+    /// What the end of an instance takes, at most.
+    pub(crate) const STOP_BYTES: usize = 96;
+
+    /// What a host port takes.
+    pub(crate) const PORT_BYTES: usize = 3;
+
+    /// So many bytes it has at most in the log.
+    pub fn bytes_max(&self) -> usize {
+        let texts = match self {
+            Self::Launch { app, node, ports, .. } => {
+                app.as_str().len() + node.as_str().len() + ports.len() * Self::PORT_BYTES
+            }
+            Self::Settle { app, .. } | Self::Progress { app, .. } => app.as_str().len(),
+            Self::Expire { reason, .. } => reason.len(),
+            Self::Stop { .. } => return Self::STOP_BYTES,
+        };
+        Self::FRAME_BYTES + texts
+    }
+}
+
 /// What an accepted entry did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {

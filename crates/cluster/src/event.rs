@@ -94,6 +94,11 @@ pub enum Event {
         /// The node, as it is now.
         node: Arc<Node>,
     },
+    /// A node is trusted less with new instances, or again, for what started there and what did not.
+    NodeJudged {
+        /// The node, as it is now.
+        node: Arc<Node>,
+    },
     /// A node was forgotten.
     NodeRemoved {
         /// Which node.

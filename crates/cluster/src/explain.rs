@@ -19,9 +19,24 @@ pub struct Waiting {
     pub backoff_until: Option<Moment>,
     /// For each reason of the funnel, in its order: how many nodes declined for it, and how many were asked.
     pub reasons: Vec<(Reason, u32, u32)>,
-    /// Each node that declines: why, and what is missing there.
+    /// How many nodes decline.
+    pub n_declining: u32,
+    /// Nodes that decline: why, and what is missing there. Some of each reason, by name.
     pub nodes: Vec<(NodeId, Reason, String)>,
 }
+
+/// So many nodes are named for each reason: more would be read by nobody, and there are as many as nodes for each app
+/// that waits.
+pub const NODES_NAMED: usize = 20;
+
+/// What a deployment waits for is told in so many sentences.
+pub const SENTENCES: usize = 20;
+
+/// A sentence has at most so many bytes of what others said, such as Docker.
+const QUOTE_BYTES: usize = 512;
+
+/// What is kept of why a deployment has failed has at most so many bytes.
+const REASON_BYTES: usize = 4096;
 
 /// The apps that miss instances.
 pub fn waiting(state: &State, now: Moment) -> Vec<Waiting> {
@@ -42,28 +57,44 @@ pub fn app(state: &State, app: &App, now: Moment) -> Option<Waiting> {
         return None;
     }
     let rules = Rules::of(state, app, now);
-    let declines = state.nodes().filter_map(|it| Some((it, rules.refusal(it)?)));
-    let nodes: Vec<_> = declines.map(|(it, reason)| (it.id().clone(), reason, rules.detail(it, reason))).collect();
+    let (mut nodes, mut declined) = (Vec::new(), BTreeMap::<Reason, u32>::new());
+    for node in state.nodes() {
+        let Some(reason) = rules.refusal(node) else { continue };
+        let n = declined.entry(reason).or_default();
+        *n += 1;
+        if *n as usize <= NODES_NAMED {
+            nodes.push((node.id().clone(), reason, clipped(&rules.detail(node, reason))));
+        }
+    }
     let mut asked = state.n_nodes() as u32;
     let mut reasons = Vec::new();
     for reason in Reason::FUNNEL {
-        let declined = nodes.iter().filter(|(_, it, _)| *it == reason).count() as u32;
+        let declined = declined.get(&reason).copied().unwrap_or(0);
         reasons.push((reason, declined, asked));
         asked -= declined;
     }
+    let n_declining = declined.values().sum();
     let since = app.current.version.max(app.last_failure.as_ref().map_or(Timestamp(0), |it| it.at));
     let backoff_until = Some(app.backoff.until).filter(|it| *it > now);
-    Some(Waiting { app: app.id.clone(), count, since, backoff_until, reasons, nodes })
+    Some(Waiting { app: app.id.clone(), count, since, backoff_until, reasons, n_declining, nodes })
 }
 
-/// What a deployment waits for, in sentences; empty once it has ended.
+/// What a deployment waits for, in some sentences; empty once it has ended.
 pub fn deployment(state: &State, deployment: &Deployment, now: Moment) -> Vec<String> {
     let open = deployment.changes.iter().filter(|(_, it)| !it.settled && deployment.is_active());
     let (turn, later): (Vec<_>, Vec<_>) = open.partition(|(_, it)| it.step <= deployment.step);
-    let turn = turn.into_iter().filter_map(|(app, _)| state.app(app));
-    let mut sentences: Vec<String> = turn.flat_map(|it| of_app(state, it, now)).collect();
+    let n_turn = turn.len();
+    let mut sentences = Vec::new();
+    for (n, app) in turn.into_iter().enumerate() {
+        if sentences.len() >= SENTENCES {
+            sentences.push(format!("and {} more apps", n_turn - n));
+            break;
+        }
+        sentences.extend(state.app(app.0).into_iter().flat_map(|it| of_app(state, it, now)));
+    }
     if !later.is_empty() {
-        let apps: Vec<&str> = later.iter().map(|(app, _)| app.as_str()).collect();
+        let mut apps: Vec<String> = later.iter().take(NODES_NAMED).map(|(app, _)| app.to_string()).collect();
+        apps.extend(later.len().checked_sub(NODES_NAMED + 1).map(|it| format!("{} more", it + 1)));
         sentences.push(format!("{} wait for those that they depend on", apps.join(", ")));
     }
     sentences
@@ -73,7 +104,19 @@ pub fn deployment(state: &State, deployment: &Deployment, now: Moment) -> Vec<St
 pub fn overdue(state: &State, deployment: &Deployment, now: Moment) -> String {
     let seconds = deployment.deadline_ms / 1000;
     let sentences = self::deployment(state, deployment, now);
-    format!("no progress for {seconds} s; {}", sentences.join("; "))
+    cut(&format!("no progress for {seconds} s; {}", sentences.join("; ")), REASON_BYTES)
+}
+
+/// What others said, as far as it goes into a sentence.
+fn clipped(text: &str) -> String {
+    cut(text, QUOTE_BYTES)
+}
+
+fn cut(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(bytes)])
 }
 
 fn of_app(state: &State, app: &App, now: Moment) -> Vec<String> {
@@ -88,17 +131,19 @@ fn of_app(state: &State, app: &App, now: Moment) -> Vec<String> {
             *groups.entry(wait).or_default() += 1;
         }
     }
-    sentences.extend(groups.into_iter().map(|(wait, n)| format!("{id}: {n} of its instances {wait}")));
+    let n_groups = groups.len();
+    sentences.extend(groups.into_iter().take(SENTENCES).map(|(wait, n)| format!("{id}: {n} of its instances {wait}")));
+    sentences.extend(n_groups.checked_sub(SENTENCES + 1).map(|n| format!("{id}: and {} other reasons", n + 1)));
     if let Some(failure) = &app.last_failure
         && failure.at.max(failure.version) >= app.current.version
     {
-        sentences.push(format!("{id}: last failure on {}: {}", failure.node, failure.message));
+        sentences.push(format!("{id}: last failure on {}: {}", failure.node, clipped(&failure.message)));
     }
     sentences
 }
 
 fn sentence(state: &State, app: &App, waiting: &Waiting, now: Moment) -> String {
-    let Waiting { app: id, count, backoff_until, reasons, nodes, .. } = waiting;
+    let Waiting { app: id, count, backoff_until, reasons, n_declining, nodes, .. } = waiting;
     if let Some(until) = backoff_until {
         let seconds = until.since_ms(now).div_ceil(1000);
         return format!(
@@ -109,7 +154,7 @@ fn sentence(state: &State, app: &App, waiting: &Waiting, now: Moment) -> String 
     if state.n_nodes() == 0 {
         return format!("{id}: {count} to launch; there is no node: start an agent");
     }
-    if nodes.len() == state.n_nodes() {
+    if *n_declining as usize == state.n_nodes() {
         let why: Vec<_> =
             reasons.iter().filter(|it| it.1 > 0).map(|(it, n, _)| format!("{} on {n}", it.name())).collect();
         let example =
@@ -140,7 +185,7 @@ fn wait_of(state: &State, app: &App, instance: &Instance) -> Option<String> {
     }
     if !instance.is_running() {
         let message = if instance.message.is_empty() { "are starting" } else { &instance.message };
-        return Some(format!("on {}: {message}", instance.node));
+        return Some(format!("on {}: {}", instance.node, clipped(message)));
     }
     if app.is_served_by(instance) && !app.is_judged(instance) {
         return Some("have not been asked by their new health checks yet".to_owned());
@@ -154,6 +199,6 @@ fn wait_of(state: &State, app: &App, instance: &Instance) -> Option<String> {
     let cause = instance.checks.iter().find_map(|it| it.last_failure_cause.clone());
     Some(match cause {
         None => "have not passed their health checks yet".to_owned(),
-        Some(cause) => format!("fail their health checks: {cause}"),
+        Some(cause) => format!("fail their health checks: {}", clipped(&cause)),
     })
 }

@@ -12,6 +12,7 @@
 //! | [`command`], [`event`] | what can be asked, what can happen |
 //! | [`mod@apply`] | how an entry changes the state |
 //! | [`mod@plan`], [`rollout`], [`place`] | what to launch, what to stop, and where |
+//! | [`pattern`] | what LIKE and UNLIKE may say |
 //! | [`explain`] | why something waits |
 //! | [`agent`] | the agent's half: assignments to container operations |
 //! | [`catalog`] | instances to Consul services |
@@ -29,7 +30,9 @@ pub mod explain;
 mod external;
 pub mod layers;
 pub mod liveness;
+mod lookups;
 mod older;
+pub mod pattern;
 pub mod place;
 pub mod plan;
 pub mod rollout;

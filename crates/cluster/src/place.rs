@@ -8,13 +8,13 @@
 use crate::apply::volume_bytes;
 use crate::capacity::{self, Capacity, Load, Order};
 use crate::model::{
-    App, AppVersion, Ask, Constraint, Instance, InstanceId, Moment, Node, NodeId, NodeStatus, Operator, Protocol,
-    Resources, WantedHostPort,
+    App, Ask, ClusterId, Constraint, Instance, InstanceId, Moment, Node, NodeId, NodeStatus, Operator, Protocol,
+    Resources, ShunnedNodes, Trust, WantedHostPort,
 };
+use crate::pattern::{Pattern, Unusable};
 use crate::rollout;
 use crate::state::State;
 use imbl::OrdMap;
-use regex::{Regex, RegexBuilder};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::ops::Bound;
@@ -29,7 +29,7 @@ pub enum Reason {
     UnfulfilledConstraint,
     /// The app is resident, and all its places are on other nodes.
     NoCorrespondingReservationFound,
-    /// The node is lost, or its agent says that nothing would start there.
+    /// The node is lost, or its agent says that nothing would start there, or too much could not be started there.
     AgentMaintenance,
     /// Too little cpu is free.
     InsufficientCpus,
@@ -102,16 +102,24 @@ impl Room {
         let before = capacity::load(node);
         let node = Arc::make_mut(node);
         node.used = node.used.plus(resources);
+        if let Some(trouble) = node.trouble.as_mut().filter(|it| it.rests > 0) {
+            Arc::make_mut(trouble).trial = Some(nobody());
+        }
         let drawn = node.description.ports;
         for (port, protocol) in ports {
             // Nobody reads who holds a port in a plan, only that it is held.
-            node.hold_port(port, protocol, InstanceId::derive(crate::model::ClusterId(0), 0, 0));
+            node.hold_port(port, protocol, nobody());
             if (drawn.first..=drawn.last).contains(&port) {
                 node.next_port = port.checked_add(1).unwrap_or(drawn.first);
             }
         }
         self.capacity.reload(node, before);
     }
+}
+
+/// Stands for an instance of a plan, which has no name yet.
+fn nobody() -> InstanceId {
+    InstanceId::derive(ClusterId(0), 0, 0)
 }
 
 /// What an app asks of a node, and where its instances are already.
@@ -131,30 +139,35 @@ pub struct Rules<'a> {
     host_ports: Vec<(WantedHostPort, Protocol)>,
     constraints: Vec<Rule<'a>>,
     on_node: BTreeMap<NodeId, u32>,
+    /// Where the app could not be started lately.
+    shunned: &'a ShunnedNodes,
+    now: Moment,
 }
 
 /// One constraint, made ready.
 struct Rule<'a> {
     constraint: &'a Constraint,
-    /// LIKE, UNLIKE: anchored at both ends.
-    regex: Option<Regex>,
+    /// LIKE, UNLIKE: what it describes, or why nobody can say.
+    pattern: Option<&'a Result<Pattern, Unusable>>,
     /// MAX_PER, GROUP_BY: its number.
     number: Option<u32>,
     /// How many of the app's instances are on nodes with a value.
     counts: BTreeMap<String, u32>,
 }
 
-/// How good a node is for the next instance; less is better: fewer of the app in the group, fewer on the node,
-/// emptier.
-type Rank = (u32, u32, Load);
-
-/// Compiles a LIKE or UNLIKE pattern: anchored at both ends, and bounded, because users write it.
-pub fn pattern(text: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(&format!("^(?:{text})$"))
-        .size_limit(256 * 1024)
-        .dfa_size_limit(1024 * 1024)
-        .nest_limit(32)
-        .build()
+/// How good a node is for the next instance; less is better.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// So often the app could not be started there lately.
+    shunned: u32,
+    /// So many of the app are in its group.
+    group: u32,
+    /// So many of the app are on the node.
+    there: u32,
+    /// So many failed to start there lately, of whatever app.
+    failures: u32,
+    /// How full it is.
+    load: Load,
 }
 
 impl<'a> Rules<'a> {
@@ -164,7 +177,8 @@ impl<'a> Rules<'a> {
     /// successor away. Those on their way out count where a value bears so many only, for as long as they run.
     pub fn of(state: &State, app: &'a App, now: Moment) -> Self {
         let aim = app.aim().unwrap_or(&app.current);
-        let AppVersion { spec, .. } = &**aim;
+        let spec = &aim.spec;
+        let patterns = aim.patterns.of(&spec.policy.constraints);
         let host_ports: Vec<_> = spec.run.host_ports().collect();
         let fixed = |it: &(WantedHostPort, Protocol)| match it {
             (WantedHostPort::Fixed(port), protocol) => Some((*port, *protocol)),
@@ -189,19 +203,22 @@ impl<'a> Rules<'a> {
             n_drawn_ports: host_ports.len() - fixed_ports.len(),
             fixed_ports,
             host_ports,
-            constraints: spec.policy.constraints.iter().map(Rule::of).collect(),
+            constraints: spec.policy.constraints.iter().zip(patterns).map(Rule::of).collect(),
             on_node: BTreeMap::new(),
+            shunned: &app.shunned,
+            now,
         };
         let is_counted =
             |it: &&Arc<Instance>| it.is_wanted() && app.is_current(it) && !rollout::is_given_up(state, app, it, now);
         let is_leaving =
             |it: &&Arc<Instance>| !it.is_wanted() && !it.has_ended() && app.is_current(it) && !state.is_unreachable(it);
+        // A node's record is looked up only where an attribute is asked for.
+        let needs_nodes = rules.constraints.iter().any(|it| it.is_counted() && !it.is_by_name());
         for instance in state.instances_of(app) {
-            let Some(node) = state.nodes.get(&instance.node) else { continue };
-            if is_counted(&instance) {
-                rules.count(node);
-            } else if is_leaving(&instance) {
-                rules.constraints.iter_mut().filter(|it| it.is_a_limit()).for_each(|it| it.count(node));
+            let is_counted = is_counted(&instance);
+            if is_counted || is_leaving(&instance) {
+                let node = if needs_nodes { state.nodes.get(&instance.node) } else { None };
+                rules.count(&instance.node, node.map(AsRef::as_ref), is_counted);
             }
         }
         rules
@@ -235,7 +252,7 @@ impl<'a> Rules<'a> {
         let free = node.free();
         if self.denied(node).is_some() {
             Some(Reason::UnfulfilledConstraint)
-        } else if node.status != NodeStatus::Ready {
+        } else if node.status != NodeStatus::Ready || !self.may_try(node) {
             Some(Reason::AgentMaintenance)
         } else if free.cpu_milli < wanted.cpu_milli {
             Some(Reason::InsufficientCpus)
@@ -248,6 +265,27 @@ impl<'a> Rules<'a> {
         } else {
             None
         }
+    }
+
+    /// Whether the node is trusted, or may be tried with an instance of this app: one that fails elsewhere too would
+    /// tell nothing.
+    fn may_try(&self, node: &Node) -> bool {
+        match node.trust(self.now) {
+            Trust::Full => true,
+            Trust::Rests(_) | Trust::Trial { taken: true } => false,
+            Trust::Trial { taken: false } => !self.shunned.any_but(node.id(), self.now),
+        }
+    }
+
+    fn why_not_tried(&self, node: &Node) -> String {
+        let reason = node.degraded().unwrap_or_default();
+        let then = match node.trust(self.now) {
+            Trust::Full => return String::new(),
+            Trust::Rests(until) => format!("it is tried again in {} s", until.since_ms(self.now).div_ceil(1000)),
+            Trust::Trial { taken: true } => "it is being tried with one instance".to_owned(),
+            Trust::Trial { taken: false } => "it is tried again with one instance of another app".to_owned(),
+        };
+        format!("the node is degraded, {then}: {reason}")
     }
 
     /// The refusal of a node in words, with what is missing.
@@ -268,7 +306,7 @@ impl<'a> Rules<'a> {
             }
             Reason::NoCorrespondingReservationFound => "the app's volumes are on other nodes".to_owned(),
             Reason::AgentMaintenance => match &node.status {
-                NodeStatus::Ready => String::new(),
+                NodeStatus::Ready => self.why_not_tried(node),
                 NodeStatus::Degraded { reason } => format!("the node is degraded: {reason}"),
                 NodeStatus::Lost { .. } => "the node is lost: its agent was not heard of".to_owned(),
             },
@@ -345,30 +383,39 @@ impl<'a> Rules<'a> {
             (it.constraint.operator == Operator::GroupBy).then(|| it.counts.get(value).copied().unwrap_or(0))
         };
         let group = self.constraints.iter().filter_map(group).max().unwrap_or(0);
-        (group, self.on_node.get(node.id()).copied().unwrap_or(0), capacity::load(node))
+        Rank {
+            shunned: self.shunned.failures_on(node.id(), self.now),
+            group,
+            there: self.on_node.get(node.id()).copied().unwrap_or(0),
+            failures: node.trouble.as_ref().map_or(0, |it| it.remembered(self.now)),
+            load: capacity::load(node),
+        }
     }
 
-    /// Takes note of an instance on a node.
-    fn count(&mut self, node: &Node) {
-        *self.on_node.entry(node.id().clone()).or_default() += 1;
-        self.constraints.iter_mut().filter(|it| it.is_counted()).for_each(|it| it.count(node));
+    /// Takes note of an instance on a node; of one that is on its way out only where a value bears so many.
+    fn count(&mut self, id: &NodeId, node: Option<&Node>, stays: bool) {
+        if stays {
+            *self.on_node.entry(id.clone()).or_default() += 1;
+        }
+        for rule in self.constraints.iter_mut().filter(|it| if stays { it.is_counted() } else { it.is_a_limit() }) {
+            let field = &rule.constraint.field;
+            let value = if rule.is_by_name() { Some(id.as_str()) } else { node.and_then(|it| it.field(field)) };
+            if let Some(value) = value {
+                rule.count(value);
+            }
+        }
     }
 
     /// Whether candidates of every class must be looked at: where instances are counted by an attribute.
     fn by_class(&self) -> bool {
-        self.constraints.iter().any(|it| it.is_counted() && !matches!(&*it.constraint.field, "hostname" | "@hostname"))
+        self.constraints.iter().any(|it| it.is_counted() && !it.is_by_name())
     }
 }
 
 impl<'a> Rule<'a> {
-    fn of(constraint: &'a Constraint) -> Self {
-        let value = constraint.value.as_deref();
-        let regex = match constraint.operator {
-            // A pattern that does not compile was refused by the API; here it matches nothing.
-            Operator::Like | Operator::Unlike => value.and_then(|it| pattern(it).ok()),
-            _ => None,
-        };
-        Self { constraint, regex, number: value.and_then(|it| it.parse().ok()), counts: BTreeMap::new() }
+    fn of((constraint, pattern): (&'a Constraint, &'a Option<Result<Pattern, Unusable>>)) -> Self {
+        let number = constraint.value.as_deref().and_then(|it| it.parse().ok());
+        Self { constraint, pattern: pattern.as_ref(), number, counts: BTreeMap::new() }
     }
 
     /// Whether instances are counted by value.
@@ -385,9 +432,13 @@ impl<'a> Rule<'a> {
         matches!(self.constraint.operator, Operator::Unique | Operator::MaxPer)
     }
 
-    /// Takes note of an instance on a node.
-    fn count(&mut self, node: &Node) {
-        let Some(value) = node.field(&self.constraint.field) else { return };
+    /// Whether it is about the nodes' names.
+    fn is_by_name(&self) -> bool {
+        matches!(&*self.constraint.field, "hostname" | "@hostname")
+    }
+
+    /// Takes note of an instance on a node with this value.
+    fn count(&mut self, value: &str) {
         match self.counts.get_mut(value) {
             Some(count) => *count += 1,
             None => {
@@ -398,10 +449,14 @@ impl<'a> Rule<'a> {
 
     /// Whether one more instance on the node keeps the constraint.
     fn holds(&self, node: &Node) -> bool {
+        if self.pattern.is_some_and(Result::is_err) {
+            // Nobody can say which nodes were meant: none is taken, neither by LIKE nor by UNLIKE.
+            return false;
+        }
         let Some(value) = node.field(&self.constraint.field) else {
             return self.constraint.operator == Operator::Unlike;
         };
-        let matches = || self.regex.as_ref().is_some_and(|it| it.is_match(value));
+        let matches = || self.pattern.is_some_and(|it| it.as_ref().is_ok_and(|it| it.matches(value)));
         let count = || self.counts.get(value).copied().unwrap_or(0);
         match self.constraint.operator {
             Operator::Like => matches(),
@@ -425,6 +480,9 @@ impl<'a> Rule<'a> {
 
     fn why(&self, node: &Node) -> String {
         let Constraint { field, operator, value } = self.constraint;
+        if let Some(Err(unusable)) = self.pattern {
+            return format!("constraint {field}:{} cannot be met: {unusable}", operator.name());
+        }
         let value = value.as_deref().map(|it| format!(":{it}")).unwrap_or_default();
         let found = match node.field(field) {
             Some(found) => format!("the node's is {found:?}"),
@@ -471,7 +529,7 @@ pub fn place(state: &State, room: &mut Room, app: &App, n: u32, now: Moment) -> 
             continue;
         }
         let ports = rules.draw_ports(node);
-        rules.count(node);
+        rules.count(&id, Some(node), true);
         room.take(&id, &rules.wanted, rules.with_protocols(&ports));
         for id in parked.drain(..).chain([id.clone()]) {
             if let Some(node) = room.nodes.get(&id) {
@@ -493,7 +551,7 @@ fn come_home(room: &mut Room, rules: &mut Rules<'_>, n: usize) -> Vec<Placed> {
                 break;
             }
             let ports = rules.draw_ports(node);
-            rules.count(node);
+            rules.count(&id, Some(node), true);
             room.take(&id, &rules.wanted_at_home, rules.with_protocols(&ports));
             placed.push(Placed { node: id.clone(), ports, reservation: Some(reservation) });
         }
@@ -556,8 +614,8 @@ impl Search {
                     continue;
                 }
                 let rank = rules.rank(node);
-                fitting += 1;
-                fresh += usize::from(rank.1 == 0);
+                fresh += usize::from(rank.there == 0 && rank.shunned == 0);
+                fitting += usize::from(rank.shunned == 0);
                 self.heap.push(Reverse((rank, id.clone())));
             }
         }

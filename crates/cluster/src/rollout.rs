@@ -152,6 +152,9 @@ fn sort<'a>(state: &'a State, app: &'a App, now: Moment) -> Sets<'a> {
 
 /// When an instance is given up because its node is lost; absent if that is not lost, or the app waits for ever.
 fn given_up_at(state: &State, app: &App, instance: &Instance) -> Option<Moment> {
+    if !state.is_unreachable(instance) {
+        return None;
+    }
     let NodeStatus::Lost { moment, .. } = state.nodes.get(&instance.node)?.status else { return None };
     match app.aim().unwrap_or(&app.current).spec.policy.unreachable {
         Unreachable::Disabled => None,

@@ -3,9 +3,11 @@
 use crate::agent::Assignment;
 use crate::capacity::Capacity;
 use crate::external::External;
+use crate::lookups::Lookups;
 use crate::model::{
     App, AppId, AppSpec, AppVersion, ClusterId, Deployment, DeploymentId, Goal, Grave, Group, GroupSpec, HealthCheck,
-    Instance, InstanceId, Moment, Node, NodeId, PathId, PodCommand, Reservation, RunSpec, Settings, Timestamp, Version,
+    Instance, InstanceId, Moment, Node, NodeId, PathId, PodCommand, Reservation, RunSpec, Settings, Timestamp, Trust,
+    Version,
 };
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
@@ -62,6 +64,9 @@ pub struct State {
     /// Who has which external volume; follows from `apps`.
     #[serde(skip)]
     pub(crate) external: External,
+    /// Few among many; follows from the rest.
+    #[serde(skip)]
+    pub(crate) lookups: Lookups,
 }
 
 impl PartialEq for State {
@@ -95,6 +100,7 @@ impl State {
         self.take_over();
         self.capacity = Capacity::of(self.nodes.values().map(AsRef::as_ref));
         self.external = External::of(self.apps.values().map(AsRef::as_ref));
+        self.lookups = Lookups::of(&self);
         self.count_chosen_service_ports();
         self
     }
@@ -177,6 +183,13 @@ impl State {
     /// One node.
     pub fn node(&self, id: &NodeId) -> Option<&Arc<Node>> {
         self.nodes.get(id)
+    }
+
+    /// When the next of the resting nodes has rested.
+    pub(crate) fn next_trial(&self, now: Moment) -> Option<Moment> {
+        let nodes = self.lookups.resting.iter().filter_map(|it| self.nodes.get(it));
+        let rests = |it: &Arc<Node>| if let Trust::Rests(until) = it.trust(now) { Some(until) } else { None };
+        nodes.filter_map(rests).min()
     }
 
     /// Every deployment that is under way or still remembered, oldest first.
@@ -328,7 +341,7 @@ impl State {
 
     /// Whether an instance's node was given up: it may run or not, and counts as neither.
     pub fn is_unreachable(&self, instance: &Instance) -> bool {
-        self.nodes.get(&instance.node).is_none_or(|it| it.is_lost())
+        !self.lookups.lost.is_empty() && self.lookups.lost.contains(&instance.node)
     }
 
     /// The definition an instance runs: of the version it was launched with, with the newest policy for it; absent

@@ -33,8 +33,8 @@ pub trait Machine: Send + Sized + 'static {
         Moment::default()
     }
 
-    /// How many things an event tells of. So many are kept for those who come back for them.
-    fn n_told(_event: &Self::Event) -> usize {
+    /// About how many bytes are kept alive by an event. What is kept for those who come back is bounded by it.
+    fn weight(_event: &Self::Event) -> usize {
         1
     }
 

@@ -60,9 +60,12 @@ pub struct Config {
     pub log: log::Options,
     /// The length of a tick.
     pub tick: Duration,
-    /// Events kept for readers who come back.
-    pub events_max: usize,
+    /// Events are kept for readers who come back, as many as take so many bytes together.
+    pub events_bytes: usize,
 }
+
+/// Some fifty thousand events of instances, or what happened in minutes of much work: who comes back later reads anew.
+const EVENTS_BYTES: usize = 32 << 20;
 
 impl Config {
     /// Returns the settings of member `id` among `voters`.
@@ -70,7 +73,7 @@ impl Config {
         let mut member = member::Config::new(id, voters);
         // The time of the start: no two starts of one member share it.
         member.incarnation = since_epoch().as_nanos() as u64;
-        Self { member, log: log::Options::default(), tick: Duration::from_millis(100), events_max: 20_000 }
+        Self { member, log: log::Options::default(), tick: Duration::from_millis(100), events_bytes: EVENTS_BYTES }
     }
 }
 
@@ -137,7 +140,7 @@ impl<M: Machine> Starting<M> {
         metrics: Metrics,
         fatal: impl FnOnce(Error) + Send + 'static,
     ) -> Result<Handle<M>, Error> {
-        let Config { member, log, tick, events_max } = config;
+        let Config { member, log, tick, events_bytes } = config;
         let (log, recovered) = Log::open(Arc::clone(&disk), log)?;
         let Recovered { snapshot, entries, .. } = &recovered;
         let through = snapshot.as_ref().map_or(0, |it| it.mark.index);
@@ -150,7 +153,7 @@ impl<M: Machine> Starting<M> {
         );
         let started = Instant::now();
         let member = Member::new(member, recovered, empty, read_clocks(started))?;
-        let ring = Ring::new(events_max, M::n_told, through);
+        let ring = Ring::new(events_bytes, M::weight, through);
         let (seen, receiver) = watch::channel(Seen {
             status: member.status(),
             applied: through,

@@ -2,7 +2,7 @@
 
 use crate::machine::{Machine, Outcome, Payload, Stamp, Unreadable};
 use api::control::Happened;
-use cluster::{Applied, Command, Entry, Moment, Principal, Rejected, State};
+use cluster::{Applied, Command, Entry, Event, Instance, Moment, Node, Principal, Rejected, State};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -69,8 +69,8 @@ impl Machine for State {
         State::moment(self)
     }
 
-    fn n_told(event: &Arc<Happened>) -> usize {
-        event.events.len()
+    fn weight(event: &Arc<Happened>) -> usize {
+        event.events.iter().map(weight).sum::<usize>() + EVENT_BYTES
     }
 
     fn view(&self) -> Arc<State> {
@@ -88,6 +88,64 @@ impl Machine for State {
 
 fn not_forwarded() -> Unreadable {
     Unreadable { reason: "it is none that a member forwards".to_owned() }
+}
+
+/// What any event takes: itself, and what is small behind it.
+const EVENT_BYTES: usize = 256;
+
+/// What a record of a deployment shares with no other one, besides its changes.
+const DEPLOYMENT_BYTES: usize = 8 * 1024;
+
+/// What a change takes in a deployment's first record.
+const CHANGE_BYTES: usize = 192;
+
+/// About how many bytes an event keeps alive. Definitions count as what they take in the log; later records of a
+/// deployment share most changes with the first one.
+fn weight(event: &Event) -> usize {
+    let texts = |it: &Instance| {
+        let causes = it.checks.iter().filter_map(|it| it.last_failure_cause.as_ref()).map(String::len);
+        it.message.len() + causes.sum::<usize>()
+    };
+    EVENT_BYTES
+        + match event {
+            Event::AppPut { version, .. } => {
+                let mut bytes = Counted(0);
+                rmp_serde::encode::write(&mut bytes, &version.spec).expect("a definition can be encoded");
+                bytes.0
+            }
+            Event::DeploymentStarted { deployment } => DEPLOYMENT_BYTES + deployment.changes.len() * CHANGE_BYTES,
+            Event::DeploymentStepped { .. } | Event::DeploymentSettled { .. } | Event::DeploymentEnded { .. } => {
+                DEPLOYMENT_BYTES
+            }
+            Event::InstanceLaunched { instance }
+            | Event::InstanceStopping { instance }
+            | Event::InstanceChanged { instance }
+            | Event::HealthChanged { instance, .. }
+            | Event::InstanceReady { instance }
+            | Event::InstanceRemoved { instance } => size_of::<Instance>() + texts(instance),
+            Event::NodeChanged { node } | Event::NodeJudged { node } => {
+                size_of::<Node>() + node.description.attributes.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>()
+            }
+            Event::AppRemoved { .. }
+            | Event::GroupChanged { .. }
+            | Event::ReservationChanged { .. }
+            | Event::BackoffReset { .. }
+            | Event::NodeRemoved { .. } => 0,
+        }
+}
+
+/// Counts what is written to it.
+struct Counted(usize);
+
+impl std::io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn unreadable(error: &rmp_serde::decode::Error) -> Unreadable {

@@ -40,7 +40,8 @@ impl Check for Progress {
         // A deployment that has little patience fails sooner or later, and tells so.
         let impatient =
             state.deployments().any(|it| it.is_active() && it.due().is_some_and(|at| at < now.plus_ms(SOON_MS)));
-        let troubled = impatient || state.apps().any(|it| !is_good(it));
+        let waits = |it: &App| !is_good(it) || (is_any_sick(engines) && has_no_room(state, engines, it));
+        let troubled = impatient || state.apps().any(|it| waits(it));
         let (index, since) = *self.rest.get_or_insert((state.index(), *since_ms));
         if troubled {
             // It is tried again and again, as it should be.
@@ -62,7 +63,7 @@ fn as_wanted(state: &State, engines: &[(NodeId, Engine)], now: Moment) -> Result
         }
     }
     for app in state.apps() {
-        app_as_wanted(state, app, now)?;
+        app_as_wanted(state, engines, app, now)?;
     }
     for deployment in state.deployments().filter(|it| it.is_active()) {
         let open = deployment.changes.iter().filter(|(_, it)| !it.settled && it.step == deployment.step);
@@ -70,7 +71,8 @@ fn as_wanted(state: &State, engines: &[(NodeId, Engine)], now: Moment) -> Result
         // An app that waits for a lost node, as it is told to, keeps its deployment waiting too.
         let waits = |it: &App| it.current.spec.policy.unreachable == Unreachable::Disabled;
         let any_lost = state.nodes().any(|it| it.status != NodeStatus::Ready);
-        let excused = apps.into_iter().any(|it| !is_good(it) || has_no_room(state, it) || (any_lost && waits(it)));
+        let excused =
+            apps.into_iter().any(|it| !is_good(it) || has_no_room(state, engines, it) || (any_lost && waits(it)));
         if !excused {
             return Err(format!("deployment {} has not ended: {deployment:?}", deployment.id));
         }
@@ -81,7 +83,7 @@ fn as_wanted(state: &State, engines: &[(NodeId, Engine)], now: Moment) -> Result
     engines.iter().try_for_each(|(node, engine)| engine_as_wanted(state, node, engine))
 }
 
-fn app_as_wanted(state: &State, app: &App, now: Moment) -> Result<(), String> {
+fn app_as_wanted(state: &State, engines: &[(NodeId, Engine)], app: &App, now: Moment) -> Result<(), String> {
     if app.removing {
         return Err(format!("{} is not removed yet", app.id));
     }
@@ -109,14 +111,21 @@ fn app_as_wanted(state: &State, app: &App, now: Moment) -> Result<(), String> {
         let reason = told.is_some() || !reasons.is_empty() || trying;
         return if reason { Ok(()) } else { Err(format!("{} is stuck and gives no reason", app.id)) };
     }
-    let only_old_are_left =
-        all.iter().filter(|it| !waits_for_node(it) && !is_fine(app, it)).all(|it| it.run != app.current.run);
+    let is_tried = |it: &Instance| is_sick(engines, &it.node);
+    let only_old_are_left = all
+        .iter()
+        .filter(|it| !waits_for_node(it) && !is_fine(app, it) && !is_tried(it))
+        .all(|it| it.run != app.current.run);
     if all.iter().any(|it| waits_for_node(it)) && !reasons.is_empty() {
         // An update waits for a successor on a lost node, because the app wants no other one.
         return Ok(());
     }
-    if has_no_room(state, app) && only_old_are_left {
-        return if told.is_some() { Ok(()) } else { Err(format!("{} has no room and does not say so", app.id)) };
+    if has_no_room(state, engines, app) && only_old_are_left {
+        return if told.is_some() || all.iter().any(|it| is_tried(it)) {
+            Ok(())
+        } else {
+            Err(format!("{} has no room and does not say so", app.id))
+        };
     }
     let all: Vec<_> = all.iter().map(|it| (it.id, &it.goal, &it.condition, it.health, &it.node, it.run)).collect();
     Err(format!("{}: {fine} of {wanted} are fine, there are {all:?}; {told:?} {reasons:?}", app.id))
@@ -140,9 +149,18 @@ fn is_good(app: &App) -> bool {
     good(&app.current.spec) && aim(app).is_none_or(|it| good(&it.spec))
 }
 
-/// Whether no node takes one more of its instances, found out one by one.
-fn has_no_room(state: &State, app: &App) -> bool {
-    state.nodes().all(|node| node.status != NodeStatus::Ready || !takes(state, node, app))
+/// Whether no node that can start anything takes one more of its instances, found out one by one.
+fn has_no_room(state: &State, engines: &[(NodeId, Engine)], app: &App) -> bool {
+    state.nodes().all(|it| it.status != NodeStatus::Ready || is_sick(engines, it.id()) || !takes(state, it, app))
+}
+
+/// Whether nothing ever starts on a node.
+fn is_sick(engines: &[(NodeId, Engine)], node: &NodeId) -> bool {
+    engines.iter().any(|(it, engine)| it == node && engine.sick.is_some())
+}
+
+fn is_any_sick(engines: &[(NodeId, Engine)]) -> bool {
+    engines.iter().any(|it| it.1.sick.is_some())
 }
 
 fn takes(state: &State, node: &Node, app: &App) -> bool {

@@ -3,7 +3,7 @@
 use super::{Check, Did, Fact, aim, is_resident};
 use crate::sim::docker::{Engine, Phase};
 use crate::sim::machine::Taken;
-use cluster::{AppId, Command, Event, Instance, InstanceId, NodeId, NodeStatus, State};
+use cluster::{AppId, Command, Condition, EndKind, Event, Instance, InstanceId, NodeId, NodeStatus, State};
 use std::collections::BTreeMap;
 
 /// Every reservation there ever was.
@@ -17,9 +17,12 @@ struct Reservation {
     node: NodeId,
     /// Who has it by the books: from its launch until its container is confirmed removed.
     holder: Option<InstanceId>,
-    /// Somebody ordered that its data go: by a kill that says so, or with the app.
+    /// Somebody ordered that its data go: by a kill that says so, or with the app. Or there never was any: its first
+    /// container could not be started.
     given_up: bool,
     made: bool,
+    /// A container has run with it.
+    ran: bool,
 }
 
 impl Check for Residents {
@@ -52,6 +55,12 @@ impl Residents {
             self.reservations.entry(reservation).and_modify(|it| it.given_up = true);
         }
         for event in &applied.events {
+            if let Event::InstanceChanged { instance } = event
+                && matches!(&instance.condition, Condition::Ended(it) if it.kind == EndKind::NotStarted)
+                && let Some(it) = instance.reservation.and_then(|it| self.reservations.get_mut(&it))
+            {
+                it.given_up |= !it.ran;
+            }
             if let Event::AppRemoved { app } = event {
                 self.reservations.values_mut().filter(|it| it.app == *app).for_each(|it| it.given_up = true);
             }
@@ -89,7 +98,7 @@ impl Residents {
             }
             None => {
                 let (app, node) = (instance.app.clone(), instance.node.clone());
-                let new = Reservation { app, node, holder: Some(id), given_up: false, made: false };
+                let new = Reservation { app, node, holder: Some(id), given_up: false, made: false, ran: false };
                 self.reservations.insert(reservation, new);
             }
             Some(it) => {
@@ -130,6 +139,9 @@ impl Residents {
             }
             Did::Started(name, _) => {
                 let volume = engine.containers.get(name).and_then(|it| it.volume);
+                if let Some(it) = volume.and_then(|it| self.reservations.get_mut(&it)) {
+                    it.ran = true;
+                }
                 let running = volume.map_or(0, |it| users(it).filter(|it| it.phase == Phase::Running).count());
                 if running > 1 {
                     Err(format!("{node}: {running} containers write to volume {volume:?}"))

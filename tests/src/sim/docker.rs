@@ -26,11 +26,22 @@ pub struct Engine {
     pub live_restore: bool,
     /// All containers by name.
     pub containers: BTreeMap<String, Container>,
+    /// What it never does, whoever asks, while others do.
+    pub sick: Option<Sickness>,
     /// What it was asked while it hung.
     pub backlog: Vec<Request>,
     /// The volumes on the machine's disk, by reservation.
     pub volumes: BTreeSet<InstanceId>,
     images: BTreeSet<String>,
+}
+
+/// What an engine that is broken does not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sickness {
+    /// It makes no containers, as one without a free network.
+    Creates,
+    /// It starts none, as one whose runtime is broken.
+    Starts,
 }
 
 /// Whether a daemon answers.
@@ -141,6 +152,7 @@ impl Engine {
             daemon: Daemon::Up,
             live_restore,
             containers: BTreeMap::new(),
+            sick: None,
             backlog: Vec::new(),
             volumes: BTreeSet::new(),
             images: BTreeSet::new(),
@@ -169,6 +181,9 @@ impl Engine {
                 }
                 if container.volume.is_some_and(|it| !self.volumes.contains(&it)) {
                     return Err(Trouble::NoVolume);
+                }
+                if self.sick == Some(Sickness::Creates) {
+                    return Err(Trouble::Broken);
                 }
                 self.containers.insert(name.clone(), Container::clone(container));
             }
@@ -202,7 +217,7 @@ impl Engine {
         if let Some((port, _)) = container.ports.iter().find(taken) {
             return Err(Trouble::PortTaken(*port));
         }
-        if rng.chance(luck.start_fails) {
+        if rng.chance(luck.start_fails) || self.sick == Some(Sickness::Starts) {
             return Err(Trouble::Broken);
         }
         if let Some(container) = self.containers.get_mut(name) {

@@ -53,6 +53,8 @@ pub struct Options {
     pub node_ms: u64,
     /// One node goes at the end of all faults and never comes back.
     pub node_gone: bool,
+    /// The engine of this node never makes or starts what others can, also when all faults have ended.
+    pub sick_node: Option<usize>,
     /// The clocks of members differ by up to this.
     pub skew_ms: u64,
     /// The clock of a member, or of all, is set to another hour, day or year.
@@ -91,9 +93,13 @@ impl Options {
         let skew_ms = rate(400, 10, 5_000);
         let skipped_ticks = rate(500, 10, 300);
         let clock_ms = rate(400, 4_000, 40_000);
+        let n_agents = rng.range(2, 6) as usize;
+        // One of two would be half of all.
+        let sick_node = (n_agents > 2 && rng.chance(250)).then(|| rng.below(n_agents as u64) as usize);
         Self {
             n_members,
-            n_agents: rng.range(2, 6) as usize,
+            n_agents,
+            sick_node,
             n_clients: rng.range(1, 3) as usize,
             storm_ms: rng.range(40_000, 120_000),
             settle_ms: 180_000,
@@ -150,6 +156,11 @@ impl Options {
             }
             Mutant::NeverLosesNodes => self.node_gone = true,
             Mutant::CountsByWallClocks => self.clock_ms = 8_000,
+            Mutant::ForgetsFailures => {
+                self.n_agents = self.n_agents.max(4);
+                self.sick_node = Some(1);
+                self.node_gone = false;
+            }
             Mutant::SendsWithoutBound => {
                 self.n_members = 3;
                 self.partition_ms = 8_000;

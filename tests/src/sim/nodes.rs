@@ -1,7 +1,7 @@
 //! Nodes: the real agent core on a simulated engine, and its connection to the control plane.
 
 use super::EPOCH;
-use super::docker::{Daemon, Engine};
+use super::docker::{Daemon, Engine, Sickness};
 use super::network::Place;
 use super::world::{Event, Link, World};
 use crate::check::Fact;
@@ -73,9 +73,13 @@ impl World {
                 grants: cluster::Grants::default(),
             };
             let live_restore = self.rng.chance(700);
+            let mut engine = Engine::new(capacity, live_restore);
+            if self.options.sick_node == Some(n) {
+                engine.sick = Some(*self.rng.pick(&[Sickness::Creates, Sickness::Starts]));
+            }
             self.nodes.push(NodeSeat {
                 description,
-                engine: Engine::new(capacity, live_restore),
+                engine,
                 saved: Saved::default(),
                 save_due: false,
                 agent: None,

@@ -643,7 +643,7 @@ fn kill_selection(problems: &mut Problems, scheduling: &Object) -> KillSelection
 /// Objects with `fieldName`, `operator` and `value`, where apps have lists of texts. The operator is an enumeration
 /// here, in any case; that of apps is a text, which Marathon takes in capitals only.
 fn constraints(problems: &mut Problems, placement: &Object) -> Vec<Constraint> {
-    let (mut constraints, mut seen) = (Vec::new(), Seen::new());
+    let (mut paths, mut constraints, mut seen) = (Vec::new(), Vec::new(), Seen::new());
     for object in placement.objects(problems, "constraints").unwrap_or_default() {
         object.check_known(problems, &["fieldName", "operator", "value"]);
         let field = required_text(problems, &object, "fieldName");
@@ -655,10 +655,14 @@ fn constraints(problems: &mut Problems, placement: &Object) -> Vec<Constraint> {
             Ok(constraint) if !seen.is_new(constraint.clone()) => {
                 problems.invalid(object.path(), "must not be given twice");
             }
-            Ok(constraint) => constraints.push(constraint),
+            Ok(constraint) => {
+                constraints.push(constraint);
+                paths.push(object.path().to_owned());
+            }
             Err(why) => problems.invalid(object.path(), why),
         }
     }
+    policy::check_patterns(problems, &paths, &constraints);
     constraints
 }
 

@@ -8,15 +8,13 @@ use crate::limits::TEXT_BYTES_MAX;
 use cluster::apply::{DEADLINE_LABEL, ROLLBACK_LABEL};
 use cluster::{
     ANY_ROLE, AppId, Constraint, KillSelection, Operator, PathId, Policy, PortSpec, Residency, Settings, Unreachable,
-    UpgradeStrategy, Volume,
+    UpgradeStrategy, Volume, pattern,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A field, an operator and a value.
 const WORDS_MAX: usize = 3;
-/// Longer expressions are not meant.
-const REGEX_BYTES_MAX: usize = 1 << 20;
 
 /// Reads what running containers need not know, of an app with these ports and volumes.
 pub(super) fn read(
@@ -183,7 +181,7 @@ pub(super) fn accepted_roles(problems: &mut Problems, object: &Object, settings:
 }
 
 fn constraints(problems: &mut Problems, app: &Object) -> Vec<Constraint> {
-    let (mut constraints, mut seen) = (Vec::new(), Seen::new());
+    let (mut paths, mut constraints, mut seen) = (Vec::new(), Vec::new(), Seen::new());
     for (n, item) in app.array(problems, "constraints").unwrap_or_default().iter().enumerate() {
         let path = format!("{}({n})", app.at("constraints"));
         let Some(words) = words(problems, item, &path) else { continue };
@@ -191,10 +189,14 @@ fn constraints(problems: &mut Problems, app: &Object) -> Vec<Constraint> {
             Ok(constraint) if !seen.is_new(constraint.clone()) => {
                 problems.invalid(&path, "must not be given twice");
             }
-            Ok(constraint) => constraints.push(constraint),
+            Ok(constraint) => {
+                constraints.push(constraint);
+                paths.push(path);
+            }
             Err(why) => problems.invalid(&path, why),
         }
     }
+    check_patterns(problems, &paths, &constraints);
     constraints
 }
 
@@ -232,7 +234,6 @@ pub(super) fn constraint(words: &[&str]) -> Result<Constraint, String> {
         (Operator::Like | Operator::Unlike, None | Some("")) => {
             return Err("LIKE and UNLIKE require a non-empty, regular expression value".into());
         }
-        (Operator::Like | Operator::Unlike, Some(value)) => expression(value)?,
         (Operator::MaxPer, value) if !value.is_some_and(is_count) => {
             return Err("MAX_PER requires an integer value of 1 or more".into());
         }
@@ -253,14 +254,12 @@ fn is_count(value: &str) -> bool {
     value.parse::<u32>().is_ok_and(|it| it > 0)
 }
 
-/// Java's look-around and back references are not in Rust's regular expressions, which in return never hang.
-fn expression(value: &str) -> Result<(), String> {
-    match regex::RegexBuilder::new(&format!("^(?:{value})$")).size_limit(REGEX_BYTES_MAX).build() {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let text = error.to_string();
-            let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            Err(format!("'{value}' is not a valid regular expression: {why}"))
+/// Checks what LIKE and UNLIKE say: together it has a limit. `paths` are the constraints' places. Java's look-around
+/// and back references are not available: in return nothing that is asked of a node takes long.
+pub(super) fn check_patterns(problems: &mut Problems, paths: &[String], constraints: &[Constraint]) {
+    for (path, pattern) in paths.iter().zip(pattern::compile(constraints)) {
+        if let Some(Err(unusable)) = pattern {
+            problems.invalid(path, unusable.to_string());
         }
     }
 }

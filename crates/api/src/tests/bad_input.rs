@@ -182,6 +182,11 @@ async fn every_wrong_value_is_refused_at_its_place() {
             "/constraints(0)",
             "is not a valid regular expression",
         ),
+        (
+            with("/constraints", json!([["hostname", "LIKE", "a"], ["hostname", "LIKE", "b".repeat(4096)]])),
+            "/constraints(1)",
+            "together must not have more than 4096 bytes",
+        ),
         (with("/constraints", json!([["hostname", "MAX_PER", "x"]])), "/constraints(0)", "MAX_PER requires an integer"),
         (with("/constraints", json!([["rack", "GROUP_BY", "0"]])), "/constraints(0)", "GROUP BY must define"),
         (with("/constraints", json!([["rack", "IS", "[a]"]])), "/constraints(0)", "IS requires"),

@@ -4,6 +4,7 @@ use super::world::{Answer, World, app};
 use crate::testing::Fake;
 use crate::{from_wire, time, to_wire, v2};
 use cluster::agent::Seen;
+use cluster::pattern::Patterns;
 use cluster::{AppId, AppVersion, Command, End, EndKind, Health, Principal, Settings, Timestamp};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -795,7 +796,7 @@ proptest! {
         let (spec, _) = from_wire::pod(&id, pod.as_object().unwrap(), &cluster::Settings::default())
             .map_err(|it| TestCaseError::fail(format!("{it:?}\n{pod}")))?;
         let at = Timestamp(1);
-        let version = AppVersion { version: at, run: at, configured: at, scaled: at, spec };
+        let version = AppVersion { version: at, run: at, configured: at, scaled: at, spec, patterns: Patterns::default() };
         let printed = serde_json::to_value(to_wire::pod(&version)).unwrap();
         let (again, warnings) = from_wire::pod(&id, printed.as_object().unwrap(), &cluster::Settings::default())
             .map_err(|it| TestCaseError::fail(format!("{it:?}")))?;

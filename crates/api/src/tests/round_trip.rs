@@ -2,6 +2,7 @@
 
 use super::world::World;
 use crate::{from_wire, to_wire, v2};
+use cluster::pattern::Patterns;
 use cluster::{AppId, AppVersion, Settings, Timestamp};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -194,7 +195,7 @@ proptest! {
         let settings = Settings { command_image: "alpine".to_owned(), ..Settings::default() };
         let (spec, _) = from_wire::app(&id, &map(&app), &settings).map_err(|it| TestCaseError::fail(format!("{it:?}\n{app}")))?;
         let at = Timestamp(1);
-        let version = AppVersion { version: at, run: at, configured: at, scaled: at, spec };
+        let version = AppVersion { version: at, run: at, configured: at, scaled: at, spec, patterns: Patterns::default() };
         let printed = serde_json::to_value(to_wire::app(&version)).unwrap();
         let (again, warnings) = from_wire::app(&id, &map(&printed), &settings).map_err(|it| TestCaseError::fail(format!("{it:?}")))?;
         prop_assert_eq!(&again, &version.spec);

@@ -44,6 +44,7 @@ pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) 
         | Event::BackoffReset { .. }
         | Event::GroupChanged { .. }
         | Event::ReservationChanged { .. }
+        | Event::NodeJudged { .. }
         | Event::NodeRemoved { .. } => Vec::new(),
     }
 }

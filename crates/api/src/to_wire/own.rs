@@ -9,10 +9,10 @@ use cluster::{
 
 /// Prints a node, with its instances where asked for.
 pub fn node(state: &State, it: &Node, with_tasks: bool) -> v3::Node {
-    let (status, reason, lost_since) = match &it.status {
-        NodeStatus::Ready => ("ready", None, None),
-        NodeStatus::Degraded { reason } => ("degraded", Some(reason.clone()), None),
-        NodeStatus::Lost { since, .. } => ("lost", None, Some(time::print(*since))),
+    let (status, reason, lost_since) = match (&it.status, it.degraded()) {
+        (NodeStatus::Lost { since, .. }, _) => ("lost", None, Some(time::print(*since))),
+        (_, Some(reason)) => ("degraded", Some(reason), None),
+        _ => ("ready", None, None),
     };
     let description = &it.description;
     v3::Node {

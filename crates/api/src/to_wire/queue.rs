@@ -32,7 +32,7 @@ pub fn queue_item(
     let last_launch = state.instances_of(app_there).map(|it| it.launched_at).max();
     let time_left_ms = waiting.backoff_until.map_or(0, |it| it.since_ms(moment));
     let steps = funnel(waiting, state.n_nodes() as u32);
-    let unused = waiting.nodes.len() as f64;
+    let unused = f64::from(waiting.n_declining);
     let is_pod = app_there.current.spec.run.pod.is_some();
     Some(v2::QueueItem {
         app: (!is_pod).then(|| app(&app_there.current)),

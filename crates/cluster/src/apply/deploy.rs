@@ -103,7 +103,8 @@ impl Changing<'_> {
     }
 
     /// Opens a deployment, after the check that nobody else holds its apps.
-    pub(super) fn deploy(&mut self, targets: Targets, force: bool) -> Result<(), Rejected> {
+    pub(super) fn deploy(&mut self, mut targets: Targets, force: bool) -> Result<(), Rejected> {
+        self.keep_service_ports(&mut targets);
         self.check_paths(&targets)?;
         self.check_persistent_volumes(&targets)?;
         self.check_external_volumes(&targets)?;

@@ -8,8 +8,8 @@ use crate::command::{Rejected, Step};
 use crate::event::Event;
 use crate::model::{
     App, AppId, AppVersion, Change, Closeness, Condition, Deployment, DeploymentId, Goal, Grave, Health, Instance,
-    InstanceId, Node, NodeId, NodeStatus, Outcome, Protocol, Readiness, Reservation, StopReason, Version, Volume,
-    WantedHostPort,
+    InstanceId, Moment, Node, NodeId, NodeStatus, Outcome, Protocol, Readiness, Reservation, StopReason, Trust,
+    Version, Volume, WantedHostPort,
 };
 use crate::rollout;
 use std::collections::BTreeMap;
@@ -50,7 +50,8 @@ impl Changing<'_> {
         let Some(aim) = app.aim().filter(|it| it.version == version).map(Arc::clone) else { return false };
         let Place { node, ports, reservation } = place;
         let Some(extra_bytes) = self.reserved(&app, &aim, &node, reservation) else { return false };
-        let Some(node) = self.state.nodes.get(&node).filter(|it| fits(it, &aim, &ports, extra_bytes)) else {
+        let Some(node) = self.state.nodes.get(&node).filter(|it| fits(it, &aim, &ports, extra_bytes, self.now()))
+        else {
             return false;
         };
         // Another leader may have launched what was missing.
@@ -66,6 +67,9 @@ impl Changing<'_> {
         let resources = aim.spec.run.resources;
         node.used = node.used.plus(&resources);
         node.instances.insert(id);
+        if let Some(trouble) = node.trouble.as_mut().filter(|it| it.rests > 0) {
+            Arc::make_mut(trouble).trial = Some(id);
+        }
         for (port, (_, protocol)) in ports.iter().zip(aim.spec.run.host_ports()) {
             node.hold_port(*port, protocol, id);
             if drawn(&node, *port) {
@@ -82,6 +86,7 @@ impl Changing<'_> {
                 app.reservations.insert(reservation);
             }
             let disk_bytes = kept.unwrap_or(extra_bytes);
+            let unused = self.state.reservations.get(&reservation).is_none_or(|it| it.unused);
             let record = Reservation {
                 id: reservation,
                 app: app.id.clone(),
@@ -89,6 +94,7 @@ impl Changing<'_> {
                 disk_bytes,
                 holder: Some(id),
                 doomed: false,
+                unused,
             };
             self.state.reservations.insert(reservation, Arc::new(record));
         }
@@ -246,6 +252,7 @@ impl Changing<'_> {
         self.state.external.replace(Some(&app), None);
         self.state.apps.remove(&app.id);
         let grave = Grave { removed, versions: app.versions };
+        self.state.lookups.buried(removed, app.id.clone());
         self.state.graves.entry(app.id.clone()).or_default().insert(removed, Arc::new(grave));
         self.event(Event::AppRemoved { app: app.id });
     }
@@ -309,7 +316,7 @@ pub(crate) fn volume_bytes(aim: &AppVersion) -> u64 {
 
 /// Whether an instance of this version, with these host ports and so much disk for new volumes, has room on the node
 /// now.
-fn fits(node: &Node, aim: &AppVersion, ports: &[u16], extra_bytes: u64) -> bool {
+fn fits(node: &Node, aim: &AppVersion, ports: &[u16], extra_bytes: u64, now: Moment) -> bool {
     let spec = &aim.spec;
     let mut needed = spec.run.resources;
     needed.disk_bytes = needed.disk_bytes.saturating_add(extra_bytes);
@@ -323,6 +330,7 @@ fn fits(node: &Node, aim: &AppVersion, ports: &[u16], extra_bytes: u64) -> bool 
         before.filter(|(port, _)| **port == ports[n]).all(|(_, (_, protocol))| !protocol.meets(wanted[n].1))
     };
     node.status == NodeStatus::Ready
+        && matches!(node.trust(now), Trust::Full | Trust::Trial { taken: false })
         && node.free().covers(&needed)
         && ports.len() == wanted.len()
         && ports.iter().zip(&wanted).all(as_wanted)

@@ -19,9 +19,13 @@ impl Changing<'_> {
             }
         }
         let node = match before {
-            Some(before) => {
-                Node { description: Arc::new(description), status: NodeStatus::Ready, ..Node::clone(before) }
-            }
+            Some(before) => Node {
+                description: Arc::new(description),
+                status: NodeStatus::Ready,
+                // Who was away may have been mended meanwhile.
+                trouble: before.trouble.clone().filter(|_| !before.is_lost()),
+                ..Node::clone(before)
+            },
             None => Node {
                 next_port: description.ports.first,
                 description: Arc::new(description),
@@ -30,6 +34,7 @@ impl Changing<'_> {
                 ports: OrdMap::new(),
                 instances: OrdSet::new(),
                 reservations: OrdSet::new(),
+                trouble: None,
             },
         };
         self.put_node_and_tell(node);
@@ -71,6 +76,7 @@ impl Changing<'_> {
         }
         self.state.capacity.replace(self.state.nodes.get(id).map(AsRef::as_ref), None);
         self.state.nodes.remove(id);
+        self.state.lookups.remove_node(id);
         self.event(Event::NodeRemoved { node: id.clone() });
         Ok(())
     }

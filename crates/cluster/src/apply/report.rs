@@ -4,7 +4,9 @@ use super::Changing;
 use crate::agent::{Observation, Seen};
 use crate::command::Rejected;
 use crate::event::Event;
-use crate::model::{Condition, End, EndKind, Goal, Instance, InstanceId, NodeId, Reservation, StopReason, Version};
+use crate::model::{
+    Cause, Condition, End, EndKind, Goal, Instance, InstanceId, NodeId, Reservation, StopReason, Version,
+};
 use std::sync::Arc;
 
 impl Changing<'_> {
@@ -79,6 +81,7 @@ impl Changing<'_> {
         }
         let instance = self.put_instance(after);
         if started {
+            self.learn_of_start(&instance);
             self.event(Event::InstanceChanged { instance: Arc::clone(&instance) });
         }
         if became_ready {
@@ -95,11 +98,19 @@ impl Changing<'_> {
         if instance.has_ended() {
             return None;
         }
+        if end.kind != EndKind::NotStarted {
+            self.use_place(instance);
+        }
         match instance.goal {
             // It ended because it was told to, however the container took it.
             Goal::Stop(StopReason::Unhealthy) => end.kind = EndKind::Unhealthy,
             Goal::Stop(_) => end.kind = EndKind::Killed,
-            Goal::Run if end.kind.is_failure() => self.count_failure(instance, end.kind, end.message.clone()),
+            Goal::Run if end.kind.is_failure() => {
+                self.count_failure(instance, end.kind, end.message.clone());
+                if end.kind == EndKind::NotStarted {
+                    self.learn_of_failure(instance, Cause::of(&end.message), &end.message);
+                }
+            }
             Goal::Run => {}
         }
         let message = end.message.clone();

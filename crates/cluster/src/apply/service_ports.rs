@@ -31,35 +31,40 @@ impl State {
 }
 
 impl Changing<'_> {
+    /// Gives apps those service ports again that they had, where the choice is left to the cluster. Pods' endpoints
+    /// have none.
+    pub(super) fn keep_service_ports(&self, targets: &mut Targets) {
+        for target in &mut targets.apps {
+            if let Target::Spec(spec, _) = target
+                && spec.run.pod.is_none()
+                && let Some(app) = self.state.apps.get(&spec.id)
+            {
+                keep(spec, app, self.state.settings.service_ports);
+            }
+        }
+    }
+
+    /// Whether there are as many as are still to be chosen.
     pub(super) fn check_service_ports(&self, targets: &Targets) -> Result<(), Rejected> {
-        let range = self.state.settings.service_ports;
-        let has = |spec: &AppSpec, n: usize| {
-            kept_service_port(spec, self.state.apps.get(&spec.id).map(AsRef::as_ref), n, range).is_some()
-        };
         let open = |it: &Target| match it {
             Target::Spec(spec, _) if spec.run.pod.is_none() => {
-                let ports = spec.run.ports.iter().enumerate();
-                ports.filter(|(n, port)| port.service_port == 0 && !has(spec, *n)).count()
+                spec.run.ports.iter().filter(|it| it.service_port == 0).count()
             }
             Target::Spec(..) | Target::Restart(_) | Target::Removed(_) => 0,
         };
         let wanted: usize = targets.apps.iter().map(open).sum();
+        let range = self.state.settings.service_ports;
         let fits = wanted == 0 || self.state.n_service_ports + wanted <= range.len();
         if fits { Ok(()) } else { Err(Rejected::NoServicePort) }
     }
 
-    /// Chooses the service ports that were left to the cluster; an app keeps those it had.
-    pub(super) fn with_service_ports(&mut self, mut spec: AppSpec, before: Option<&App>) -> AppSpec {
-        if spec.run.pod.is_some() {
-            // Pods' endpoints have none.
-            return spec;
-        }
-        if !keep_service_ports(&mut spec, before, self.state.settings.service_ports) {
+    /// Chooses the service ports that are left to the cluster.
+    pub(super) fn choose_service_ports(&mut self, spec: &mut AppSpec) {
+        if spec.run.pod.is_none() {
             for port in spec.run.ports.iter_mut().filter(|it| it.service_port == 0) {
                 port.service_port = self.choose_service_port();
             }
         }
-        spec
     }
 
     /// The next free service port, which is then held. `check_service_ports` made sure that there is one.
@@ -97,19 +102,14 @@ fn first_free(held: &OrdMap<u16, u32>, from: u16, to: u16) -> Option<u16> {
     u16::try_from(usize::from(from) + taken).ok().filter(|it| *it <= to)
 }
 
-/// The service port that an app keeps for its `n`-th port where the choice is left to the cluster, if it has one.
-fn kept_service_port(spec: &AppSpec, before: Option<&App>, n: usize, range: PortRange) -> Option<u16> {
-    let had = before?.current.spec.run.ports.get(n)?.service_port;
-    let is_given = || spec.run.ports.iter().any(|it| it.service_port == had);
-    (range.contains(had) && !is_given()).then_some(had)
-}
-
-/// Gives the app those service ports again that it had; whether it has all of them now.
-pub(super) fn keep_service_ports(spec: &mut AppSpec, before: Option<&App>, range: PortRange) -> bool {
-    let open: Vec<usize> = (0..spec.run.ports.len()).filter(|n| spec.run.ports[*n].service_port == 0).collect();
-    let kept: Vec<Option<u16>> = open.iter().map(|n| kept_service_port(spec, before, *n, range)).collect();
-    for (n, port) in open.into_iter().zip(&kept) {
-        spec.run.ports[n].service_port = port.unwrap_or(0);
+/// Gives a definition those service ports again that its app had: the `n`-th port its own, where it is not given to
+/// another one.
+fn keep(spec: &mut AppSpec, before: &App, range: PortRange) {
+    for n in 0..spec.run.ports.len() {
+        let Some(had) = before.current.spec.run.ports.get(n).map(|it| it.service_port) else { return };
+        let is_given = || spec.run.ports.iter().any(|it| it.service_port == had);
+        if spec.run.ports[n].service_port == 0 && range.contains(had) && !is_given() {
+            spec.run.ports[n].service_port = had;
+        }
     }
-    kept.iter().all(Option::is_some)
 }

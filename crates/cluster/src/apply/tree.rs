@@ -2,8 +2,7 @@
 
 use super::Changing;
 use crate::event::Event;
-use crate::model::{AppId, Grave, Group, GroupSpec, PathId, Version};
-use imbl::OrdMap;
+use crate::model::{Group, GroupSpec, PathId, Version};
 use std::sync::Arc;
 
 /// So many versions of the tree of groups and apps are remembered; Marathon's `zk_max_versions`.
@@ -27,6 +26,9 @@ impl Changing<'_> {
             // Of those from before the oldest kept version of the tree only the last is in one.
             let oldest = self.state.tree.get_min().and_then(|it| versions.get_prev(it)).map(|it| *it.0);
             versions = oldest.map_or(versions.clone(), |it| versions.into_iter().filter(|(at, _)| *at >= it).collect());
+            if spec.is_none() {
+                self.state.lookups.gone(version, path.clone());
+            }
             versions.insert(version, spec);
             self.state.groups.insert(path.clone(), Arc::new(Group { id: path.clone(), versions }));
             self.event(Event::GroupChanged { group: path.clone(), version });
@@ -43,11 +45,7 @@ impl Changing<'_> {
         }
         self.state.tree.remove_min();
         let Some(oldest) = self.state.tree.get_min().copied() else { return };
-        let outdated = |(_, graves): &(&AppId, &OrdMap<Version, Arc<Grave>>)| {
-            graves.get_min().is_some_and(|(removed, _)| *removed <= oldest)
-        };
-        let outdated: Vec<AppId> = self.state.graves.iter().filter(outdated).map(|(app, _)| app.clone()).collect();
-        for app in outdated {
+        for app in self.state.lookups.take_graves(oldest) {
             let graves = self.state.graves.get(&app).and_then(|it| it.get_prev(&oldest)).map(|(removed, _)| *removed);
             if let Some(removed) = graves {
                 self.remember_removal(&PathId::from(&app), removed);
@@ -59,10 +57,11 @@ impl Changing<'_> {
                 self.state.graves.insert(app, kept);
             }
         }
-        let gone = |it: &&Arc<Group>| it.versions.get_max().is_some_and(|(at, spec)| spec.is_none() && *at <= oldest);
-        let gone: Vec<PathId> = self.state.groups.values().filter(gone).map(|it| it.id.clone()).collect();
-        for group in gone {
-            let Some(record) = self.state.groups.remove(&group) else { continue };
+        for group in self.state.lookups.take_gone(oldest) {
+            let is_gone =
+                |it: &&Arc<Group>| it.versions.get_max().is_some_and(|(at, it)| it.is_none() && *at <= oldest);
+            let Some(record) = self.state.groups.get(&group).filter(is_gone).map(Arc::clone) else { continue };
+            self.state.groups.remove(&group);
             if let Some((removed, _)) = record.versions.get_max() {
                 self.remember_removal(&group, *removed);
             }

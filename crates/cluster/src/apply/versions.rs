@@ -2,9 +2,9 @@
 
 use super::Changing;
 use super::deploy::Target;
-use super::service_ports::keep_service_ports;
 use crate::event::Event;
 use crate::model::{App, AppId, AppSpec, AppVersion, Backoff, Change, Closeness, DeploymentId, Held, Version};
+use crate::pattern::Patterns;
 use imbl::{OrdMap, OrdSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,13 +17,9 @@ impl Changing<'_> {
     pub(super) fn is_change(&self, target: &Target) -> bool {
         let Target::Spec(spec, run) = target else { return true };
         let Some(app) = self.state.live_app(&spec.id) else { return true };
-        let mut spec = AppSpec::clone(spec);
-        if spec.run.pod.is_none() && !keep_service_ports(&mut spec, Some(app), self.state.settings.service_ports) {
-            return true;
-        }
         let version = self.time();
-        let run = run.or_else(|| self.run_of(app, &spec)).unwrap_or(version);
-        Self::next_version(Some(app), spec, run, version).is_some()
+        let run = run.or_else(|| self.run_of(app, spec)).unwrap_or(version);
+        Difference::of(app, spec, run).is_some()
     }
 
     /// Makes one app's wanted version the target; nothing if it is so already.
@@ -46,7 +42,7 @@ impl Changing<'_> {
             settled: false,
             closeness: Closeness::default(),
         };
-        let (spec, run) = match target {
+        let (mut spec, run) = match target {
             Target::Removed(id) => {
                 let app = before?;
                 let from = Some(app.current.version);
@@ -56,7 +52,7 @@ impl Changing<'_> {
             Target::Restart(_) => (before.as_ref()?.current.spec.clone(), Some(version)),
             Target::Spec(spec, run) => (*spec, run),
         };
-        let spec = self.with_service_ports(spec, before.as_deref());
+        self.choose_service_ports(&mut spec);
         let run = run.unwrap_or_else(|| before.as_deref().and_then(|it| self.run_of(it, &spec)).unwrap_or(version));
         let next = Self::next_version(before.as_deref(), spec, run, version);
         let Some(next) = next else {
@@ -84,6 +80,7 @@ impl Changing<'_> {
             removing: false,
             backoff: same_definition.map_or_else(Backoff::default, |it| it.backoff),
             last_failure: before.as_ref().and_then(|it| it.last_failure.clone()),
+            shunned: before.as_ref().map(|it| it.shunned.clone()).unwrap_or_default(),
         };
         self.count_service_ports(before.as_deref(), Some(&next.spec));
         let id = app.id.clone();
@@ -110,43 +107,60 @@ impl Changing<'_> {
     /// The app's next version; none if nothing changes.
     fn next_version(before: Option<&App>, spec: AppSpec, run: Version, version: Version) -> Option<AppVersion> {
         let Some(app) = before else {
-            return Some(AppVersion { version, run, configured: version, scaled: version, spec });
+            let patterns = Patterns::default();
+            return Some(AppVersion { version, run, configured: version, scaled: version, spec, patterns });
         };
         let old = &app.current;
-        let redefined = spec.run != old.spec.run || spec.policy != old.spec.policy;
-        // As in Marathon, a new definition counts as a new number too; a restart does not.
-        let scaled = redefined || spec.instances != old.spec.instances;
-        let configured = redefined || run != old.run;
-        if !scaled && !configured && !app.removing {
-            return None;
-        }
+        let Difference { configured, scaled } = Difference::of(app, &spec, run)?;
+        let same_constraints = spec.policy.constraints == old.spec.policy.constraints;
         Some(AppVersion {
             version,
             run,
             configured: if configured { version } else { old.configured },
             scaled: if scaled { version } else { old.scaled },
             spec,
+            patterns: if same_constraints { old.patterns.clone() } else { Patterns::default() },
         })
     }
 
+    /// Forgets the oldest versions beyond those that are kept, but none that is still needed.
     fn without_old_versions(&self, mut app: App) -> App {
-        if app.versions.len() > KEPT_VERSIONS {
+        let Some(surplus) = app.versions.len().checked_sub(KEPT_VERSIONS) else { return app };
+        let held_at = app.held.and_then(|it| it.at);
+        let is_named = |it: &Version| {
+            *it == app.current.run
+                || *it == app.current.version
+                || Some(*it) == held_at
+                || app.aim().is_some_and(|aim| aim.run == *it)
+        };
+        let mut old: Vec<Version> = app.versions.keys().take(surplus).filter(|it| !is_named(it)).copied().collect();
+        if !old.is_empty() && self.state.instances_of(&app).any(|it| it.run != app.current.run) {
             let used: BTreeSet<Version> = self.state.instances_of(&app).map(|it| it.run).collect();
-            let held_at = app.held.and_then(|it| it.at);
-            let keep = |it: &Version| {
-                used.contains(it)
-                    || *it == app.current.run
-                    || *it == app.current.version
-                    || Some(*it) == held_at
-                    || app.aim().is_some_and(|aim| aim.run == *it)
-            };
-            let surplus = app.versions.len() - KEPT_VERSIONS;
-            let old: Vec<Version> = app.versions.keys().take(surplus).filter(|it| !keep(it)).copied().collect();
-            for version in old {
-                app.versions.remove(&version);
-            }
+            old.retain(|it| !used.contains(it));
+        }
+        for version in old {
+            app.versions.remove(&version);
         }
         app
+    }
+}
+
+/// What another definition changes of an app.
+struct Difference {
+    /// Anything but the number of instances.
+    configured: bool,
+    /// The number of instances. As in Marathon, a new definition counts as a new number too; a restart does not.
+    scaled: bool,
+}
+
+impl Difference {
+    /// None: it is what is wanted already.
+    fn of(app: &App, spec: &AppSpec, run: Version) -> Option<Self> {
+        let old = &app.current;
+        let redefined = spec.run != old.spec.run || spec.policy != old.spec.policy;
+        let scaled = redefined || spec.instances != old.spec.instances;
+        let configured = redefined || run != old.run;
+        (scaled || configured || app.removing).then_some(Self { configured, scaled })
     }
 }
 

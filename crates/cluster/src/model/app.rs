@@ -1,7 +1,8 @@
 //! Apps: what users want to run.
 
 use super::{AppId, CheckPort, Constraint, DeploymentId, EndKind, Fetch, HealthCheck, HealthKind, InstanceId, NodeId};
-use super::{Moment, PathId, Pod, ReadinessCheck, Resources, Timestamp, Version, Volume};
+use super::{Moment, PathId, Pod, ReadinessCheck, Resources, ShunnedNodes, Timestamp, Version, Volume};
+use crate::pattern::Patterns;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,6 +31,9 @@ pub struct App {
     pub backoff: Backoff,
     /// The last failure of an instance.
     pub last_failure: Option<Arc<Failure>>,
+    /// The nodes that it could not be started on lately.
+    #[serde(default)]
+    pub shunned: ShunnedNodes,
 }
 
 /// What an app stays at while its deployment is busy with those that it depends on.
@@ -40,6 +44,16 @@ pub struct Held {
 }
 
 /// One accepted definition of an app.
+///
+/// | version | is | written by |
+/// |---|---|---|
+/// | [`AppVersion::version`] | the name of this definition | each accepted change |
+/// | [`AppVersion::run`] | the one whose instances have this content | changes of [`RunSpec`], and restarts |
+/// | [`AppVersion::configured`] | the last with another definition | changes of anything but the number of instances |
+/// | [`AppVersion::scaled`] | the last with another number of instances | changes of it, and of the definition |
+/// | [`App::current`] | the one that is wanted | each accepted change |
+/// | [`App::aim`] | the one that instances are brought to now | the wanted one, or where the app stays till its turn |
+/// | [`App::followed_by`] | the one whose policy an instance follows | the one aimed at, or the newest of its content |
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppVersion {
     /// When it was accepted: its name.
@@ -52,6 +66,9 @@ pub struct AppVersion {
     pub scaled: Version,
     /// What was asked for.
     pub spec: AppSpec,
+    /// What its LIKE and UNLIKE constraints compile to.
+    #[serde(skip)]
+    pub patterns: Patterns,
 }
 
 /// What a user asks for: the content of an app definition, in whole units, all defaults filled in.

@@ -13,6 +13,7 @@ mod pod;
 mod resources;
 mod settings;
 mod time;
+mod trouble;
 mod volume;
 
 pub use app::{
@@ -33,4 +34,5 @@ pub use pod::{Mount, Pod, PodCommand, PodContainer, PodVolume};
 pub use resources::Resources;
 pub use settings::Settings;
 pub use time::{Moment, NoMoment, Timestamp, Version};
+pub use trouble::{Cause, Failures, Shunned, ShunnedNodes, Trouble, Trust, WITNESSES};
 pub use volume::{ExternalVolume, Fetch, HostVolume, PersistentVolume, Reservation, Volume, VolumeMode};

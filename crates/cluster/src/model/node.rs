@@ -1,6 +1,6 @@
 //! Nodes: machines that run instances.
 
-use super::{Grants, InstanceId, Moment, NodeId, Protocol, Resources, Timestamp};
+use super::{Grants, InstanceId, Moment, NodeId, Protocol, Resources, Timestamp, Trouble, Trust};
 use imbl::{OrdMap, OrdSet};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -26,6 +26,9 @@ pub struct Node {
     pub instances: OrdSet<InstanceId>,
     /// The reservations on it; their disk is part of [`Node::used`].
     pub reservations: OrdSet<InstanceId>,
+    /// What is thought of it after instances could not be started there; absent: nothing.
+    #[serde(default)]
+    pub trouble: Option<Arc<Trouble>>,
 }
 
 /// Who holds a host port: each transport of a number has its own holder.
@@ -227,6 +230,21 @@ impl Node {
     /// What its instances leave.
     pub fn free(&self) -> Resources {
         self.description.capacity.minus(&self.used)
+    }
+
+    /// Whether it takes new instances, as far as its troubles are concerned.
+    pub fn trust(&self, now: Moment) -> Trust {
+        self.trouble.as_ref().map_or(Trust::Full, |it| it.trust(now))
+    }
+
+    /// Why nothing new is placed on it, or only with care: its agent's reason, or what failed there. None while it is
+    /// as it should be, or lost.
+    pub fn degraded(&self) -> Option<String> {
+        match &self.status {
+            NodeStatus::Degraded { reason } => Some(reason.clone()),
+            NodeStatus::Ready => self.trouble.as_ref().and_then(|it| it.reason()),
+            NodeStatus::Lost { .. } => None,
+        }
     }
 
     /// Who keeps others from this host port of this protocol, if anybody does.

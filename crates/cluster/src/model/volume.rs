@@ -107,4 +107,7 @@ pub struct Reservation {
     pub holder: Option<InstanceId>,
     /// It is to be destroyed, data and all, as soon as nobody has it.
     pub doomed: bool,
+    /// Nothing has run with it yet: there is no data, and a failed start takes nothing away with it.
+    #[serde(default)]
+    pub unused: bool,
 }

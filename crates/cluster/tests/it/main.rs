@@ -3,6 +3,7 @@
 mod deploying;
 mod failing;
 mod groups;
+mod learning;
 mod ordering;
 mod placing;
 mod residents;

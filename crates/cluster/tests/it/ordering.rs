@@ -449,3 +449,57 @@ fn a_failed_deployment_that_cannot_be_rolled_back_says_why() {
     };
     assert!(reason.contains("it is not rolled back: App '/g/old' cannot be created"), "{reason}");
 }
+
+#[test]
+fn chains_of_dependencies_may_be_as_long_as_users_make_them() {
+    const N: u32 = 100_000;
+    let ids: Vec<AppId> = (0..=N).map(|n| id(&format!("/chain/app-{n:06}"))).collect();
+    let next: Vec<[PathId; 1]> = ids.iter().skip(1).map(|it| [PathId::from(it)]).collect();
+    let links = ids.iter().zip(&next).map(|(app, next)| (app.clone(), Some(&next[..])));
+    let mut overlay = layers::Overlay { apps: links.collect(), ..layers::Overlay::default() };
+    overlay.apps.insert(ids[N as usize].clone(), Some(&[]));
+    // The walk begins at the first, and is below all others when it comes to the last.
+    let depths = layers::depths(&State::new(), &overlay).unwrap();
+    assert_eq!((depths[&ids[0]], depths[&ids[N as usize]]), (N, 0));
+
+    let first = [PathId::from(&ids[0])];
+    overlay.apps.insert(ids[N as usize].clone(), Some(&first));
+    assert_eq!(layers::depths(&State::new(), &overlay), Err(layers::Cycle));
+}
+
+#[test]
+fn what_is_kept_of_a_failure_is_bounded_whatever_agents_say() {
+    let mut cluster = Cluster::with_nodes(2);
+    let apps: Vec<AppSpec> = (0..60).map(|n| labelled(app(&format!("/app-{n}"), 1), DEADLINE_LABEL, "60")).collect();
+    put_all(&mut cluster, &apps).unwrap();
+    for instance in cluster.state.instances().map(|it| it.id).collect::<Vec<_>>() {
+        cluster.see(instance, Seen::Staging { message: "ö".repeat(100_000) });
+    }
+    let deployment = cluster.state.active_deployments().next().unwrap().clone();
+    let sentences = explain::deployment(&cluster.state, &deployment, Moment(cluster.now));
+    assert!(sentences.len() <= 2 * explain::SENTENCES, "{} sentences", sentences.len());
+    assert!(sentences.iter().all(|it| it.len() < 1_000), "{sentences:?}");
+    assert_eq!(sentences.last().unwrap(), "and 40 more apps");
+    cluster.wait(120_000);
+    let ended = cluster.state.deployment(deployment.id).unwrap();
+    let Some(Outcome::Failed { reason, .. }) = &ended.outcome else { panic!("{:?}", ended.outcome) };
+    assert!(reason.len() < 5_000 && reason.starts_with("no progress for 60 s; "), "{} bytes", reason.len());
+}
+
+#[test]
+fn a_plan_fits_into_an_entry_of_the_log() {
+    let mut cluster = Cluster::with_nodes(2);
+    let n = 4_000;
+    let apps: Vec<AppSpec> = (0..n).map(|n| app(&format!("/{}/{n}", "a".repeat(63)), 0)).collect();
+    let apps = apps.into_iter().map(|it| (it, Expect::Any)).collect();
+    cluster.apply(Command::PutApps { apps, force: false }).unwrap();
+    let mut settled = 0;
+    while settled < n {
+        let steps = plan(&cluster.state, &mut cluster.agenda, Moment(cluster.now)).steps;
+        let bytes: usize = steps.iter().map(Step::bytes_max).sum();
+        assert!(bytes < plan::MAX_BYTES + 1_000 && !steps.is_empty(), "{} steps, {bytes} bytes", steps.len());
+        settled += steps.iter().filter(|it| matches!(it, Step::Settle { .. })).count();
+        cluster.apply(Command::Execute { steps }).unwrap();
+    }
+    assert!(!cluster.is_deploying());
+}

@@ -39,6 +39,10 @@ fn constraints_hold() {
     check(("hostname", Like, Some("n[12]")), 4, &[("n1", 2), ("n2", 2)]);
     check(("hostname", Like, Some("n")), 4, &[]);
     check(("rack", Unlike, Some("a")), 3, &[("n2", 1), ("n4", 1), ("n5", 1)]);
+    // What nobody can read excludes every node: that it was to exclude one is all that is certain.
+    check(("hostname", Like, Some("(")), 3, &[]);
+    check(("hostname", Unlike, Some("(")), 3, &[]);
+    check(("rack", Unlike, Some("\\w{100000}")), 3, &[]);
     check(("rack", Is, Some("b")), 2, &[("n2", 1), ("n4", 1)]);
     check(("rack", Same, Some("a")), 4, &[("n1", 2), ("n3", 2)]);
     check(("hostname", Same, None), 3, &[("n1", 3)]);
@@ -47,6 +51,46 @@ fn constraints_hold() {
     check(("rack", GroupBy, None), 4, &[("n1", 1), ("n2", 1), ("n3", 1), ("n4", 1)]);
     check(("rack", GroupBy, Some("3")), 4, &[("n1", 1), ("n2", 1)]);
     check(("@hostname", Is, Some("n3")), 1, &[("n3", 1)]);
+}
+
+#[test]
+fn a_pattern_that_cannot_be_read_is_the_reason_of_every_node() {
+    let mut cluster = Cluster::with_nodes(2);
+    cluster.put(constrained(app("/web", 1), &[("rack", Operator::Unlike, Some("a(?=b)"))])).unwrap();
+    let waits = explain::app(&cluster.state, cluster.app("/web"), Moment(cluster.now)).unwrap();
+    let details: Vec<&str> = waits.nodes.iter().map(|it| it.2.as_str()).collect();
+    let why = "constraint rack:UNLIKE cannot be met: 'a(?=b)' is not a valid regular expression: look-around is not \
+               supported";
+    assert_eq!(details, [why, why]);
+}
+
+#[test]
+fn all_nodes_that_decline_are_counted_and_some_are_named() {
+    let mut cluster = Cluster::with_nodes(50);
+    let mut spec = app("/big", 1);
+    spec.run.resources.cpu_milli = 64_000;
+    cluster.put(spec).unwrap();
+    let waits = explain::app(&cluster.state, cluster.app("/big"), Moment(cluster.now)).unwrap();
+    assert_eq!((waits.n_declining, waits.nodes.len()), (50, explain::NODES_NAMED));
+    assert!(waits.reasons.contains(&(Reason::InsufficientCpus, 50, 50)));
+}
+
+#[test]
+fn patterns_are_compiled_once_for_all_versions_that_have_them() {
+    let mut cluster = Cluster::with_nodes(2);
+    let patterns = |cluster: &Cluster| format!("{:?}", cluster.app("/web").current.patterns);
+    let spec = constrained(app("/web", 1), &[("rack", Operator::Like, Some("a|b"))]);
+    cluster.apply(Command::PutApps { apps: vec![(spec.clone(), Expect::Any)], force: false }).unwrap();
+    assert_eq!(patterns(&cluster), "not compiled", "nobody has asked yet");
+    cluster.plan();
+    cluster.settle();
+    assert_eq!(patterns(&cluster), "compiled");
+    let more = AppSpec { instances: 2, ..spec.clone() };
+    cluster.apply(Command::PutApps { apps: vec![(more, Expect::Any)], force: false }).unwrap();
+    assert_eq!(patterns(&cluster), "compiled", "the next version has the same");
+    let other = constrained(spec, &[("rack", Operator::Like, Some("b"))]);
+    cluster.apply(Command::PutApps { apps: vec![(other, Expect::Any)], force: true }).unwrap();
+    assert_eq!(patterns(&cluster), "not compiled");
 }
 
 #[test]

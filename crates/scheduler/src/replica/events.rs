@@ -23,16 +23,18 @@ struct Kept<E> {
     events: VecDeque<(u64, E)>,
     /// Events of entries up to here are no longer kept.
     floor: u64,
-    /// How many things an event tells of; all that are kept, and at most.
-    n_told: fn(&E) -> usize,
-    size: usize,
-    max: usize,
+    /// How many bytes an event takes, about.
+    weight: fn(&E) -> usize,
+    /// What all that are kept take.
+    bytes: usize,
+    /// And at most.
+    bytes_max: usize,
 }
 
 impl<E: Clone> Ring<E> {
-    /// Returns an empty ring behind entry `floor`, for events that tell of `max` things together.
-    pub(super) fn new(max: usize, n_told: fn(&E) -> usize, floor: u64) -> Self {
-        let kept = Kept { events: VecDeque::new(), floor, n_told, size: 0, max };
+    /// Returns an empty ring behind entry `floor`, for events that take `bytes_max` bytes together.
+    pub(super) fn new(bytes_max: usize, weight: fn(&E) -> usize, floor: u64) -> Self {
+        let kept = Kept { events: VecDeque::new(), floor, weight, bytes: 0, bytes_max };
         Self { kept: Arc::new(Mutex::new(kept)), through: watch::channel(floor).0 }
     }
 
@@ -47,7 +49,7 @@ impl<E: Clone> Ring<E> {
         }
         let mut kept = lock(&self.kept);
         if let Some(index) = replaced {
-            (kept.size, kept.floor) = (0, index);
+            (kept.bytes, kept.floor) = (0, index);
             kept.events.clear();
         }
         for (index, event) in events.into_iter().filter(|it| it.0 > replaced.unwrap_or(0)) {
@@ -61,11 +63,11 @@ impl<E: Clone> Ring<E> {
 impl<E> Kept<E> {
     /// Adds an event, and forgets the oldest ones for it. The last one stays, whatever its size.
     fn add(&mut self, index: u64, event: E) {
-        self.size += (self.n_told)(&event);
+        self.bytes += (self.weight)(&event);
         self.events.push_back((index, event));
-        while self.size > self.max && self.events.len() > 1 {
+        while self.bytes > self.bytes_max && self.events.len() > 1 {
             let Some((index, event)) = self.events.pop_front() else { return };
-            (self.size, self.floor) = (self.size - (self.n_told)(&event), index);
+            (self.bytes, self.floor) = (self.bytes - (self.weight)(&event), index);
         }
     }
 }
@@ -129,4 +131,21 @@ impl<E: Clone> Events<E> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_kept_by_what_they_weigh() {
+        let ring = Ring::new(100, |it: &usize| *it, 0);
+        ring.push(None, (1..=9).map(|n| (n, 30)).collect(), 9);
+        let kept = |after| Events::new(ring.source(), Some(after)).take();
+        assert_eq!(kept(0), Some(Next::Gap(6)));
+        assert_eq!(kept(6), Some(Next::Events(vec![(7, 30), (8, 30), (9, 30)])));
+        ring.push(None, vec![(10, 5_000)], 10);
+        assert_eq!(kept(0), Some(Next::Gap(9)), "the last one stays, whatever it weighs");
+        assert_eq!(kept(9), Some(Next::Events(vec![(10, 5_000)])));
+    }
 }

@@ -148,7 +148,7 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
 async fn events_can_be_read_again_and_gaps_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = Config::new(1, vec![1]);
-    config.events_max = 10;
+    config.events_bytes = 10;
     let handle = alone(dir.path(), config);
     handle.submit(add(0)).await.unwrap();
     let mut live = handle.events(None);

@@ -1,7 +1,9 @@
 //! What may enter the log, and what it does to a state.
 
 use super::*;
-use cluster::{ClusterId, NodeDescription, NodeId, PortRange, Resources};
+use cluster::{
+    AppId, AppSpec, ClusterId, DeploymentId, InstanceId, NodeDescription, NodeId, PortRange, Resources, Step, Timestamp,
+};
 
 fn user() -> Principal {
     Principal::User { address: "10.0.0.1:1".to_owned() }
@@ -110,4 +112,55 @@ fn no_bytes_that_are_taken_end_a_member() {
     }
     assert!(taken > 100, "{taken} were taken");
     assert!(restored > 100, "{restored} were read");
+}
+
+/// The definition that stands in the pinned log.
+fn spec() -> AppSpec {
+    let put = |it: Command| if let Command::PutApps { apps, .. } = it { apps.into_iter().next() } else { None };
+    pinned().into_iter().find_map(put).expect("apps are put").0
+}
+
+#[test]
+fn an_event_weighs_what_it_keeps_alive() {
+    let mut state = State::new();
+    let mut happened = |index: u64, filling: usize| {
+        let mut spec = spec();
+        spec.run.env.insert("FILLING".to_owned(), "x".repeat(filling));
+        let command = Command::PutApps { apps: vec![(spec, cluster::Expect::Any)], force: true };
+        let principal = Principal::User { address: String::new() };
+        let applied = state.apply(Entry {
+            index,
+            time: Timestamp(index),
+            moment: Moment(index),
+            principal: principal.clone(),
+            command,
+        });
+        Arc::new(Happened { index, time: Timestamp(index), principal, events: applied.unwrap().events })
+    };
+    let (small, large) = (happened(1, 0), happened(2, 1 << 20));
+    let more = <State as Machine>::weight(&large) - <State as Machine>::weight(&small);
+    assert!(more >= 1 << 20, "{more} bytes more");
+    assert!(<State as Machine>::weight(&small) < 16 * 1024, "{} bytes", <State as Machine>::weight(&small));
+}
+
+#[test]
+fn no_step_of_a_plan_is_larger_than_it_counts_as() {
+    let long = AppId::parse(&format!("/{0}/{0}/{0}/{1}", "a".repeat(63), "b".repeat(60))).unwrap();
+    let node = NodeId::new(&"n".repeat(253));
+    let (instance, deployment) = (
+        InstanceId::derive(cluster::ClusterId(u64::MAX), u64::MAX, u32::MAX),
+        DeploymentId::derive(cluster::ClusterId(u64::MAX), u64::MAX, u32::MAX),
+    );
+    let closeness = cluster::Closeness { serving: u32::MAX, left: u32::MAX };
+    let version = Timestamp(u64::MAX);
+    for step in [
+        Step::Launch { app: long.clone(), version, node, ports: vec![u16::MAX; 500], reservation: Some(instance) },
+        Step::Stop { instance, reason: cluster::StopReason::Unhealthy },
+        Step::Settle { deployment, app: long.clone() },
+        Step::Progress { deployment, app: long, closeness },
+        Step::Expire { deployment, reason: "r".repeat(5_000) },
+    ] {
+        let size = rmp_serde::to_vec_named(&step).unwrap().len();
+        assert!(size <= step.bytes_max(), "{size} > {}: {step:?}", step.bytes_max());
+    }
 }
