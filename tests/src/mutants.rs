@@ -64,6 +64,10 @@ pub enum Mutant {
     SendsWithoutBound,
     /// What failed to start on a node is forgotten at once.
     ForgetsFailures,
+    /// New instances count as soon as they serve.
+    CountsAtOnce,
+    /// Other health checks are told to all instances at once.
+    EditsAllAtOnce,
 }
 
 impl Mutant {
@@ -96,6 +100,8 @@ impl Mutant {
         (Self::CountsByWallClocks, &["monotony", "progress"]),
         (Self::SendsWithoutBound, &["bounds"]),
         (Self::ForgetsFailures, &["progress"]),
+        (Self::CountsAtOnce, &["pace"]),
+        (Self::EditsAllAtOnce, &["pace"]),
     ];
 
     /// The mutant of that name, as `Debug` prints it.
@@ -185,6 +191,35 @@ pub fn apply(state: &mut State, mut entry: Entry) -> Result<Applied, Rejected> {
             *state = with_own_limits(state);
             res
         }
+        Some(Mutant::CountsAtOnce) if matches!(entry.command, Command::Execute { .. }) => {
+            let live_ms = state.settings().min_live_ms;
+            *state = trusting(state);
+            let res = state.apply(entry);
+            *state = edit(state, |json| json["settings"]["min_live_ms"] = live_ms.into());
+            res
+        }
+        Some(Mutant::EditsAllAtOnce) if matches!(entry.command, Command::Execute { .. }) => {
+            let Command::Execute { steps } = &entry.command else { return state.apply(entry) };
+            let edited = |it: &Step| match it {
+                Step::Follow { instance, .. } => state.instance(*instance).map(|it| it.app.to_string()),
+                _ => None,
+            };
+            let apps: Vec<String> = steps.iter().filter_map(edited).collect();
+            let res = state.apply(entry);
+            if !apps.is_empty() {
+                *state = edit(state, |json| {
+                    let current = json["apps"].clone();
+                    for it in values(&mut json["instances"]) {
+                        let app = it["app"].as_str().unwrap_or_default().to_owned();
+                        let version = &current[&app]["current"];
+                        if apps.contains(&app) && it["run"] == version["run"] {
+                            it["follows"] = version["configured"].clone();
+                        }
+                    }
+                });
+            }
+            res
+        }
         Some(Mutant::PlacesFreedOnStop) => {
             let res = state.apply(entry);
             *state = edit(state, |json| {
@@ -261,8 +296,14 @@ pub fn view(state: &State) -> Option<State> {
         Some(Mutant::IgnoresMinHealth) => Some(careless(state)),
         Some(Mutant::IgnoresReadiness) => Some(hasty(state)),
         Some(Mutant::IgnoresOrder) => Some(impatient(state)),
+        Some(Mutant::CountsAtOnce) => Some(trusting(state)),
         _ => None,
     }
+}
+
+/// A state in which new instances need not live first.
+fn trusting(state: &State) -> State {
+    edit(state, |json| json["settings"]["min_live_ms"] = 0.into())
 }
 
 /// A state whose nodes have twice the room.

@@ -208,6 +208,14 @@ impl Driver {
                     Input::Done { instance, result }
                 });
             }
+            Output::Kill { instance } => {
+                tracing::info!(%instance, "its end is cut short");
+                tokio::spawn(async move {
+                    if let Err(error) = docker.kill(instance).await {
+                        tracing::warn!(%instance, %error, "cannot cut its end short; it ends when its grace period does");
+                    }
+                });
+            }
             Output::Remove { instance } => self.spawn(async move {
                 let result = docker.remove(instance).await;
                 Input::Done { instance, result }

@@ -23,6 +23,26 @@ pub(crate) struct Asker {
     tls: Tls,
 }
 
+/// Why there was no answer.
+struct Silence {
+    /// For people.
+    why: String,
+    /// Nobody listens there.
+    refused: bool,
+}
+
+impl From<String> for Silence {
+    fn from(why: String) -> Self {
+        Self { why, refused: false }
+    }
+}
+
+impl From<Silence> for Outcome {
+    fn from(it: Silence) -> Self {
+        if it.refused { Self::Refused(it.why) } else { Self::Failure(it.why) }
+    }
+}
+
 /// An HTTP answer, as far as it is of interest.
 struct Answer {
     status: StatusCode,
@@ -50,11 +70,14 @@ impl Asker {
                 Ok(status) if status.is_success() || status.is_redirection() => Outcome::Success,
                 Ok(status) if status.is_informational() && *ignore_1xx => Outcome::Ignored,
                 Ok(status) => Outcome::Failure(format!("answered {status}")),
-                Err(error) => Outcome::Failure(error),
+                Err(silence) => silence.into(),
             },
             Probe::Tcp { host, port } => match timeout(deadline, TcpStream::connect((host.as_str(), *port))).await {
                 Ok(Ok(_)) => Outcome::Success,
-                Ok(Err(error)) => Outcome::Failure(format!("cannot connect to {host}:{port}: {error}")),
+                Ok(Err(error)) => {
+                    let why = format!("cannot connect to {host}:{port}: {error}");
+                    Silence { why, refused: is_refusal(&error) }.into()
+                }
                 Err(_) => Outcome::Failure(late(deadline)),
             },
             Probe::Command { container, command } => docker.run_inside(instance, container, command, deadline).await,
@@ -63,23 +86,24 @@ impl Asker {
 
     /// Asks whether an instance is ready.
     pub(crate) async fn ready(&self, get: &Get, deadline: Duration) -> Result<ReadinessResponse, String> {
-        let Answer { status, content_type, body } = self.get(get, MAX_BODY, deadline).await?;
+        let Answer { status, content_type, body } = self.get(get, MAX_BODY, deadline).await.map_err(|it| it.why)?;
         let body = String::from_utf8_lossy(&body).into_owned();
         Ok(ReadinessResponse { status: status.as_u16(), content_type, body })
     }
 
     /// `GET path`, and at most so much of the body; none of it is waited for where none is wanted. Redirects are not
     /// followed: a check asks the instance and nobody else (SEC-10).
-    async fn get(&self, get: &Get, max_body: usize, deadline: Duration) -> Result<Answer, String> {
+    async fn get(&self, get: &Get, max_body: usize, deadline: Duration) -> Result<Answer, Silence> {
         let answer = self.get_unhurried(get, max_body);
-        timeout(deadline, answer).await.unwrap_or_else(|_| Err(late(deadline)))
+        timeout(deadline, answer).await.unwrap_or_else(|_| Err(late(deadline).into()))
     }
 
-    async fn get_unhurried(&self, get: &Get, max_body: usize) -> Result<Answer, String> {
+    async fn get_unhurried(&self, get: &Get, max_body: usize) -> Result<Answer, Silence> {
         let Get { host, port, path, .. } = get;
         let authority = authority(get);
         let stream = TcpStream::connect((host.as_str(), *port)).await;
-        let stream = stream.map_err(|it| format!("cannot connect to {authority}: {it}"))?;
+        let stream = stream
+            .map_err(|it| Silence { refused: is_refusal(&it), why: format!("cannot connect to {authority}: {it}") })?;
         let tls = get.tls.then_some(&self.tls);
         let answer = web::get(stream, &Question { tls, host, authority: &authority, target: path }).await;
         let scheme = if get.tls { "https" } else { "http" };
@@ -93,6 +117,11 @@ impl Asker {
         body.truncate(max_body);
         Ok(Answer { status: answer.status, content_type: content_type(&answer.headers), body })
     }
+}
+
+/// Whether nobody listens there.
+fn is_refusal(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::ConnectionRefused
 }
 
 fn content_type(headers: &HeaderMap) -> String {
@@ -144,6 +173,20 @@ mod tests {
         let (get, _) = server(long).await;
         let answer = Asker::new().ready(&get, SECOND).await.unwrap();
         assert_eq!((answer.status, answer.content_type.as_str(), answer.body.len()), (503, "text/x", 1_000));
+    }
+
+    #[tokio::test]
+    async fn where_nobody_listens_is_told_from_where_nothing_is_said() {
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let asker = Asker::new();
+        let get = |tls| Get { host: "127.0.0.1".into(), port, path: "/".into(), tls };
+        for tls in [false, true] {
+            let silence = asker.get(&get(tls), 0, SECOND).await.err().unwrap();
+            assert!(silence.refused, "tls: {tls}: {}", silence.why);
+        }
+        let (mute, _) = server("").await;
+        let silence = asker.get(&mute, 0, Duration::from_millis(100)).await.err().unwrap();
+        assert!(!silence.refused, "{}", silence.why);
     }
 
     #[tokio::test]

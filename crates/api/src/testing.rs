@@ -68,8 +68,8 @@ impl Fake {
             n_held: 0,
         })));
         let _ = fake.apply(Principal::Leader, Command::Found { cluster: ClusterId(0x00e1_de40_e1de) });
-        // Its agents do nothing unasked, so that deployments pile up.
-        let settings = Settings { max_deployments: u32::MAX, ..Settings::default() };
+        // Its agents do nothing unasked, so that deployments pile up; and its time stands still, so that nobody lives.
+        let settings = Settings { max_deployments: u32::MAX, min_live_ms: 0, ..Settings::default() };
         let _ = fake.apply(Principal::Leader, Command::Configure { settings });
         fake
     }
@@ -188,7 +188,8 @@ impl Fake {
 
     /// Reports what an agent saw of an instance.
     pub fn report(&self, instance: &Instance, seen: Seen) {
-        let observations = vec![Observation { instance: instance.id, judged_by: Timestamp::default(), seen }];
+        let observations =
+            vec![Observation { instance: instance.id, judged_by: Timestamp::default(), trial: None, seen }];
         let report = Command::Report { node: instance.node.clone(), observations, destroyed: Vec::new() };
         let _ = self.apply(Principal::Agent(instance.node.clone()), report);
     }
@@ -199,6 +200,7 @@ impl Fake {
         let check = CheckResult {
             alive: healthy,
             consecutive_failures: u32::from(!healthy),
+            forgiven: false,
             first_success: at.filter(|_| healthy),
             last_success: at.filter(|_| healthy),
             last_failure: at.filter(|_| !healthy),

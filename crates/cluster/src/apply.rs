@@ -113,7 +113,8 @@ impl Changing<'_> {
         Ok(())
     }
 
-    /// Sets the goals of these instances, and, with `scale`, lowers their apps' numbers by as many.
+    /// Sets the goals of these instances, and, with `scale`, lowers their apps' numbers by as many. Those that are
+    /// ending already are hurried.
     fn kill(&mut self, instances: &[InstanceId], scale: bool, force: bool, wipe: bool) -> Result<(), Rejected> {
         let mut victims: Vec<Arc<Instance>> = instances
             .iter()
@@ -125,6 +126,9 @@ impl Changing<'_> {
         victims.dedup_by_key(|it| it.id);
         if scale {
             self.scale_down_by(&victims, force)?;
+        }
+        for instance in instances {
+            self.hurry(*instance);
         }
         for victim in victims {
             self.applied.killed.push(victim.id);
@@ -216,6 +220,15 @@ impl Changing<'_> {
         }
         let instance = self.put_instance(instance);
         self.event(Event::InstanceStopping { instance });
+    }
+
+    /// Somebody asks once more for an end that is under way: it gets no more time than it must have.
+    fn hurry(&mut self, id: InstanceId) {
+        let is_ending = |it: &&Arc<Instance>| it.goal != Goal::Run && !it.has_ended() && !it.hurried;
+        if let Some(instance) = self.state.instances.get(&id).filter(is_ending) {
+            let instance = self.put_instance(Instance { hurried: true, ..Instance::clone(instance) });
+            self.event(Event::InstanceTold { instance });
+        }
     }
 
     /// Remembers an instance's failure and delays the app's next launch.

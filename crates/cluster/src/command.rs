@@ -232,6 +232,13 @@ pub enum Step {
         /// Why.
         reason: StopReason,
     },
+    /// Judge a running instance by the health checks of the app's wanted version from now on.
+    Follow {
+        /// Which one.
+        instance: InstanceId,
+        /// The app's wanted version that was planned with: another by now makes the step void.
+        version: Version,
+    },
     /// One app of a deployment is as wanted.
     Settle {
         /// Which deployment.
@@ -276,6 +283,7 @@ impl Step {
             Self::Settle { app, .. } | Self::Progress { app, .. } => app.as_str().len(),
             Self::Expire { reason, .. } => reason.len(),
             Self::Stop { .. } => return Self::STOP_BYTES,
+            Self::Follow { .. } => 0,
         };
         Self::FRAME_BYTES + texts
     }

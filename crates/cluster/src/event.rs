@@ -74,8 +74,14 @@ pub enum Event {
         /// What was known before.
         before: Health,
     },
-    /// An instance said for the first time that it is ready to take an old one's place.
+    /// An instance came closer to taking an old one's place: it said for the first time that it is ready, or has passed
+    /// the health checks that its version asks now.
     InstanceReady {
+        /// The instance, as it is now.
+        instance: Arc<Instance>,
+    },
+    /// An instance's agent is to know something else of it: whose health checks it follows, or that its end has no time.
+    InstanceTold {
         /// The instance, as it is now.
         instance: Arc<Instance>,
     },

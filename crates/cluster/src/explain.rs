@@ -1,6 +1,6 @@
 //! Why something waits: answers for people, computed when they ask.
 
-use crate::model::{App, AppId, Deployment, Goal, Instance, Moment, NodeId, Timestamp};
+use crate::model::{App, AppId, Deployment, Goal, Health, Instance, Moment, NodeId, Timestamp};
 use crate::place::{Reason, Rules};
 use crate::rollout;
 use crate::state::State;
@@ -127,7 +127,7 @@ fn of_app(state: &State, app: &App, now: Moment) -> Vec<String> {
     }
     let mut groups: BTreeMap<String, u32> = BTreeMap::new();
     for instance in state.instances_of(app) {
-        if let Some(wait) = wait_of(state, app, instance) {
+        if let Some(wait) = wait_of(state, app, instance, now) {
             *groups.entry(wait).or_default() += 1;
         }
     }
@@ -170,7 +170,7 @@ fn sentence(state: &State, app: &App, waiting: &Waiting, now: Moment) -> String 
 }
 
 /// What one instance keeps its deployment waiting for.
-fn wait_of(state: &State, app: &App, instance: &Instance) -> Option<String> {
+fn wait_of(state: &State, app: &App, instance: &Instance, now: Moment) -> Option<String> {
     if instance.has_ended() {
         return None;
     }
@@ -187,18 +187,37 @@ fn wait_of(state: &State, app: &App, instance: &Instance) -> Option<String> {
         let message = if instance.message.is_empty() { "are starting" } else { &instance.message };
         return Some(format!("on {}: {}", instance.node, clipped(message)));
     }
-    if app.is_served_by(instance) && !app.is_judged(instance) {
-        return Some("have not been asked by their new health checks yet".to_owned());
-    }
     if app.is_served_by(instance) {
-        return (!app.is_ready(instance)).then(|| match &instance.readiness.response {
+        return wait_of_serving(state, app, instance, now);
+    }
+    let cause = instance.checks.iter().filter(|it| !it.alive).find_map(|it| it.last_failure_cause.clone());
+    Some(match (cause, instance.health) {
+        (None, _) => "have not passed their health checks yet".to_owned(),
+        (Some(cause), Health::Unknown) => format!("have not passed their health checks yet: {}", clipped(&cause)),
+        (Some(cause), _) => format!("fail their health checks: {}", clipped(&cause)),
+    })
+}
+
+/// What one that serves keeps its deployment waiting for.
+fn wait_of_serving(state: &State, app: &App, instance: &Instance, now: Moment) -> Option<String> {
+    let trial = instance.trial.as_ref().map(|it| format!(": {}", clipped(it))).unwrap_or_default();
+    if app.is_behind(instance) {
+        return Some("wait with the new health checks until another one has passed them".to_owned());
+    }
+    if !app.is_judged(instance) {
+        return Some(format!("have not passed their new health checks yet{trial}"));
+    }
+    if !app.is_ready(instance) {
+        return Some(match &instance.readiness.response {
             None => "have not passed their readiness check yet".to_owned(),
             Some(response) => format!("are not ready: their readiness check answers {}", response.status),
         });
     }
-    let cause = instance.checks.iter().find_map(|it| it.last_failure_cause.clone());
-    Some(match cause {
-        None => "have not passed their health checks yet".to_owned(),
-        Some(cause) => format!("fail their health checks: {}", clipped(&cause)),
-    })
+    let live_ms = app.followed_by(instance).map_or(0, |it| state.min_live_ms(&it.spec.policy));
+    let has_lived = app.good_since(instance).is_some_and(|it| it.plus_ms(live_ms) <= now.max(state.moment()));
+    (!has_lived).then(|| format!("serve, and count when they have done so for {}", seconds(live_ms)))
+}
+
+fn seconds(ms: u64) -> String {
+    if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
 }

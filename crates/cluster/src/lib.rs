@@ -44,4 +44,4 @@ pub use command::{Applied, Command, Entry, Expect, Principal, Rejected, Step};
 pub use event::Event;
 pub use model::*;
 pub use plan::{Agenda, Plan, plan};
-pub use state::State;
+pub use state::{LEAVE_AFTER_LABEL, MIN_LIVE_LABEL, State};

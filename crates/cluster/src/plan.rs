@@ -142,6 +142,7 @@ impl Agenda {
                 | Event::InstanceStopping { instance }
                 | Event::InstanceChanged { instance }
                 | Event::InstanceReady { instance }
+                | Event::InstanceTold { instance }
                 | Event::HealthChanged { instance, .. } => self.add(instance.app.clone()),
                 Event::InstanceRemoved { instance } => {
                     self.add(instance.app.clone());
@@ -278,6 +279,13 @@ pub fn plan(state: &State, agenda: &mut Agenda, now: Moment) -> Plan {
         let version = app.aim().unwrap_or(&app.current).version;
         for Placed { node, ports, reservation } in placed {
             steps.push(Step::Launch { app: id.clone(), version, node, ports, reservation });
+        }
+        for instance in decision.follow {
+            if !steps.have_room() {
+                agenda.due.insert(id.clone());
+                break;
+            }
+            steps.push(Step::Follow { instance, version });
         }
         if let Some(deployment) = app.deployment {
             if let Some(closeness) = closeness {

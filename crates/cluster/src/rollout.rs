@@ -25,11 +25,14 @@ pub struct Decision {
     pub missing: u32,
     /// Those on lost nodes that were given up, the most dispensable first: they end as others take their places.
     pub lost: Vec<InstanceId>,
+    /// These are to follow the health checks of the wanted version from now on.
+    pub follow: Vec<InstanceId>,
     /// Its deployment is done with it.
     pub settle: bool,
     /// Its deployment came closer to its end by it.
     pub closeness: Option<Closeness>,
-    /// Look again at this time, even if nothing happens: a launch delay or a node's grace ends.
+    /// Look again at this time, even if nothing happens: a launch delay or a node's grace ends, or an instance has
+    /// lived for long enough.
     pub wake: Option<Moment>,
 }
 
@@ -63,28 +66,32 @@ struct Sets<'a> {
 /// What the app needs next, as of `now`.
 pub fn decide(state: &State, app: &App, now: Moment) -> Decision {
     let sets = sort(state, app, now);
+    let proof = Proof::of(state, app, now);
     let mut decision = Decision { stop: sets.gone.clone(), wake: sets.wake, ..Decision::default() };
     if app.removing {
         let left = sets.new.iter().chain(&sets.old).chain(&sets.lost);
         decision.stop.extend(left.map(|it| (it.id, StopReason::Removed)));
     } else {
-        count(state, app, &sets, &mut decision);
+        count(state, app, &proof, &sets, &mut decision);
         hold_back(app, now, &mut decision);
     }
     if let Some(change) = state.change_of(app)
         && app.held.is_none()
     {
-        decision.settle = is_settled_with(state, app, &sets);
-        let closeness = closeness(state, app, &sets);
+        decision.settle = is_settled_with(state, app, &proof, &sets);
+        let closeness = closeness(state, app, &proof, &sets);
         decision.closeness = (!decision.settle && closeness.beats(change.closeness)).then_some(closeness);
+        let next = if decision.settle { None } else { proof.next(state, app, &sets.new) };
+        decision.wake = decision.wake.into_iter().chain(next).min();
     }
     decision
 }
 
-fn closeness(state: &State, app: &App, sets: &Sets<'_>) -> Closeness {
+fn closeness(state: &State, app: &App, proof: &Proof, sets: &Sets<'_>) -> Closeness {
     let wanted = if app.removing { 0 } else { app.aim().map_or(0, |it| it.spec.instances) };
     let n_new = sets.new.len() as u32;
-    let serving = sets.new.iter().filter(|it| counts(state, app, it)).count() as u32;
+    let serving =
+        sets.new.iter().filter(|it| app.is_judged_as_wanted(it) && proof.counts(state, app, it)).count() as u32;
     let left = sets.old.len() as u32 + sets.n_stopping + n_new.saturating_sub(wanted);
     Closeness { serving: serving.min(wanted), left }
 }
@@ -96,21 +103,22 @@ pub fn stuck_at(state: &State, instance: &Instance) -> Option<Moment> {
     (staging && limit > 0 && !state.is_unreachable(instance)).then(|| instance.news_at.plus_ms(limit))
 }
 
-/// Whether a deployment is done with the app: as many as wanted serve, and nothing else is left.
+/// Whether a deployment is done with the app: as many as wanted have lived as they are, and nothing else is left.
 pub fn is_settled(state: &State, app: &App) -> bool {
-    is_settled_with(state, app, &sort(state, app, state.moment()))
+    let now = state.moment();
+    is_settled_with(state, app, &Proof::of(state, app, now), &sort(state, app, now))
 }
 
-fn is_settled_with(state: &State, app: &App, sets: &Sets<'_>) -> bool {
+fn is_settled_with(state: &State, app: &App, proof: &Proof, sets: &Sets<'_>) -> bool {
     if sets.n_stopping > 0 || !sets.old.is_empty() {
         return false;
     }
     if app.removing {
         return sets.new.is_empty();
     }
-    let serving = sets.new.iter().filter(|it| counts(state, app, it)).count();
+    let done = |it: &&&Arc<Instance>| app.is_judged_as_wanted(it) && proof.has_lived(state, app, it);
     let wanted = app.aim().map_or(0, |it| it.spec.instances) as usize;
-    sets.new.len() == wanted && serving == wanted
+    sets.new.len() == wanted && sets.new.iter().filter(done).count() == wanted
 }
 
 fn sort<'a>(state: &'a State, app: &'a App, now: Moment) -> Sets<'a> {
@@ -167,23 +175,23 @@ pub fn is_given_up(state: &State, app: &App, instance: &Instance, now: Moment) -
     given_up_at(state, app, instance).is_some_and(|it| it <= now)
 }
 
-fn count(state: &State, app: &App, sets: &Sets<'_>, decision: &mut Decision) {
+fn count(state: &State, app: &App, proof: &Proof, sets: &Sets<'_>, decision: &mut Decision) {
     let Some(aim) = app.aim() else { return };
     let wanted = aim.spec.instances;
     let n_new = sets.new.len() as u32;
     let missing = wanted.saturating_sub(n_new);
     decision.missing = missing;
-    decision.lost = by_dispensability(state, app, &sets.lost).into_iter().map(|it| it.id).collect();
+    decision.lost = by_dispensability(state, app, proof, &sets.lost).into_iter().map(|it| it.id).collect();
     let replacing = app.is_turning() && (!sets.old.is_empty() || sets.n_old_stopping > 0);
     if replacing {
         let (min_healthy, max_running) = aim.limits();
         let existing = n_new + sets.old.len() as u32 + sets.n_stopping;
         decision.launch = missing.min(max_running.saturating_sub(existing));
-        let serving = sets.new.iter().chain(&sets.old).filter(|it| counts(state, app, it)).count();
+        let serving = sets.new.iter().chain(&sets.old).filter(|it| proof.counts(state, app, it)).count();
         let mut spare = (serving as u32).saturating_sub(min_healthy) as usize;
-        for old in by_dispensability(state, app, &sets.old) {
+        for old in by_dispensability(state, app, proof, &sets.old) {
             // One that does not serve is no loss.
-            if counts(state, app, old) {
+            if proof.counts(state, app, old) {
                 if spare == 0 {
                     break;
                 }
@@ -195,8 +203,9 @@ fn count(state: &State, app: &App, sets: &Sets<'_>, decision: &mut Decision) {
         decision.launch = missing;
     }
     let surplus = n_new.saturating_sub(wanted) as usize;
+    decision.follow = proof.followers(state, app, &sets.new);
     if surplus > 0 {
-        let spared = by_dispensability(state, app, &sets.new).into_iter().take(surplus);
+        let spared = by_dispensability(state, app, proof, &sets.new).into_iter().take(surplus);
         decision.stop.extend(spared.map(|it| (it.id, StopReason::Surplus)));
     }
 }
@@ -210,26 +219,125 @@ fn hold_back(app: &App, now: Moment, decision: &mut Decision) {
     }
 }
 
-/// Whether an instance counts as serving. In an update a new one does when it may take the place of an old one: when
-/// it is ready, and was asked what its app's checks ask now.
-pub fn counts(state: &State, app: &App, instance: &Instance) -> bool {
-    let is_done = || app.is_ready(instance) && app.is_judged(instance);
-    let takes_over = !app.is_turning() || !app.is_current(instance) || is_done();
-    takes_over && app.is_served_by(instance) && !state.is_unreachable(instance)
+/// Which instances count as serving, as of a moment.
+///
+/// An old instance counts while it serves. A new one takes an old one's place, so more is asked of it: that it has
+/// lived for a while, healthy and ready all the time; what is wrong with a version mostly shows in its first seconds.
+/// One wait is enough for all: once an instance of what is aimed at has lived for so long, and none of them has failed
+/// meanwhile, the others count as soon as they are good (`docs/decisions/0034-new-instances-live-first.md`).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Proof {
+    now: Moment,
+    live_ms: u64,
+    /// When the last instance of what is aimed at failed.
+    failed_at: Moment,
+    /// One has lived since.
+    proven: bool,
+    /// One has lived under the health checks that the others are yet to be told.
+    passed: bool,
+    /// So many were told, and have not lived under them yet.
+    pub(crate) on_trial: u32,
+}
+
+impl Proof {
+    pub(crate) fn of(state: &State, app: &App, now: Moment) -> Self {
+        let policy = app.aim().map(|it| &it.spec.policy);
+        let mut proof = Self {
+            // What was seen already was not seen in the future.
+            now: now.max(state.moment()),
+            live_ms: policy.map_or(0, |it| state.min_live_ms(it)),
+            failed_at: app.backoff.failed_at,
+            proven: false,
+            passed: false,
+            on_trial: 0,
+        };
+        if !app.is_turning() {
+            return proof;
+        }
+        let here = |it: &&Arc<Instance>| it.is_wanted() && app.is_current(it) && !state.is_unreachable(it);
+        for instance in state.instances_of(app).filter(here) {
+            let is_good = app.good_since(instance);
+            proof.proven |= is_good.is_some_and(|since| proof.proves_at(since) <= proof.now);
+            if !app.is_behind(instance) {
+                let has_lived =
+                    app.is_judged(instance) && is_good.is_some_and(|since| proof.lives_at(since) <= proof.now);
+                proof.passed |= has_lived;
+                proof.on_trial += u32::from(!has_lived);
+            }
+        }
+        proof
+    }
+
+    /// Whether an instance counts.
+    pub(crate) fn counts(&self, state: &State, app: &App, instance: &Instance) -> bool {
+        if !app.is_turning() || !app.is_current(instance) {
+            return app.is_served_by(instance) && !state.is_unreachable(instance);
+        }
+        let is_good = app.good_since(instance).is_some_and(|it| self.proven || self.lives_at(it) <= self.now);
+        is_good && !state.is_unreachable(instance)
+    }
+
+    /// Whether an instance has been good for as long as a new one has to.
+    fn has_lived(&self, state: &State, app: &App, instance: &Instance) -> bool {
+        app.good_since(instance).is_some_and(|it| self.lives_at(it) <= self.now) && !state.is_unreachable(instance)
+    }
+
+    /// Whether an instance that is behind may be told now by which health checks it is judged: one is, then those that
+    /// are left when that one has lived under them. Who does not serve has nothing to lose.
+    pub(crate) fn may_follow(&self, app: &App, instance: &Instance) -> bool {
+        self.passed || self.on_trial == 0 || !app.is_served_by(instance)
+    }
+
+    fn followers(mut self, state: &State, app: &App, instances: &[&Arc<Instance>]) -> Vec<InstanceId> {
+        let mut followers = Vec::new();
+        let behind = |it: &&&Arc<Instance>| app.is_turning() && app.is_behind(it) && !state.is_unreachable(it);
+        for instance in instances.iter().filter(behind) {
+            if self.may_follow(app, instance) {
+                self.on_trial += 1;
+                followers.push(instance.id);
+            }
+        }
+        followers
+    }
+
+    /// When the next of these will have lived, or will prove what is aimed at.
+    fn next(&self, state: &State, app: &App, instances: &[&Arc<Instance>]) -> Option<Moment> {
+        let reachable = instances.iter().filter(|it| !state.is_unreachable(it));
+        let moments =
+            reachable.filter_map(|it| app.good_since(it)).flat_map(|it| [self.lives_at(it), self.proves_at(it)]);
+        moments.filter(|it| *it > self.now).min()
+    }
+
+    const fn lives_at(&self, since: Moment) -> Moment {
+        since.plus_ms(self.live_ms)
+    }
+
+    /// When an instance that has been good since then proves what it runs.
+    fn proves_at(&self, since: Moment) -> Moment {
+        since.max(self.failed_at).plus_ms(self.live_ms)
+    }
 }
 
 /// The instances in the order in which they can be spared: those that do not count first, among them those of lost
 /// nodes, then those whose group by the app's GROUP_BY constraints is the fullest, then by the app's choice.
-fn by_dispensability<'a>(state: &State, app: &App, instances: &[&'a Arc<Instance>]) -> Vec<&'a Arc<Instance>> {
+fn by_dispensability<'a>(
+    state: &State,
+    app: &App,
+    proof: &Proof,
+    instances: &[&'a Arc<Instance>],
+) -> Vec<&'a Arc<Instance>> {
     let policy = &app.aim().unwrap_or(&app.current).spec.policy;
     let mut ordered = instances.to_vec();
     if policy.kill_selection == KillSelection::YoungestFirst {
         ordered.reverse();
     }
-    ordered.sort_by_cached_key(|it| (counts(state, app, it), !state.is_unreachable(it), it.is_running()));
+    ordered.sort_by_cached_key(|it| {
+        let (reachable, serves) = (!state.is_unreachable(it), app.is_served_by(it));
+        (proof.counts(state, app, it), reachable, serves, it.is_running())
+    });
     let spread: Vec<&str> =
         policy.constraints.iter().filter(|it| it.operator == Operator::GroupBy).map(|it| it.field.as_str()).collect();
-    if spread.is_empty() { ordered } else { evenly(state, app, ordered, &spread) }
+    if spread.is_empty() { ordered } else { evenly(state, app, proof, ordered, &spread) }
 }
 
 /// Instances of one group, each with its place in the order.
@@ -237,12 +345,18 @@ type Queue<'a> = VecDeque<(usize, &'a Arc<Instance>)>;
 
 /// Takes from the fullest group each time, so that what is left stays even; within a group, and among those that do
 /// not serve, the order stays.
-fn evenly<'a>(state: &State, app: &App, ordered: Vec<&'a Arc<Instance>>, fields: &[&str]) -> Vec<&'a Arc<Instance>> {
+fn evenly<'a>(
+    state: &State,
+    app: &App,
+    proof: &Proof,
+    ordered: Vec<&'a Arc<Instance>>,
+    fields: &[&str],
+) -> Vec<&'a Arc<Instance>> {
     let group = |it: &Arc<Instance>| -> Vec<Option<String>> {
         let node = state.node(&it.node);
         fields.iter().map(|field| node.and_then(|it| it.field(field)).map(str::to_owned)).collect()
     };
-    let (idle, serving): (Vec<_>, Vec<_>) = ordered.into_iter().partition(|it| !counts(state, app, it));
+    let (idle, serving): (Vec<_>, Vec<_>) = ordered.into_iter().partition(|it| !proof.counts(state, app, it));
     let mut queues: BTreeMap<Vec<Option<String>>, Queue<'a>> = BTreeMap::new();
     for (n, instance) in serving.into_iter().enumerate() {
         queues.entry(group(instance)).or_default().push_back((n, instance));

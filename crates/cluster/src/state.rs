@@ -6,8 +6,8 @@ use crate::external::External;
 use crate::lookups::Lookups;
 use crate::model::{
     App, AppId, AppSpec, AppVersion, ClusterId, Deployment, DeploymentId, Goal, Grave, Group, GroupSpec, HealthCheck,
-    Instance, InstanceId, Moment, Node, NodeId, PathId, PodCommand, Reservation, RunSpec, Settings, Timestamp, Trust,
-    Version,
+    Instance, InstanceId, Moment, Node, NodeId, PathId, PodCommand, Policy, Reservation, RunSpec, Settings, Timestamp,
+    Trust, Version,
 };
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,12 @@ use std::sync::Arc;
 
 /// From the polite to the hard stop signal where an app does not say, milliseconds; Mesos' own default.
 pub const KILL_GRACE_MS: u64 = 3_000;
+
+/// The label by which an app says how long a new instance must live before it counts, in seconds.
+pub const MIN_LIVE_LABEL: &str = "EKIDEN_MIN_LIVE";
+
+/// The label by which an app says after how many failed health checks in a row an instance leaves discovery.
+pub const LEAVE_AFTER_LABEL: &str = "EKIDEN_LEAVE_AFTER";
 
 /// Everything the cluster knows. A clone is cheap and independent: a snapshot.
 ///
@@ -372,12 +378,31 @@ impl State {
         }
     }
 
+    /// How long a new instance of this policy must have lived before it counts, milliseconds.
+    pub fn min_live_ms(&self, policy: &Policy) -> u64 {
+        let label = policy.labels.get(MIN_LIVE_LABEL).and_then(|it| it.parse::<u64>().ok());
+        label.map_or(self.settings.min_live_ms, |it| it.saturating_mul(1000))
+    }
+
+    /// After how many failures of a health check in a row an instance of this policy leaves discovery.
+    pub fn leave_after(&self, policy: &Policy) -> u32 {
+        let label = policy.labels.get(LEAVE_AFTER_LABEL).and_then(|it| it.parse().ok());
+        label.unwrap_or(self.settings.leave_after).max(1)
+    }
+
+    /// From the polite to the hard stop signal for an instance, milliseconds: what its app says now. Who asked for an
+    /// end that is under way once more has no more patience than the default's.
+    pub fn kill_grace_ms(&self, instance: &Instance) -> u64 {
+        let given = self.apps.get(&instance.app).and_then(|it| it.current.spec.policy.kill_grace_ms);
+        let grace_ms = given.unwrap_or(KILL_GRACE_MS);
+        if instance.hurried { grace_ms.min(KILL_GRACE_MS) } else { grace_ms }
+    }
+
     /// What an instance's agent shall do.
     pub fn assignment(&self, instance: &Instance) -> Assignment {
         let stop = instance.goal != Goal::Run;
-        let app = self.apps.get(&instance.app);
-        let kill_grace_ms = app.and_then(|it| it.current.spec.policy.kill_grace_ms);
-        let policy = app.and_then(|it| it.followed_by(instance)).map(|it| it.configured);
+        let followed = self.apps.get(&instance.app).and_then(|it| it.followed_by(instance));
+        let policy = followed.map(|it| &it.spec.policy);
         Assignment {
             instance: instance.id,
             app: instance.app.clone(),
@@ -385,9 +410,11 @@ impl State {
             ports: instance.ports.clone(),
             stop,
             started: instance.is_running() || instance.has_ended(),
-            kill_grace_ms: kill_grace_ms.unwrap_or(KILL_GRACE_MS),
+            kill_grace_ms: self.kill_grace_ms(instance),
+            min_live_ms: policy.map_or(0, |it| self.min_live_ms(it)),
+            leave_after: policy.map_or(1, |it| self.leave_after(it)),
             reservation: instance.reservation,
-            policy: policy.unwrap_or_default(),
+            policy: followed.map_or_else(Version::default, |it| it.configured),
             spec: if stop { None } else { self.spec_of(instance) },
         }
     }
@@ -420,8 +447,22 @@ impl App {
         self.aim().is_some_and(|it| instance.run == it.run)
     }
 
-    /// The version whose policy an instance follows: of those that have its content, the one aimed at, or the newest.
+    /// The version whose policy an instance follows: of those that have its content, the one aimed at, or the newest;
+    /// but what health checks ask it stays the same until it is told otherwise.
     pub fn followed_by(&self, instance: &Instance) -> Option<&Arc<AppVersion>> {
+        let newest = self.newest_for(instance)?;
+        let told = self.versions.get(&instance.follows).filter(|it| it.run == instance.run && !it.asks_as(newest));
+        let Some(told) = told else { return Some(newest) };
+        self.versions.values().rev().find(|it| it.run == instance.run && it.asks_as(told))
+    }
+
+    /// Whether an instance is yet to be told by which health checks the version aimed at judges it.
+    pub fn is_behind(&self, instance: &Instance) -> bool {
+        let newest = self.newest_for(instance).map(|it| it.version);
+        self.followed_by(instance).map(|it| it.version) != newest
+    }
+
+    fn newest_for(&self, instance: &Instance) -> Option<&Arc<AppVersion>> {
         let aim = self.aim().filter(|it| instance.run == it.run);
         let newest = || {
             let launched = self.versions.get(&instance.run);
@@ -431,20 +472,33 @@ impl App {
         aim.or_else(newest)
     }
 
-    /// Whether an instance serves: running, and healthy where the version that it follows has health checks.
+    /// Since when an instance has been running, healthy by what it is judged by, and ready. Absent: it is not.
+    pub fn good_since(&self, instance: &Instance) -> Option<Moment> {
+        let asked = self.followed_by(instance).is_some_and(|it| !it.spec.policy.readiness_checks.is_empty());
+        instance.good_since(self.is_checked(instance), asked)
+    }
+
+    /// Whether an instance serves: running, and healthy where the version that it is judged by has health checks.
     pub fn is_served_by(&self, instance: &Instance) -> bool {
-        let checked = self.followed_by(instance).is_some_and(|it| !it.spec.policy.health_checks.is_empty());
-        instance.is_serving(checked)
+        instance.is_serving(self.is_checked(instance))
+    }
+
+    /// Whether the version that an instance is judged by has health checks.
+    fn is_checked(&self, instance: &Instance) -> bool {
+        let judge = self.versions.get(&instance.judged_by).filter(|it| it.run == instance.run);
+        judge.or_else(|| self.followed_by(instance)).is_some_and(|it| !it.spec.policy.health_checks.is_empty())
+    }
+
+    /// Whether an instance is judged by what the version aimed at asks.
+    pub fn is_judged_as_wanted(&self, instance: &Instance) -> bool {
+        !self.is_behind(instance) && self.is_judged(instance)
     }
 
     /// Whether what is known of an instance's health is the answer to what the version that it follows asks; where
     /// nobody can say any more what was asked, it is.
     pub fn is_judged(&self, instance: &Instance) -> bool {
         let Some(asked) = self.versions.get(&instance.judged_by) else { return true };
-        self.followed_by(instance).is_none_or(|it| {
-            let [asks, asked] = [it, asked].map(|it| it.spec.policy.health_checks.iter().map(HealthCheck::question));
-            asks.eq(asked)
-        })
+        self.followed_by(instance).is_none_or(|it| it.asks_as(asked))
     }
 
     /// Whether an instance is ready to take an old one's place, as far as its readiness check is concerned.
@@ -460,6 +514,12 @@ impl App {
 }
 
 impl AppVersion {
+    /// Whether the health checks of both ask the same.
+    fn asks_as(&self, other: &Self) -> bool {
+        let [ours, theirs] = [self, other].map(|it| it.spec.policy.health_checks.iter().map(HealthCheck::question));
+        ours.eq(theirs)
+    }
+
     /// How many instances an update must leave healthy, and how many it may have at once (`docs/marathon.md`, Upgrade
     /// strategy). A resident app never has more than wanted: an old instance goes before its successor comes.
     pub fn limits(&self) -> (u32, u32) {

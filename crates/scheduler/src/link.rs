@@ -83,6 +83,7 @@ impl Sessions {
         match event {
             Event::InstanceLaunched { instance }
             | Event::InstanceStopping { instance }
+            | Event::InstanceTold { instance }
             | Event::InstanceRemoved { instance } => self.wake(&instance.node),
             // Running instances' health checks and labels follow the version that they are brought to.
             Event::AppPut { version, created: false } => self.wake_nodes_of(state, &version.spec.id),
@@ -212,11 +213,11 @@ fn objection(founded: ClusterId, served: Option<ClusterId>, node: &NodeDescripti
     node.objection()
 }
 
-/// What a session has sent: for each instance whether it shall stop, and the app's version whose policy it knows;
-/// and which reservations are to be destroyed.
+/// What a session has sent: for each instance how soon it shall stop, if it shall, and the app's version whose policy it
+/// knows; and which reservations are to be destroyed.
 #[derive(Debug, Default)]
 pub struct Sent {
-    instances: BTreeMap<InstanceId, (bool, Version)>,
+    instances: BTreeMap<InstanceId, (Option<u64>, Version)>,
     destroy: BTreeSet<InstanceId>,
     opened: bool,
 }
@@ -292,7 +293,8 @@ impl Sent {
         let mut assignments = Vec::new();
         for instance in state.instances_on(record) {
             let followed = state.app(&instance.app).and_then(|it| it.followed_by(instance));
-            let known = (instance.goal != Goal::Run, followed.map_or(Version::default(), |it| it.version));
+            let stop = (instance.goal != Goal::Run).then(|| state.kill_grace_ms(instance));
+            let known = (stop, followed.map_or(Version::default(), |it| it.version));
             if self.instances.insert(instance.id, known) != Some(known) {
                 assignments.push(state.assignment(instance));
             }

@@ -129,6 +129,7 @@ fn observations(judged_by: Timestamp) -> Vec<Observation> {
     let checks = vec![CheckResult {
         alive: true,
         consecutive_failures: 1,
+        forgiven: false,
         first_success: Some(Timestamp(1)),
         last_success: Some(Timestamp(2)),
         last_failure: Some(Timestamp(3)),
@@ -147,7 +148,7 @@ fn observations(judged_by: Timestamp) -> Vec<Observation> {
     ]
     .into_iter()
     .zip(0..)
-    .map(|(seen, n)| Observation { instance: instance(n), judged_by, seen })
+    .map(|(seen, n)| Observation { instance: instance(n), judged_by, trial: None, seen })
     .collect()
 }
 
@@ -182,6 +183,20 @@ fn steps() -> Vec<Step> {
     ]
 }
 
+/// An instance that was forgiven a failure, and does not pass what else it is asked.
+fn on_trial() -> Command {
+    let mut observations = observations(Timestamp(5));
+    for it in &mut observations {
+        it.trial = Some("answered 404".to_owned());
+        if let Seen::Running { checks, .. } = &mut it.seen {
+            for check in checks {
+                check.forgiven = true;
+            }
+        }
+    }
+    Command::Report { node: NodeId::new("n1"), observations, destroyed: Vec::new() }
+}
+
 /// Every command, with the name of its file.
 fn commands() -> Vec<(&'static str, Command)> {
     let app = AppId::parse("/pay/api").unwrap();
@@ -209,8 +224,10 @@ fn commands() -> Vec<(&'static str, Command)> {
     ];
     let observations = observations(Timestamp(5));
     let judged = Command::Report { node: NodeId::new("n1"), observations, destroyed: Vec::new() };
+    let follow = Command::Execute { steps: vec![Step::Follow { instance: instance(1), version: Timestamp(5) }] };
     // Beside what was there from the start, which older logs have.
-    all.into_iter().map(|it| (name(&it), it)).chain([("report_judged", judged)]).collect()
+    let later = [("report_judged", judged), ("report_trial", on_trial()), ("execute_follow", follow)];
+    all.into_iter().map(|it| (name(&it), it)).chain(later).collect()
 }
 
 /// A variant without an arm here does not compile: it needs a file of its own.

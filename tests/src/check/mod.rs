@@ -232,8 +232,12 @@ fn is_resident(spec: &AppSpec) -> bool {
     spec.run.volumes.iter().any(|it| matches!(it, Volume::Persistent(_)))
 }
 
-/// Whether an instance is asked for its health: by the definition that it runs, not by one that it does not know.
+/// Whether an instance is asked for its health: by what it is judged by, or else by the definition that it runs, not by
+/// one that it does not know.
 fn is_checked(app: &App, instance: &Instance) -> bool {
+    if let Some(judge) = app.versions.get(&instance.judged_by).filter(|it| it.run == instance.run) {
+        return !judge.spec.policy.health_checks.is_empty();
+    }
     let of_its_content = app.versions.values().rev().find(|it| it.run == instance.run);
     let aim = aim(app).filter(|it| it.run == instance.run);
     aim.or(of_its_content.map(AsRef::as_ref)).is_some_and(|it| !it.spec.policy.health_checks.is_empty())

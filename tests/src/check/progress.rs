@@ -2,10 +2,11 @@
 //! ended; and what cannot be there has a reason that is told.
 
 use super::{Check, Fact, aim, is_checked, is_resident};
+use crate::sim::client::WRONG_PATH;
 use crate::sim::docker::{Daemon, Engine, Phase};
 use cluster::{
-    App, AppSpec, Condition, Goal, Health, Instance, Moment, Node, NodeId, NodeStatus, Operator, Protocol, Resources,
-    State, Unreachable, Volume, WantedHostPort, explain,
+    App, AppSpec, Condition, Goal, Health, HealthKind, Instance, Moment, Node, NodeId, NodeStatus, Operator, Protocol,
+    Resources, State, Unreachable, Volume, WantedHostPort, explain,
 };
 
 /// Compares what was asked for with what runs.
@@ -144,7 +145,12 @@ fn is_fine(app: &App, it: &Instance) -> bool {
 fn is_good(app: &App) -> bool {
     let good = |it: &AppSpec| {
         let (image, asked) = (&it.run.image, !it.policy.readiness_checks.is_empty());
-        image.starts_with("web:") || image.starts_with("slow:") || (image.starts_with("busy:") && !asked)
+        let answered = it
+            .policy
+            .health_checks
+            .iter()
+            .all(|it| !matches!(&it.kind, HealthKind::Http { path, .. } if path == WRONG_PATH));
+        answered && (image.starts_with("web:") || image.starts_with("slow:") || (image.starts_with("busy:") && !asked))
     };
     good(&app.current.spec) && aim(app).is_none_or(|it| good(&it.spec))
 }

@@ -44,9 +44,15 @@ pub fn wish(state: &State, rng: &mut Rng) -> Command {
             put(AppSpec { instances: rng.below(6) as u32, ..current() }, expect)
         }
         // Update.
-        30..55 => {
+        30..50 => {
             let mut spec = current();
             spec.run.image = image(rng);
+            put(spec, Expect::Any)
+        }
+        // Other health checks for what runs.
+        50..55 => {
+            let mut spec = current();
+            spec.policy.health_checks = health_checks(rng);
             put(spec, Expect::Any)
         }
         55..58 => Command::RestartApp { app: app.id.clone(), force },
@@ -114,7 +120,9 @@ fn image(rng: &mut Rng) -> String {
         82..89 => "slow",
         89..91 => "busy",
         91..93 => "sick",
-        93..97 => "crash",
+        93..95 => "crash",
+        95..97 => "brief",
+        97..98 => "faint",
         _ => "missing",
     };
     format!("{kind}:{}", rng.below(9))
@@ -163,7 +171,7 @@ fn spec(app: &AppId, rng: &mut Rng) -> AppSpec {
         policy: Policy {
             labels: patience(rng),
             constraints,
-            health_checks: if rng.chance(700) { vec![health_check()] } else { Vec::new() },
+            health_checks: if rng.chance(700) { vec![health_check("/health")] } else { Vec::new() },
             upgrade,
             backoff_ms: 500,
             backoff_factor_ppm: 1_500_000,
@@ -225,14 +233,20 @@ fn readiness_check() -> ReadinessCheck {
     }
 }
 
-fn health_check() -> HealthCheck {
+/// The path of a health check that no instance ever passes.
+pub const WRONG_PATH: &str = "/wrong";
+
+/// What instances are asked from now on: nothing, the same in other words, or what none can answer.
+fn health_checks(rng: &mut Rng) -> Vec<HealthCheck> {
+    match *rng.pick(&["", "/health", "/healthz", "/alive", WRONG_PATH]) {
+        "" => Vec::new(),
+        path => vec![health_check(path)],
+    }
+}
+
+fn health_check(path: &str) -> HealthCheck {
     HealthCheck {
-        kind: HealthKind::Http {
-            path: "/health".to_owned(),
-            port: CheckPort::Number(80),
-            ignore_1xx: false,
-            tls: false,
-        },
+        kind: HealthKind::Http { path: path.to_owned(), port: CheckPort::Number(80), ignore_1xx: false, tls: false },
         mesos: false,
         container: String::new(),
         ipv6: false,

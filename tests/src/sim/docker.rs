@@ -9,6 +9,8 @@
 //! | `sick:…` | runs, and never passes a health check |
 //! | `busy:…` | serves soon after its start, and never says that it is ready |
 //! | `crash:…` | ends with code 1 soon after its start |
+//! | `brief:…` | serves soon after its start, and ends with code 1 some seconds later |
+//! | `faint:…` | serves soon after its start, and no more some seconds later |
 //! | `missing:…` | is never there: the image cannot be pulled |
 
 use super::rng::Rng;
@@ -266,7 +268,9 @@ impl Container {
     /// Whether it passes its health checks.
     pub fn serves(&self, now: u64) -> bool {
         let after = if self.image.starts_with("slow:") { 3_000 } else { 400 };
-        self.phase == Phase::Running && !self.image.starts_with("sick:") && now >= self.started_at + after
+        let until = if self.image.starts_with("faint:") { self.started_at + 2_000 } else { u64::MAX };
+        let in_time = (self.started_at + after..until).contains(&now);
+        self.phase == Phase::Running && !self.image.starts_with("sick:") && in_time
     }
 
     /// Whether it says that it is ready.
@@ -276,6 +280,10 @@ impl Container {
 
     /// After how long it ends by itself, if it does.
     pub fn ends_after(&self, rng: &mut Rng) -> Option<u64> {
-        self.image.starts_with("crash:").then(|| rng.range(100, 1_500))
+        match self.image.split(':').next() {
+            Some("crash") => Some(rng.range(100, 1_500)),
+            Some("brief") => Some(rng.range(500, 4_000)),
+            _ => None,
+        }
     }
 }

@@ -3,11 +3,12 @@
 //! A start is several steps, as in reality: fetch the image, make the container, start it, and clean up when that
 //! fails; an agent that ends in between leaves what was done.
 
+use super::client::WRONG_PATH;
 use super::docker::{Container, Daemon, Luck, Phase, Request, Trouble};
 use super::world::{Event, World};
 use crate::check::{Did, Fact};
 use crate::mutants::{self, Mutant};
-use cluster::agent::{Assignment, Container as Known, Done, Exit, Input, Listed, Listing, Outcome, Output};
+use cluster::agent::{Assignment, Container as Known, Done, Exit, Input, Listed, Listing, Outcome, Output, Probe};
 use cluster::{InstanceId, ReadinessResponse};
 
 /// Something on its way to an engine or an instance.
@@ -47,6 +48,8 @@ pub(super) enum Errand {
     Probe {
         instance: InstanceId,
         check: u32,
+        /// Whether what is asked can be answered at all.
+        wrong: bool,
         ends_at: u64,
     },
     /// Whether an instance is ready.
@@ -71,8 +74,9 @@ impl World {
             Output::Start { assignment } => Errand::Pull { order: Box::new(assignment) },
             Output::Stop { instance, grace_ms } => Errand::Stop { instance, grace_ms },
             Output::Remove { instance } => Errand::Remove { instance },
-            Output::Probe { instance, check, timeout_ms, .. } => {
-                Errand::Probe { instance, check, ends_at: self.now + timeout_ms }
+            Output::Probe { instance, check, probe, timeout_ms } => {
+                let wrong = matches!(probe, Probe::Http { get, .. } if get.path == WRONG_PATH);
+                Errand::Probe { instance, check, wrong, ends_at: self.now + timeout_ms }
             }
             Output::Ask { instance, timeout_ms, .. } => Errand::Ask { instance, ends_at: self.now + timeout_ms },
             Output::Destroy { reservation } => Errand::Destroy { reservation },
@@ -104,8 +108,12 @@ impl World {
 
     /// An errand is done, or took too long.
     pub(super) fn errand_done(&mut self, n: usize, incarnation: u64, errand: Errand, timeout: bool) {
-        if let Errand::Probe { instance, check, ends_at } = errand {
-            return self.probed(n, incarnation, instance, check, ends_at);
+        if let Errand::Probe { instance, check, wrong, ends_at } = errand {
+            if self.nodes[n].incarnation == incarnation {
+                let outcome = self.outcome(n, instance, wrong, ends_at);
+                self.agent_takes(n, Input::Probed { instance, check, outcome });
+            }
+            return;
         }
         if let Errand::Ask { .. } | Errand::Destroy { .. } = errand {
             return self.outside_answers(n, incarnation, &errand);
@@ -232,18 +240,18 @@ impl World {
         self.agent_takes(n, input);
     }
 
-    fn probed(&mut self, n: usize, incarnation: u64, instance: InstanceId, check: u32, ends_at: u64) {
-        if self.nodes[n].incarnation != incarnation {
-            return;
-        }
+    /// What a health check says; some are missed for no reason.
+    fn outcome(&mut self, n: usize, instance: InstanceId, wrong: bool, ends_at: u64) -> Outcome {
+        let missed = !self.calm && self.rng.chance(self.options.missed_probes);
         let containers = &self.nodes[n].engine.containers;
-        let serves = containers.values().any(|it| it.instance == instance && it.serves(self.now));
-        let outcome = if serves && self.now <= ends_at {
-            Outcome::Success
-        } else {
-            Outcome::Failure("connection refused".to_owned())
-        };
-        self.agent_takes(n, Input::Probed { instance, check, outcome });
+        let of_instance = containers.values().find(|it| it.instance == instance && it.phase == Phase::Running);
+        match of_instance {
+            None => Outcome::Refused("connection refused".to_owned()),
+            Some(it) if !it.serves(self.now) => Outcome::Failure("answered 503".to_owned()),
+            Some(_) if wrong => Outcome::Failure("answered 404".to_owned()),
+            Some(_) if missed || self.now > ends_at => Outcome::Failure("no answer in time".to_owned()),
+            Some(_) => Outcome::Success,
+        }
     }
 
     /// The agent makes a volume before it makes the container; one that is there stays as it is.

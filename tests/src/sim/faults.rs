@@ -49,6 +49,10 @@ pub struct Options {
     pub start_fails: u64,
     /// So many of a thousand pulls fail.
     pub pull_fails: u64,
+    /// So many of a thousand probes get no answer, whoever is asked.
+    pub missed_probes: u64,
+    /// How long a new instance must live before it counts.
+    pub min_live_ms: u64,
     /// A whole node is off for some time: agent and daemon.
     pub node_ms: u64,
     /// One node goes at the end of all faults and never comes back.
@@ -96,6 +100,7 @@ impl Options {
         let n_agents = rng.range(2, 6) as usize;
         // One of two would be half of all.
         let sick_node = (n_agents > 2 && rng.chance(250)).then(|| rng.below(n_agents as u64) as usize);
+        let missed_probes = rate(400, 5, 100);
         Self {
             n_members,
             n_agents,
@@ -118,6 +123,8 @@ impl Options {
             container_ms,
             start_fails,
             pull_fails,
+            missed_probes,
+            min_live_ms: *rng.pick(&[0, 2_000, 5_000, 5_000, 5_000]),
             node_ms,
             node_gone: rng.chance(250),
             skew_ms,
@@ -167,6 +174,7 @@ impl Options {
                 self.think_ms = 500;
                 self.snapshot_entries = 5_000;
             }
+            Mutant::CountsAtOnce => self.min_live_ms = 5_000,
             _ => {}
         }
     }

@@ -202,6 +202,7 @@ impl World {
             observations.extend(foreign.map(|instance| Observation {
                 instance,
                 judged_by: Timestamp::default(),
+                trial: None,
                 seen: Seen::Removed,
             }));
         }

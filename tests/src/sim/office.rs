@@ -31,7 +31,7 @@ impl World {
             life.leader = Some(Leader::new(
                 &life.state,
                 cluster,
-                Settings::default(),
+                Settings { min_live_ms: self.options.min_live_ms, ..Settings::default() },
                 self.options.loss_after_ms,
                 Timestamp(self.now),
             ));

@@ -53,7 +53,7 @@ mod health_check_integration_test {
         let mut checks = Checks::new(&checks, state.time(), &instance.checks, 0);
         let mut events = world.listen("");
         for expected in [Health::Unhealthy, Health::Failed] {
-            checks.answered(0, Outcome::Failure("503".to_owned()), state.time());
+            checks.answered(0, Outcome::Failure("503".to_owned()), 1, state.time());
             assert_eq!(checks.health(), expected);
             let (health, checks) = (checks.health(), checks.results());
             world.see(instance.id, Seen::Running { ip: None, health, checks, readiness: instance.readiness.clone() });

@@ -257,6 +257,7 @@ impl World {
         let result = CheckResult {
             alive,
             consecutive_failures: u32::from(!alive),
+            forgiven: false,
             first_success: at.filter(|_| alive),
             last_success: at.filter(|_| alive),
             last_failure: at.filter(|_| !alive),

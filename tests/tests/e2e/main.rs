@@ -18,6 +18,7 @@ mod discovery;
 mod events;
 mod harness;
 mod layers;
+mod living;
 mod members;
 mod residents;
 mod restart;

@@ -4,7 +4,7 @@
 use super::spec::{LABEL_CONTAINER, LABEL_GRACE, LABEL_INSTANCE, LABEL_RESERVATION, member_name};
 use super::{Docker, Error, LIST_DEADLINE, READ_DEADLINE, STOP_MARGIN, WRITE_DEADLINE, inspected};
 use bollard::query_parameters::{
-    InspectContainerOptions, ListContainersOptions, RemoveContainerOptions, StopContainerOptions,
+    InspectContainerOptions, KillContainerOptions, ListContainersOptions, RemoveContainerOptions, StopContainerOptions,
 };
 use cluster::InstanceId;
 use cluster::agent::{Container, Done, Part, Role, fold};
@@ -107,6 +107,21 @@ impl Docker {
             Ok(()) | Err(Error::Refused { status: 304 | 404, .. }) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Gives the containers of an instance whose end is under way the hard signal. Those that have ended stay as they
+    /// are; whether all did, the stop tells.
+    pub(crate) async fn kill(&self, instance: InstanceId) -> Result<(), Error> {
+        let Parts { members, .. } = self.parts(instance).await?;
+        let members = members.iter().map(|it| member_name(instance, it));
+        for name in members.chain([instance.to_string()]) {
+            let options = KillContainerOptions { signal: "SIGKILL".to_owned() };
+            match self.call("kill", WRITE_DEADLINE, |it| it.kill_container(&name, Some(options))).await {
+                Ok(()) | Err(Error::Refused { status: 404 | 409, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Removes an instance's containers with their anonymous volumes, and its own directories.

@@ -114,6 +114,8 @@ fn made_with(spec: AppSpec, ports: &[u16], log_max_mib: Option<u64>) -> Result<V
         stop: false,
         started: false,
         kill_grace_ms: 3_000,
+        min_live_ms: 0,
+        leave_after: 1,
         reservation: spec.is_resident().then(instance),
         policy: Timestamp(1_000),
         spec: Some(Arc::new(spec)),

@@ -141,6 +141,8 @@ impl Scheduler {
             stop: false,
             started: false,
             kill_grace_ms: 1_000,
+            min_live_ms: 0,
+            leave_after: 1,
             reservation: None,
             policy: Timestamp(1_000),
             spec: Some(Arc::new(spec)),

@@ -7,8 +7,8 @@ use super::{Problems, health, paths, readiness};
 use crate::limits::TEXT_BYTES_MAX;
 use cluster::apply::{DEADLINE_LABEL, ROLLBACK_LABEL};
 use cluster::{
-    ANY_ROLE, AppId, Constraint, KillSelection, Operator, PathId, Policy, PortSpec, Residency, Settings, Unreachable,
-    UpgradeStrategy, Volume, pattern,
+    ANY_ROLE, AppId, Constraint, KillSelection, LEAVE_AFTER_LABEL, MIN_LIVE_LABEL, Operator, PathId, Policy, PortSpec,
+    Residency, Settings, Unreachable, UpgradeStrategy, Volume, pattern,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -58,6 +58,15 @@ fn check_labels(problems: &mut Problems, labels: &BTreeMap<String, String>) {
             &format!("/labels/{DEADLINE_LABEL}"),
             format!("must be a whole number of seconds, at most {SECONDS_MAX}; 0 for no deadline"),
         );
+    }
+    if labels.get(MIN_LIVE_LABEL).is_some_and(|it| !is_time(it)) {
+        problems.invalid(
+            &format!("/labels/{MIN_LIVE_LABEL}"),
+            format!("must be a whole number of seconds, at most {SECONDS_MAX}; 0 for no wait"),
+        );
+    }
+    if labels.get(LEAVE_AFTER_LABEL).is_some_and(|it| it.parse::<u32>().map_or(true, |it| it == 0)) {
+        problems.invalid(&format!("/labels/{LEAVE_AFTER_LABEL}"), "must be a whole number of failures, at least 1");
     }
     if labels.get(ROLLBACK_LABEL).is_some_and(|it| !matches!(it.as_str(), "true" | "false")) {
         problems.invalid(&format!("/labels/{ROLLBACK_LABEL}"), "must be 'true' or 'false'");

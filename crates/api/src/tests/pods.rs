@@ -122,7 +122,7 @@ async fn a_posted_pod_is_answered_whole() {
 #[tokio::test]
 async fn definitions_as_users_have_them_are_accepted() {
     let world = World::new();
-    let settings = Settings { command_image: "busybox:1".to_owned(), ..Settings::default() };
+    let settings = Settings { command_image: "busybox:1".to_owned(), ..world.fake.state().settings().clone() };
     world.fake.apply(Principal::Leader, Command::Configure { settings }).unwrap();
     let container = |name: &str| {
         json!({

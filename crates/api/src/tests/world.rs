@@ -53,7 +53,7 @@ impl World {
     /// A cluster of two nodes whose operator has chosen an image for commands.
     pub(super) fn with_commands() -> Self {
         let world = Self::new();
-        let settings = Settings { command_image: "alpine:3".to_owned(), ..Settings::default() };
+        let settings = Settings { command_image: "alpine:3".to_owned(), ..world.fake.state().settings().clone() };
         world.fake.apply(Principal::Leader, Command::Configure { settings }).unwrap();
         world
     }

@@ -41,6 +41,7 @@ pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) 
         Event::NodeChanged { node } => node_changed(state, node),
         Event::InstanceRemoved { .. }
         | Event::InstanceReady { .. }
+        | Event::InstanceTold { .. }
         | Event::BackoffReset { .. }
         | Event::GroupChanged { .. }
         | Event::ReservationChanged { .. }

@@ -123,7 +123,7 @@ fn instance_counts(state: &State, app: &App) -> v3::InstanceCounts {
     };
     let is_listed = |it: &&std::sync::Arc<Instance>| is_listed(it);
     for instance in state.instances_of(app).filter(is_listed) {
-        let serving = u32::from(instance.is_serving(app.has_checks()) && !state.is_unreachable(instance));
+        let serving = u32::from(app.is_served_by(instance) && !state.is_unreachable(instance));
         if app.is_current(instance) && instance.is_wanted() {
             counts.new_running += u32::from(instance.is_running());
             counts.new_staged += u32::from(!instance.is_running());

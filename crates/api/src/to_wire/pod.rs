@@ -306,7 +306,9 @@ fn since(instance: &Instance) -> Timestamp {
 }
 
 fn turned_at(check: &CheckResult) -> Option<Timestamp> {
-    if check.alive { check.first_success.max(check.last_failure) } else { check.last_failure }
+    // A failure that does not count yet changes nothing.
+    let failed = check.consecutive_failures > 0;
+    if check.alive { check.first_success.max(check.last_failure) } else { check.last_failure.filter(|_| failed) }
 }
 
 const fn healthy(health: Health) -> Option<bool> {

@@ -160,6 +160,7 @@ impl Agent {
     /// When [`Input::Tick`] is due, if nothing else comes before.
     pub fn wake_at(&self) -> Option<Timestamp> {
         self.cluster?;
+        let kills = self.instances.values().filter_map(Known::kill_at);
         let idle = self.instances.values().filter(|it| it.busy.is_none());
         let instances = idle.filter_map(|it| {
             let probe = it.checks.as_ref().filter(|_| it.assignment.spec.is_some()).and_then(Checks::wake_at);
@@ -168,10 +169,11 @@ impl Agent {
                 None => it.retry_at,
             });
             let question = it.asking.as_ref().map(Asking::wake_at);
-            probe.into_iter().chain(question).chain(step).min()
+            let trial = it.trial_wakes_at().filter(|_| it.assignment.spec.is_some());
+            probe.into_iter().chain(question).chain(trial).chain(step).min()
         });
         let doomed = self.doomed.values().filter(|it| self.engine.listed && !it.busy).map(|it| it.retry_at);
-        instances.chain(doomed).chain(self.engine.wake_at()).chain(self.reporter.wake_at()).min()
+        instances.chain(kills).chain(doomed).chain(self.engine.wake_at()).chain(self.reporter.wake_at()).min()
     }
 
     /// Every instance that it was told of and has not forgotten.

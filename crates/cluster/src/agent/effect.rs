@@ -2,7 +2,7 @@
 
 use super::{Assignment, Container, Exit, Observation, Outcome};
 use crate::catalog::Wish;
-use crate::model::{CheckResult, ClusterId, End, InstanceId, Readiness, ReadinessResponse};
+use crate::model::{CheckResult, ClusterId, End, HealthCheck, InstanceId, Readiness, ReadinessResponse, Version};
 use serde::{Deserialize, Serialize};
 
 /// What reaches an agent.
@@ -203,6 +203,11 @@ pub enum Output {
         /// From the polite to the hard signal, milliseconds.
         grace_ms: u64,
     },
+    /// Give a container whose end is under way the hard signal now. Not answered: the stop is.
+    Kill {
+        /// Which one.
+        instance: InstanceId,
+    },
     /// Remove a container that does not run.
     Remove {
         /// Which one.
@@ -369,4 +374,7 @@ pub struct SavedInstance {
     /// What its readiness check has said.
     #[serde(default)]
     pub readiness: Readiness,
+    /// The version by whose health checks it is judged, and these; absent: those of the assignment.
+    #[serde(default)]
+    pub judged: Option<(Version, Vec<HealthCheck>)>,
 }

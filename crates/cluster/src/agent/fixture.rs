@@ -69,6 +69,8 @@ pub(crate) fn assignment(instance: InstanceId, spec: AppSpec) -> Assignment {
         stop: false,
         started: false,
         kill_grace_ms: 3_000,
+        min_live_ms: 0,
+        leave_after: 1,
         reservation: None,
         policy: Timestamp(1_000),
         spec: Some(Arc::new(spec)),

@@ -5,6 +5,11 @@
 //! succeeds for the first time, and only while its failures do not count, it is asked at once and then after 100, 200,
 //! 400 ms and so on, up to its interval. A service that is up after 150 ms is known to be up after 300 ms, not after
 //! five seconds.
+//!
+//! Failures that do not count yet are kept to be shown. Of failures that count, the first few do not take an instance
+//! out of discovery: one that is missed says little, and a hiccup that all instances have at once would leave nobody.
+//! So that this does not keep a sick one there for long, it is asked a second time after a second; such second looks
+//! are not among the failures that end it.
 
 use crate::model::{CheckResult, Health, HealthCheck, Timestamp};
 
@@ -17,6 +22,9 @@ const FIRST_PROBE_MS: u64 = 5_000;
 /// How long after its deadline a probe's answer is awaited, milliseconds; then the probe counts as never asked.
 const ANSWER_MARGIN_MS: u64 = 5_000;
 
+/// From a failure that does not take an instance out of discovery to the second look, milliseconds.
+const SECOND_LOOK_MS: u64 = 1_000;
+
 /// What one probe said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -24,6 +32,8 @@ pub enum Outcome {
     Success,
     /// It did not; why, for people.
     Failure(String),
+    /// Nobody listens where it should; why that is known, for people. No accident: it is out of discovery at once.
+    Refused(String),
     /// Neither: an answer that the check ignores, or the probe could not be made at all. Absence of information
     /// never makes an instance unhealthy.
     Ignored,
@@ -45,6 +55,12 @@ struct Check {
     result: CheckResult,
     /// Whether there is any result that counts.
     answered: bool,
+    /// Failures in a row, second looks among them.
+    misses: u32,
+    /// The next probe, or the one under way, is a second look.
+    second_look: bool,
+    /// Nobody listened, the last time.
+    refused: bool,
     /// When to probe next.
     due: Timestamp,
     /// The deadline of the probe under way.
@@ -61,7 +77,7 @@ impl Checks {
         let known = if known.len() == specs.len() { known } else { &[] };
         let checks = specs.iter().enumerate().map(|(n, spec)| {
             let result = known.get(n).cloned().unwrap_or_default();
-            let answered = result != CheckResult::default();
+            let answered = result.alive || result.consecutive_failures > 0;
             let wait_ms = if answered {
                 spread % spec.interval_ms.clamp(1, FIRST_PROBE_MS)
             } else if spec.mesos && spec.delay_ms > 0 {
@@ -72,7 +88,18 @@ impl Checks {
                 0
             };
             let due = since.plus_ms(wait_ms);
-            Check { spec: spec.clone(), result, answered, due, asked_until: None, pause_ms: FIRST_PAUSE_MS }
+            Check {
+                spec: spec.clone(),
+                misses: result.consecutive_failures,
+                // Till the next probe it is where it was.
+                refused: !result.alive && !result.forgiven,
+                result,
+                answered,
+                second_look: false,
+                due,
+                asked_until: None,
+                pause_ms: FIRST_PAUSE_MS,
+            }
         });
         Self { since, list: checks.collect(), first: 0 }
     }
@@ -82,11 +109,26 @@ impl Checks {
         self.list.len() == specs.len() && self.list.iter().zip(specs).all(|(check, spec)| check.spec == *spec)
     }
 
+    /// The definitions.
+    pub fn specs(&self) -> Vec<HealthCheck> {
+        self.list.iter().map(|it| it.spec.clone()).collect()
+    }
+
+    /// Whether checks of these definitions ask the same.
+    pub fn ask(&self, specs: &[HealthCheck]) -> bool {
+        self.list.iter().map(|it| it.spec.question()).eq(specs.iter().map(HealthCheck::question))
+    }
+
+    /// The number after those of these checks.
+    pub fn end(&self) -> u32 {
+        self.first + self.list.len() as u32
+    }
+
     /// The same instance under other definitions: who is asked the same question keeps its results, though it may be
-    /// asked more often, or be given more time.
+    /// asked more often, or be given up sooner. The new checks are numbered from `first`.
     #[must_use]
-    pub fn redefined(&self, specs: &[HealthCheck], now: Timestamp) -> Self {
-        let mut new = Self { first: self.first + self.list.len() as u32, ..Self::new(specs, self.since, &[], 0) };
+    pub fn redefined(&self, specs: &[HealthCheck], first: u32, now: Timestamp) -> Self {
+        let mut new = Self { first, ..Self::new(specs, self.since, &[], 0) };
         for check in &mut new.list {
             check.due = check.due.max(now);
             let same = |it: &&Check| it.spec == check.spec;
@@ -100,9 +142,9 @@ impl Checks {
         new
     }
 
-    /// The place in the app of a check with this number.
-    pub fn place(&self, check: u32) -> usize {
-        check.saturating_sub(self.first) as usize
+    /// The definition of the check with this number.
+    pub fn spec(&self, check: u32) -> Option<&HealthCheck> {
+        self.list.get(check.checked_sub(self.first)? as usize).map(|it| &it.spec)
     }
 
     /// The numbers of the checks to probe now; each is under way until [`Checks::answered`].
@@ -126,22 +168,32 @@ impl Checks {
         self.list.iter().map(|it| it.asked_until.map_or(it.due, |until| until.plus_ms(1))).min()
     }
 
-    /// Takes a probe's outcome; returns whether it is news: the first success, a flip, a failure that counts.
-    pub fn answered(&mut self, check: u32, outcome: Outcome, now: Timestamp) -> bool {
+    /// Takes a probe's outcome; returns whether it is news: the first success, a flip, a failure that counts or says
+    /// something new. An instance that serves is forgiven fewer than `leave_after` failures in a row.
+    pub fn answered(&mut self, check: u32, outcome: Outcome, leave_after: u32, now: Timestamp) -> bool {
         let Some(n) = check.checked_sub(self.first) else { return false };
         let Some(check) = self.list.get_mut(n as usize) else { return false };
         check.asked_until = None;
         let counts = check.answered || now.since_ms(self.since) >= check.spec.grace_ms;
-        match outcome {
-            Outcome::Success => check.succeeded(now),
-            Outcome::Failure(cause) if counts => check.failed(cause, now),
-            Outcome::Failure(_) | Outcome::Ignored => {
-                if !counts {
-                    check.due = check.due.min(now.plus_ms(check.pause_ms));
-                    check.pause_ms = check.pause_ms.saturating_mul(2);
-                }
-                false
+        let is_second_look = std::mem::take(&mut check.second_look);
+        let (cause, refused) = match outcome {
+            Outcome::Success => return check.succeeded(now),
+            Outcome::Failure(cause) => (Some(cause), false),
+            Outcome::Refused(cause) => (Some(cause), true),
+            Outcome::Ignored => (None, false),
+        };
+        if !counts {
+            check.due = check.due.min(now.plus_ms(check.pause_ms));
+            check.pause_ms = check.pause_ms.saturating_mul(2);
+        }
+        match cause {
+            None => false,
+            Some(cause) if counts => {
+                check.refused = refused;
+                check.failed(cause, is_second_look, leave_after, now);
+                true
             }
+            Some(cause) => check.said(cause, now),
         }
     }
 
@@ -159,9 +211,25 @@ impl Checks {
         }
     }
 
-    /// Each check's results, in the app's order; empty before the first.
+    /// Whether an instance that was healthy is forgiven what failed since.
+    pub fn are_forgiven(&self) -> bool {
+        self.health() == Health::Unhealthy && self.list.iter().all(|it| it.result.alive || it.result.forgiven)
+    }
+
+    /// Whether nothing but single failures, of those that were healthy before, speaks against the instance.
+    pub fn missed_one(&self) -> bool {
+        let missed_one = |it: &Check| it.misses == 1 && !it.refused && it.result.first_success.is_some();
+        !self.list.is_empty() && self.list.iter().all(|it| it.answered && (it.result.alive || missed_one(it)))
+    }
+
+    /// Why the instance is not healthy, for people.
+    pub fn cause(&self) -> Option<String> {
+        self.list.iter().filter(|it| !it.result.alive).find_map(|it| it.result.last_failure_cause.clone())
+    }
+
+    /// Each check's results, in the app's order; empty before there is anything to say.
     pub fn results(&self) -> Vec<CheckResult> {
-        if self.list.iter().any(|it| it.answered) {
+        if self.list.iter().any(|it| it.result != CheckResult::default()) {
             self.list.iter().map(|it| it.result.clone()).collect()
         } else {
             Vec::new()
@@ -173,8 +241,10 @@ impl Check {
     fn succeeded(&mut self, now: Timestamp) -> bool {
         let news = !self.answered || !self.result.alive;
         self.answered = true;
+        (self.misses, self.refused) = (0, false);
         if news {
             self.result.alive = true;
+            self.result.forgiven = false;
             self.result.consecutive_failures = 0;
             self.result.first_success.get_or_insert(now);
             self.result.last_success = Some(now);
@@ -182,13 +252,34 @@ impl Check {
         news
     }
 
-    fn failed(&mut self, cause: String, now: Timestamp) -> bool {
+    fn failed(&mut self, cause: String, is_second_look: bool, leave_after: u32, now: Timestamp) {
         self.answered = true;
-        self.result.alive = false;
-        self.result.consecutive_failures = self.result.consecutive_failures.saturating_add(1);
-        self.result.last_failure = Some(now);
-        self.result.last_failure_cause = Some(cause);
-        true
+        self.misses = self.misses.saturating_add(1);
+        let result = &mut self.result;
+        let served = result.alive || result.forgiven;
+        result.alive = false;
+        if !is_second_look {
+            result.consecutive_failures = result.consecutive_failures.saturating_add(1);
+        }
+        let given_up = self.spec.max_failures > 0 && result.consecutive_failures >= self.spec.max_failures;
+        result.forgiven = served && !self.refused && !given_up && self.misses < leave_after;
+        result.last_failure = Some(now);
+        result.last_failure_cause = Some(cause);
+        let soon = now.plus_ms(SECOND_LOOK_MS);
+        if result.forgiven && soon < self.due {
+            self.due = soon;
+            self.second_look = true;
+        }
+    }
+
+    /// Keeps an answer that does not count yet; returns whether it is another one than before.
+    fn said(&mut self, cause: String, now: Timestamp) -> bool {
+        let news = self.result.last_failure_cause.as_ref() != Some(&cause);
+        if news {
+            self.result.last_failure = Some(now);
+            self.result.last_failure_cause = Some(cause);
+        }
+        news
     }
 }
 
@@ -223,7 +314,7 @@ mod tests {
     fn check_history(spec: HealthCheck, answers: &[(u64, Outcome)]) -> Vec<(Health, bool)> {
         let mut checks = Checks::new(&[spec], START, &[], 0);
         let after = |(ms, outcome): &(u64, Outcome)| {
-            let news = checks.answered(0, outcome.clone(), START.plus_ms(*ms));
+            let news = checks.answered(0, outcome.clone(), 1, START.plus_ms(*ms));
             (checks.health(), news)
         };
         answers.iter().map(after).collect()
@@ -233,7 +324,7 @@ mod tests {
     fn failures_count_after_the_grace_period_or_the_first_success() {
         use Health::{Failed, Healthy, Unhealthy, Unknown};
         for (spec, answers, expect) in [
-            (check(5_000, 3), vec![(0, fail()), (4_999, fail())], vec![(Unknown, false), (Unknown, false)]),
+            (check(5_000, 3), vec![(0, fail()), (4_999, fail())], vec![(Unknown, true), (Unknown, false)]),
             (check(5_000, 3), vec![(5_000, fail())], vec![(Unhealthy, true)]),
             (check(5_000, 3), vec![(10, Outcome::Success), (20, fail())], vec![(Healthy, true), (Unhealthy, true)]),
             (
@@ -260,7 +351,7 @@ mod tests {
         while now <= START.plus_ms(25_000) {
             if !checks.due(now).is_empty() {
                 asked.push(now.since_ms(START));
-                checks.answered(0, fail(), now);
+                checks.answered(0, fail(), 1, now);
             }
             now = checks.wake_at().unwrap();
         }
@@ -279,7 +370,7 @@ mod tests {
             let first = START.plus_ms(first_ms);
             assert_eq!(checks.due(first), [0]);
             assert_eq!(checks.due(first), [0; 0], "one probe at a time");
-            checks.answered(0, Outcome::Success, first.plus_ms(7));
+            checks.answered(0, Outcome::Success, 1, first.plus_ms(7));
             assert_eq!(checks.wake_at(), Some(first.plus_ms(10_000)));
         }
     }
@@ -298,9 +389,9 @@ mod tests {
     #[test]
     fn results_outlive_the_agent_and_other_limits_but_not_another_question() {
         let mut checks = Checks::new(&[check(0, 3), check(7, 3)], START, &[], 0);
-        checks.answered(0, Outcome::Success, START);
+        checks.answered(0, Outcome::Success, 1, START);
         assert_eq!(checks.health(), Health::Unknown, "one check did not answer yet");
-        checks.answered(1, Outcome::Success, START);
+        checks.answered(1, Outcome::Success, 1, START);
         assert_eq!(checks.health(), Health::Healthy);
 
         let later = START.plus_ms(500_000);
@@ -308,17 +399,17 @@ mod tests {
         assert_eq!((adopted.health(), adopted.results()), (Health::Healthy, checks.results()));
         assert!(adopted.wake_at().unwrap() < later.plus_ms(5_000));
 
-        let redefined = checks.redefined(&[check(7, 3)], later);
+        let redefined = checks.redefined(&[check(7, 3)], checks.end(), later);
         assert_eq!(redefined.health(), Health::Healthy);
-        let redefined = checks.redefined(&[HealthCheck { interval_ms: 500, ..check(8, 1) }], START);
+        let redefined = checks.redefined(&[HealthCheck { interval_ms: 500, ..check(8, 1) }], checks.end(), START);
         assert_eq!((redefined.health(), redefined.wake_at()), (Health::Healthy, Some(START.plus_ms(500))));
         let other = HealthKind::Command { value: "true".into() };
-        let mut redefined = checks.redefined(&[HealthCheck { kind: other, ..check(7, 3) }], later);
+        let mut redefined = checks.redefined(&[HealthCheck { kind: other, ..check(7, 3) }], checks.end(), later);
         assert_eq!((redefined.health(), redefined.wake_at()), (Health::Unknown, Some(later)));
-        assert!(!redefined.answered(0, Outcome::Success, later), "that was the answer to another question");
+        assert!(!redefined.answered(0, Outcome::Success, 1, later), "that was the answer to another question");
         let [number] = redefined.due(later)[..] else { panic!("it is asked") };
-        assert_eq!(redefined.place(number), 0);
-        assert!(redefined.answered(number, Outcome::Success, later));
+        assert!(redefined.spec(number).is_some());
+        assert!(redefined.answered(number, Outcome::Success, 1, later));
         assert_eq!(redefined.health(), Health::Healthy);
     }
 }

@@ -44,6 +44,10 @@ pub(super) struct Known {
     pub(super) checks: Option<Checks>,
     /// The version by whose health checks it is judged.
     pub(super) judged_by: Version,
+    /// Those health checks.
+    pub(super) judged: Vec<HealthCheck>,
+    /// Those that it is told to follow, until it has passed them.
+    pub(super) trial: Option<Trial>,
     /// What its readiness check has said.
     pub(super) readiness: Readiness,
     /// That check, while the instance runs and is not ready.
@@ -62,6 +66,28 @@ pub(super) struct Known {
     pub(super) advertised: bool,
     /// Its way out of Consul, before its container is stopped.
     pub(super) leaving: Option<Leaving>,
+    /// The stop under way: when it began, and when it is cut short at the latest, if it was hurried.
+    pub(super) stop: Option<StopUnderWay>,
+}
+
+/// Other health checks than those by which an instance is judged. It is judged by them when they have succeeded for as
+/// long as a new instance must live: one that turns out wrong takes nobody out.
+#[derive(Clone, Debug)]
+pub(super) struct Trial {
+    /// Their answers.
+    pub(super) checks: Checks,
+    /// Since when all have succeeded.
+    since: Option<Timestamp>,
+}
+
+/// A container's end that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StopUnderWay {
+    began_at: Timestamp,
+    /// From its polite to its hard signal, milliseconds, as the engine was told.
+    grace_ms: u64,
+    /// The hard signal is to be given then: there is less time now than the engine was told.
+    pub(super) kill_at: Option<Timestamp>,
 }
 
 /// An instance's way out of Consul.
@@ -80,6 +106,8 @@ impl Known {
     pub(super) fn new(assignment: Assignment, container: Option<Container>) -> Self {
         Self {
             judged_by: assignment.policy,
+            judged: assignment.spec.as_ref().map(|it| it.policy.health_checks.clone()).unwrap_or_default(),
+            trial: None,
             assignment,
             confirmed: true,
             orphan: false,
@@ -102,6 +130,7 @@ impl Known {
             ended: None,
             advertised: false,
             leaving: None,
+            stop: None,
         }
     }
 
@@ -113,6 +142,9 @@ impl Known {
         known.ran = saved.ran;
         known.ended = saved.ended;
         known.readiness = saved.readiness;
+        if let Some((by, checks)) = saved.judged {
+            (known.judged_by, known.judged) = (by, checks);
+        }
         known
     }
 
@@ -124,15 +156,30 @@ impl Known {
             ended: self.ended.clone(),
             ran: self.ran,
             readiness: self.readiness.clone(),
+            judged: Some((self.judged_by, self.judged.clone())),
         }
     }
 
-    /// Takes in what is wanted now. Results that are only remembered say nothing about other checks.
+    /// Takes in what is wanted now. An end that is under way has no more time than it would have if it began with this.
     pub(super) fn take_order(&mut self, order: Assignment) {
-        let before = std::mem::replace(&mut self.assignment, order);
-        if before.spec.is_some_and(|it| it.policy.health_checks != self.check_specs()) {
-            self.remembered.clear();
+        self.assignment = order;
+        if let Some(stop) = self.stop.as_mut().filter(|_| self.busy == Some(Next::Stop))
+            && self.assignment.kill_grace_ms < stop.grace_ms
+        {
+            stop.grace_ms = self.assignment.kill_grace_ms;
+            stop.kill_at = Some(stop.began_at.plus_ms(stop.grace_ms));
         }
+    }
+
+    /// The engine was told to end the container.
+    pub(super) fn stops(&mut self, now: Timestamp) {
+        self.stopping = true;
+        self.stop = Some(StopUnderWay { began_at: now, grace_ms: self.assignment.kill_grace_ms, kill_at: None });
+    }
+
+    /// When the end that is under way is to be cut short, if it is.
+    pub(super) fn kill_at(&self) -> Option<Timestamp> {
+        self.stop.filter(|_| self.busy == Some(Next::Stop))?.kill_at
     }
 
     /// Which instance.
@@ -167,15 +214,25 @@ impl Known {
         self.checks.as_ref().map_or(Health::Unknown, Checks::health)
     }
 
-    /// Its health checks' definitions.
-    pub(super) fn check_specs(&self) -> &[HealthCheck] {
+    /// The health checks' definitions that it is to follow.
+    fn check_specs(&self) -> &[HealthCheck] {
         self.assignment.spec.as_ref().map_or(&[], |it| &it.policy.health_checks)
     }
 
     /// Whether requests may be sent to it.
     pub(super) fn is_serving(&self) -> bool {
-        let healthy = || self.check_specs().is_empty() || self.health() == Health::Healthy;
-        self.is_running() && !self.assignment.stop && healthy()
+        self.is_running() && !self.assignment.stop && self.is_well()
+    }
+
+    /// Whether its health checks, if it has any, let it serve.
+    fn is_well(&self) -> bool {
+        let forgiven = || self.checks.as_ref().is_some_and(Checks::are_forgiven);
+        self.judged.is_empty() || self.health() == Health::Healthy || forgiven()
+    }
+
+    /// Whether nothing but single failures keeps it from serving.
+    pub(super) fn missed_one(&self) -> bool {
+        self.is_running() && !self.assignment.stop && self.checks.as_ref().is_some_and(Checks::missed_one)
     }
 
     /// What is to be told of it; nothing if nothing is known, or only that it is about to start.
@@ -217,14 +274,51 @@ impl Known {
         }
     }
 
-    /// Takes in new definitions of its checks.
+    /// Takes in new definitions of its checks. Who serves goes on being judged by what it passed, until it has passed
+    /// what it is asked now.
     pub(super) fn redefine_checks(&mut self, now: Timestamp) {
         self.redefine_asking(now);
         let specs = self.check_specs().to_vec();
-        if let Some(checks) = self.checks.as_mut().filter(|it| !it.are(&specs)) {
-            *checks = checks.redefined(&specs, now);
-            self.judged_by = self.assignment.policy;
+        let Some(checks) = self.checks.as_ref() else { return };
+        let asks_more = !checks.ask(&specs) && !specs.is_empty() && self.is_well();
+        let first = self.trial.as_ref().map_or_else(|| checks.end(), |it| it.checks.end());
+        if !asks_more {
+            if !checks.are(&specs) || self.trial.is_some() {
+                self.is_judged_by(checks.redefined(&specs, first, now));
+            }
+        } else if self.trial.as_ref().is_none_or(|it| !it.checks.are(&specs)) {
+            self.trial = Some(Trial { checks: checks.redefined(&specs, first, now), since: None });
         }
+    }
+
+    /// Looks whether it has passed the health checks that it is told to follow; whether that is so.
+    pub(super) fn passes_trial(&mut self, now: Timestamp) -> bool {
+        let live_ms = self.assignment.min_live_ms;
+        let Some(trial) = self.trial.as_mut() else { return false };
+        if trial.checks.health() != Health::Healthy {
+            trial.since = None;
+            return false;
+        }
+        let passes = trial.since.get_or_insert(now).plus_ms(live_ms) <= now;
+        if passes {
+            let checks = trial.checks.clone();
+            self.is_judged_by(checks);
+        }
+        passes
+    }
+
+    /// When [`Known::passes_trial`] may turn, or another probe of the trial is due.
+    pub(super) fn trial_wakes_at(&self) -> Option<Timestamp> {
+        let trial = self.trial.as_ref()?;
+        let passes_at = trial.since.map(|it| it.plus_ms(self.assignment.min_live_ms));
+        trial.checks.wake_at().into_iter().chain(passes_at).min()
+    }
+
+    fn is_judged_by(&mut self, checks: Checks) {
+        self.judged = checks.specs();
+        self.judged_by = self.assignment.policy;
+        self.checks = Some(checks);
+        self.trial = None;
     }
 
     /// Takes in what is there; returns its end, if that is what was seen.
@@ -235,8 +329,11 @@ impl Known {
                 let spread =
                     self.id().to_string().bytes().fold(0u64, |sum, it| sum.wrapping_mul(31).wrapping_add(it.into()));
                 let remembered = std::mem::take(&mut self.remembered);
-                self.checks = Some(Checks::new(self.check_specs(), now, &remembered, spread));
-                self.judged_by = self.assignment.policy;
+                if !self.ran {
+                    self.judged = self.check_specs().to_vec();
+                    self.judged_by = self.assignment.policy;
+                }
+                self.checks = Some(Checks::new(&self.judged, now, &remembered, spread));
                 self.ran = true;
                 self.tries = 0;
                 self.message.clear();
@@ -253,9 +350,14 @@ impl Known {
         }
         if !matches!(container, Container::Running { .. }) {
             self.checks = None;
+            self.trial = None;
         }
         self.container = Some(container);
-        self.redefine_asking(now);
+        if self.assignment.stop {
+            self.redefine_asking(now);
+        } else {
+            self.redefine_checks(now);
+        }
         if let Some(end) = &end {
             self.ended = Some(end.clone());
         }

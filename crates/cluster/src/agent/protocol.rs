@@ -29,6 +29,12 @@ pub struct Assignment {
     pub started: bool,
     /// From the polite to the hard stop signal, milliseconds.
     pub kill_grace_ms: u64,
+    /// Other health checks must have succeeded for so long before the instance is judged by them, milliseconds.
+    #[serde(default)]
+    pub min_live_ms: u64,
+    /// It leaves discovery after so many failures of a health check in a row.
+    #[serde(default = "one")]
+    pub leave_after: u32,
     /// The reservation whose volumes it gets, where it is resident.
     pub reservation: Option<InstanceId>,
     /// The version that set the policy in what to run.
@@ -39,6 +45,10 @@ pub struct Assignment {
     pub spec: Option<Arc<AppSpec>>,
 }
 
+const fn one() -> u32 {
+    1
+}
+
 /// What an agent saw of one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
@@ -47,6 +57,9 @@ pub struct Observation {
     /// The version whose health checks it is judged by.
     #[serde(default)]
     pub judged_by: Version,
+    /// Why other health checks, that it is to be judged by when it has passed them, do not succeed.
+    #[serde(default)]
+    pub trial: Option<String>,
     /// What was seen.
     pub seen: Seen,
 }

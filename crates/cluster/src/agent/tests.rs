@@ -114,7 +114,7 @@ impl Desk {
 }
 
 fn report(sequence: u64, n: u32, seen: Seen) -> Output {
-    let observation = Observation { instance: instance(n), judged_by: Timestamp(1_000), seen };
+    let observation = Observation { instance: instance(n), judged_by: Timestamp(1_000), trial: None, seen };
     Output::Report { sequence, observations: vec![observation], destroyed: vec![] }
 }
 
@@ -152,6 +152,31 @@ fn an_instance_is_started_reported_stopped_removed_and_forgotten() {
     let (generation, forget) = (desk.generation, vec![instance(1)]);
     desk.give(Input::Assigned { generation, assignments: vec![], forget, destroy: vec![], complete: false });
     assert_eq!(desk.agent.counts(), Counts::default());
+}
+
+#[test]
+fn an_end_under_way_is_cut_short_when_there_is_less_time() {
+    let mut desk = Desk::new(false);
+    desk.assign(vec![order(1)]);
+    desk.done(1, Done::Now(running()));
+    desk.acknowledge();
+    let patient = Assignment { kill_grace_ms: 600_000, ..stop(1) };
+    assert_eq!(desk.assign(vec![patient.clone()]), [Output::Stop { instance: instance(1), grace_ms: 600_000 }]);
+    desk.pass(4_000);
+    assert_eq!(desk.assign(vec![Assignment { kill_grace_ms: 900_000, ..stop(1) }]), [], "more time is not given");
+    assert_eq!(desk.assign(vec![Assignment { kill_grace_ms: 10_000, ..stop(1) }]), []);
+    assert!(desk.agent.wake_at() <= Some(desk.now.plus_ms(6_000)));
+    assert_eq!(desk.pass(5_999), []);
+    assert_eq!(desk.pass(1), [Output::Kill { instance: instance(1) }]);
+    assert_eq!(desk.pass(60_000), [], "once");
+
+    let mut desk = Desk::new(false);
+    desk.assign(vec![order(1)]);
+    desk.done(1, Done::Now(running()));
+    desk.acknowledge();
+    desk.assign(vec![patient]);
+    desk.pass(30_000);
+    assert_eq!(desk.assign(vec![stop(1)]), [Output::Kill { instance: instance(1) }], "it has had its time");
 }
 
 #[test]

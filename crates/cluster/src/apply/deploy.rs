@@ -217,6 +217,7 @@ impl Changing<'_> {
             self.remember_tree(version);
         }
         let (deadline_ms, rolls_back) = self.patience(&changes);
+        let live_ms = self.longest_trial(&changes);
         let deployment = Deployment {
             id,
             version,
@@ -226,6 +227,7 @@ impl Changing<'_> {
             open: 0,
             progress_at: self.now(),
             deadline_ms,
+            live_ms,
             rolls_back: rolls_back && !targets.undo,
             outcome: None,
             ended_at: None,
@@ -282,6 +284,12 @@ impl Changing<'_> {
         };
         let said = |text: &str| policies.iter().any(|it| it.labels.get(ROLLBACK_LABEL).is_some_and(|it| it == text));
         (deadline_ms, said("true") || (self.state.settings.deployment_rollback && !said("false")))
+    }
+
+    /// How long a new instance of one of the changed apps must live before it counts, at the longest.
+    fn longest_trial(&self, changes: &OrdMap<AppId, Change>) -> u64 {
+        let apps = changes.keys().filter_map(|it| self.state.apps.get(it));
+        apps.map(|it| self.state.min_live_ms(&it.current.spec.policy)).max().unwrap_or(0)
     }
 }
 

@@ -8,16 +8,20 @@ use crate::command::{Rejected, Step};
 use crate::event::Event;
 use crate::model::{
     App, AppId, AppVersion, Change, Closeness, Condition, Deployment, DeploymentId, Goal, Grave, Health, Instance,
-    InstanceId, Moment, Node, NodeId, NodeStatus, Outcome, Protocol, Readiness, Reservation, StopReason, Trust,
+    InstanceId, Moment, Node, NodeId, NodeStatus, Outcome, Protocol, Readiness, Reservation, Since, StopReason, Trust,
     Version, Volume, WantedHostPort,
 };
-use crate::rollout;
+use crate::rollout::{self, Proof};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many instances an app has, while one plan is applied.
 struct Counts {
+    proof: Proof,
+    /// Those that count as serving.
     serving: u32,
+    /// Those that serve, also where they do not count yet.
+    up: u32,
     /// Wanted ones that run what is wanted; all wanted ones while no deployment replaces any.
     new: u32,
     /// Those of which a container may run.
@@ -37,6 +41,7 @@ impl Changing<'_> {
                     self.launch(&app, version, place, &mut counts)
                 }
                 Step::Stop { instance, reason } => self.stop_if_still_right(instance, reason, &mut counts),
+                Step::Follow { instance, version } => self.follow(instance, version, &mut counts),
                 Step::Settle { deployment, app } => self.settle(deployment, &app),
                 Step::Progress { deployment, app, closeness } => self.progress(deployment, &app, closeness),
                 Step::Expire { deployment, reason } => self.expire(deployment, reason),
@@ -107,10 +112,14 @@ impl Changing<'_> {
             resources,
             ports,
             goal: Goal::Run,
+            hurried: false,
             condition: Condition::Staging,
             health: Health::Unknown,
             checks: Vec::new(),
             judged_by: Version::default(),
+            follows: aim.configured,
+            since: Since::default(),
+            trial: None,
             readiness: Readiness::default(),
             reservation,
             launched_at: self.time(),
@@ -153,7 +162,8 @@ impl Changing<'_> {
         let app = self.state.apps.get(&instance.app).map(Arc::clone);
         if let Some(app) = app {
             let counts = counts.entry(app.id.clone()).or_insert_with(|| self.counts(&app));
-            let serves = self.serves(&app, &instance);
+            let serves = self.serves(&app, &instance, &counts.proof);
+            let is_up = self.is_up(&app, &instance);
             let right = match reason {
                 StopReason::Replaced => {
                     app.is_turning() && !app.is_current(&instance) && (!serves || counts.can_spare_one(&app))
@@ -162,6 +172,7 @@ impl Changing<'_> {
                     (!app.is_turning() || app.is_current(&instance))
                         && counts.new > app.aim().map_or(0, |it| it.spec.instances)
                         && (!serves || counts.can_spare_one(&app))
+                        && (!is_up || counts.can_lose_one(&app))
                 }
                 StopReason::Removed => app.removing,
                 StopReason::Ended => instance.has_ended(),
@@ -174,6 +185,7 @@ impl Changing<'_> {
                 return false;
             }
             counts.serving -= u32::from(serves);
+            counts.up -= u32::from(is_up);
             if instance.is_wanted() {
                 let out_of_date = !app.is_current(&instance);
                 counts.new -= u32::from(!app.is_turning() || !out_of_date);
@@ -188,10 +200,12 @@ impl Changing<'_> {
     }
 
     fn counts(&self, app: &App) -> Counts {
-        let mut counts = Counts { serving: 0, new: 0, existing: 0, old: 0 };
+        let proof = Proof::of(self.state, app, self.now());
+        let mut counts = Counts { proof, serving: 0, up: 0, new: 0, existing: 0, old: 0 };
         for instance in self.state.instances_of(app).filter(|it| !it.has_ended()) {
             let (wanted, out_of_date) = (instance.is_wanted(), !app.is_current(instance));
-            counts.serving += u32::from(self.serves(app, instance));
+            counts.serving += u32::from(self.serves(app, instance, &proof));
+            counts.up += u32::from(self.is_up(app, instance));
             counts.new += u32::from(wanted && (!app.is_turning() || !out_of_date));
             if self.may_run(app, instance) {
                 counts.existing += 1;
@@ -201,8 +215,30 @@ impl Changing<'_> {
         counts
     }
 
-    fn serves(&self, app: &App, instance: &Instance) -> bool {
-        instance.is_wanted() && rollout::counts(self.state, app, instance)
+    fn serves(&self, app: &App, instance: &Instance, proof: &Proof) -> bool {
+        instance.is_wanted() && proof.counts(self.state, app, instance)
+    }
+
+    fn is_up(&self, app: &App, instance: &Instance) -> bool {
+        instance.is_wanted() && app.is_served_by(instance) && !self.state.is_unreachable(instance)
+    }
+
+    /// Has an instance judged by other health checks from now on, if it may be.
+    fn follow(&mut self, id: InstanceId, version: Version, counts: &mut BTreeMap<AppId, Counts>) -> bool {
+        let Some(instance) = self.state.instances.get(&id).filter(|it| it.is_wanted()).map(Arc::clone) else {
+            return false;
+        };
+        let Some(app) = self.state.live_app(&instance.app).map(Arc::clone) else { return false };
+        let Some(aim) = app.aim().filter(|it| it.version == version) else { return false };
+        let counts = counts.entry(app.id.clone()).or_insert_with(|| self.counts(&app));
+        let right = app.is_turning() && app.is_current(&instance) && app.is_behind(&instance);
+        if !right || !counts.proof.may_follow(&app, &instance) {
+            return false;
+        }
+        counts.proof.on_trial += 1;
+        let instance = self.put_instance(Instance { follows: aim.configured, ..Instance::clone(&instance) });
+        self.event(Event::InstanceTold { instance });
+        true
     }
 
     /// Whether the instance takes one of the places that an update has: not if it ends, or was given up, where nobody
@@ -299,6 +335,11 @@ impl Counts {
     /// Whether enough serve without one of those that do.
     fn can_spare_one(&self, app: &App) -> bool {
         self.serving > app.aim().map_or(0, |it| it.limits().0)
+    }
+
+    /// The same of all that serve: also where none counts yet, not more of them end than can be spared.
+    fn can_lose_one(&self, app: &App) -> bool {
+        self.up > app.aim().map_or(0, |it| it.limits().0)
     }
 
     /// Whether one more instance is missing, and the limits of an update leave room for it.

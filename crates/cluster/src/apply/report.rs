@@ -5,7 +5,8 @@ use crate::agent::{Observation, Seen};
 use crate::command::Rejected;
 use crate::event::Event;
 use crate::model::{
-    Cause, Condition, End, EndKind, Goal, Instance, InstanceId, NodeId, Reservation, StopReason, Version,
+    Cause, Condition, End, EndKind, Goal, Health, Instance, InstanceId, Moment, NodeId, Reservation, Since, StopReason,
+    Version,
 };
 use std::sync::Arc;
 
@@ -23,10 +24,10 @@ impl Changing<'_> {
             return Err(Rejected::NoNode { node: node.clone() });
         }
         let mut changed = false;
-        for Observation { instance, judged_by, seen } in observations {
+        for Observation { instance, judged_by, trial, seen } in observations {
             let instance = self.state.instances.get(&instance).filter(|it| it.node == *node);
             if let Some(instance) = instance.map(Arc::clone) {
-                changed |= self.observe(&instance, judged_by, seen);
+                changed |= self.observe(&instance, judged_by, trial, seen);
             }
         }
         for id in destroyed {
@@ -39,11 +40,11 @@ impl Changing<'_> {
         if changed { Ok(()) } else { Err(Rejected::Nothing) }
     }
 
-    fn observe(&mut self, instance: &Arc<Instance>, judged_by: Version, seen: Seen) -> bool {
+    fn observe(&mut self, instance: &Arc<Instance>, judged_by: Version, trial: Option<String>, seen: Seen) -> bool {
         match seen {
             Seen::Staging { message } => self.observe_staging(instance, message),
             Seen::Running { ip, health, checks, readiness } => {
-                let after = Instance { health, checks, judged_by, readiness, ip, ..Instance::clone(instance) };
+                let after = Instance { health, checks, judged_by, trial, readiness, ip, ..Instance::clone(instance) };
                 self.observe_running(instance, after)
             }
             Seen::Ended(end) => self.observe_end(instance, end).is_some(),
@@ -68,10 +69,19 @@ impl Changing<'_> {
     fn observe_running(&mut self, before: &Instance, mut after: Instance) -> bool {
         // Once ready, always ready: an agent that forgot may ask again, but takes nothing back.
         after.readiness.ready |= before.readiness.ready;
+        // What is so from now on, and what has been so, without a break.
+        let now = self.now();
+        let since = |is_so: bool, before: Option<Moment>| is_so.then(|| before.unwrap_or(now));
+        after.since = Since {
+            running: since(true, before.since.running),
+            healthy: since(after.health == Health::Healthy, before.since.healthy),
+            ready: since(after.readiness.ready, before.since.ready),
+        };
         let started = before.condition == Condition::Staging;
         if before.has_ended() || (!started && after == *before) {
             return false;
         }
+        let passed_others = after.judged_by != before.judged_by && before.is_running();
         let became_ready = after.readiness.ready && !before.readiness.ready;
         if started {
             after.condition = Condition::Running;
@@ -84,7 +94,7 @@ impl Changing<'_> {
             self.learn_of_start(&instance);
             self.event(Event::InstanceChanged { instance: Arc::clone(&instance) });
         }
-        if became_ready {
+        if became_ready || passed_others {
             self.event(Event::InstanceReady { instance: Arc::clone(&instance) });
         }
         if before.health != instance.health {
@@ -106,7 +116,10 @@ impl Changing<'_> {
             Goal::Stop(StopReason::Unhealthy) => end.kind = EndKind::Unhealthy,
             Goal::Stop(_) => end.kind = EndKind::Killed,
             Goal::Run if end.kind.is_failure() => {
-                self.count_failure(instance, end.kind, end.message.clone());
+                let answer =
+                    instance.checks.iter().filter(|it| !it.alive).find_map(|it| it.last_failure_cause.as_ref());
+                let answer = answer.map(|it| format!("; its last health check: {it}")).unwrap_or_default();
+                self.count_failure(instance, end.kind, format!("{}{answer}", end.message));
                 if end.kind == EndKind::NotStarted {
                     self.learn_of_failure(instance, Cause::of(&end.message), &end.message);
                 }

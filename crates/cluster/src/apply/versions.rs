@@ -46,6 +46,9 @@ impl Changing<'_> {
             Target::Removed(id) => {
                 let app = before?;
                 let from = Some(app.current.version);
+                for instance in &app.instances {
+                    self.hurry(*instance);
+                }
                 self.put_app(App { removing: true, held: None, deployment: Some(deployment), ..App::clone(&app) });
                 return Some((id, change(from, None, app.current.spec.run.pod.is_some(), false)));
             }
@@ -134,8 +137,9 @@ impl Changing<'_> {
                 || app.aim().is_some_and(|aim| aim.run == *it)
         };
         let mut old: Vec<Version> = app.versions.keys().take(surplus).filter(|it| !is_named(it)).copied().collect();
-        if !old.is_empty() && self.state.instances_of(&app).any(|it| it.run != app.current.run) {
-            let used: BTreeSet<Version> = self.state.instances_of(&app).map(|it| it.run).collect();
+        if !old.is_empty() {
+            let of = |it: &Arc<Instance>| [it.run, it.follows, it.judged_by];
+            let used: BTreeSet<Version> = self.state.instances_of(&app).flat_map(of).collect();
             old.retain(|it| !used.contains(it));
         }
         for version in old {

@@ -21,8 +21,12 @@ pub struct Deployment {
     pub open: u32,
     /// When it last came closer to its end.
     pub progress_at: Moment,
-    /// Without progress for so long it has failed, milliseconds; 0: it never has.
+    /// Without progress for so long, and [`Deployment::live_ms`], it has failed, milliseconds; 0: it never has.
     pub deadline_ms: u64,
+    /// So long new instances have to live before they count, milliseconds: the longest that its apps ask for. Nobody
+    /// is late for as long as they do.
+    #[serde(default)]
+    pub live_ms: u64,
     /// Whether it is rolled back when it has failed.
     pub rolls_back: bool,
     /// How it ended; absent while it is under way.
@@ -124,6 +128,6 @@ impl Deployment {
     pub fn due(&self) -> Option<Moment> {
         let removes = || self.changes.values().any(|it| it.to.is_none() && !it.settled);
         let fails = self.deadline_ms > 0 && self.is_active() && !removes();
-        fails.then(|| self.progress_at.plus_ms(self.deadline_ms))
+        fails.then(|| self.progress_at.plus_ms(self.deadline_ms).plus_ms(self.live_ms))
     }
 }

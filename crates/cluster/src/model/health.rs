@@ -69,9 +69,10 @@ pub struct ReadinessResponse {
 }
 
 impl HealthCheck {
-    /// What it asks, and where: not how often, nor how patiently.
-    pub fn question(&self) -> (&HealthKind, &str, bool) {
-        (&self.kind, &self.container, self.ipv6)
+    /// What it asks, where, and how long an answer may take: what an instance that passed it may yet fail. Not how
+    /// often it asks, nor after how many failures it gives up.
+    pub fn question(&self) -> (&HealthKind, &str, bool, u64) {
+        (&self.kind, &self.container, self.ipv6, self.timeout_ms)
     }
 }
 
@@ -131,6 +132,9 @@ pub struct CheckResult {
     pub alive: bool,
     /// Failures in a row.
     pub consecutive_failures: u32,
+    /// It failed, and not yet often enough to take out of discovery who was healthy before.
+    #[serde(default)]
+    pub forgiven: bool,
     /// First success.
     pub first_success: Option<Timestamp>,
     /// The success that last changed something; the agent does not report each one.

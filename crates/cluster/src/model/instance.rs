@@ -25,6 +25,9 @@ pub struct Instance {
     pub ports: Vec<u16>,
     /// What the cluster wants of it.
     pub goal: Goal,
+    /// Somebody asked for its end once more: its grace period is cut short.
+    #[serde(default)]
+    pub hurried: bool,
     /// What its agent last said of it.
     pub condition: Condition,
     /// What its health checks say together.
@@ -34,6 +37,15 @@ pub struct Instance {
     /// The version whose health checks these are the answers to.
     #[serde(default)]
     pub judged_by: Version,
+    /// The version whose health checks its agent was told; it is told others when it is its turn.
+    #[serde(default)]
+    pub follows: Version,
+    /// Since when it has been what it shall be.
+    #[serde(default)]
+    pub since: Since,
+    /// Why other health checks, that it is to be judged by when it has passed them, do not succeed; for people.
+    #[serde(default)]
+    pub trial: Option<String>,
     /// What its readiness check says.
     pub readiness: Readiness,
     /// The reservation it holds, where it is resident.
@@ -54,6 +66,17 @@ pub struct Instance {
     pub ip: Option<String>,
     /// What its agent is doing, or why it waits; for people.
     pub message: String,
+}
+
+/// Since when an instance has been what it shall be, without a break, by the cluster's clock. Absent: it is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    /// Its container has been running.
+    pub running: Option<Moment>,
+    /// All its health checks have succeeded.
+    pub healthy: Option<Moment>,
+    /// It has been ready.
+    pub ready: Option<Moment>,
 }
 
 /// What the cluster wants of an instance. Only ever goes from run to stop.
@@ -150,8 +173,27 @@ impl Instance {
         matches!(self.condition, Condition::Running)
     }
 
-    /// Whether it serves: running, and healthy where the app has health checks.
+    /// Since when it has been running, healthy where it is `checked`, and ready where it is `asked` for that; absent:
+    /// it is not.
+    pub fn good_since(&self, checked: bool, asked: bool) -> Option<Moment> {
+        let Since { running, healthy, ready } = self.since;
+        let mut since = running.filter(|_| self.is_running())?;
+        if checked {
+            since = since.max(healthy?);
+        }
+        if asked {
+            since = since.max(ready?);
+        }
+        Some(since)
+    }
+
+    /// Whether it serves: running, and healthy where the app has health checks, or forgiven the last failures.
     pub fn is_serving(&self, has_checks: bool) -> bool {
-        self.is_running() && (!has_checks || self.health == Health::Healthy)
+        let forgiven = || {
+            self.health == Health::Unhealthy && !self.checks.is_empty() && {
+                self.checks.iter().all(|it| it.alive || it.forgiven)
+            }
+        };
+        self.is_running() && (!has_checks || self.health == Health::Healthy || forgiven())
     }
 }

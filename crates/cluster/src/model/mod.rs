@@ -28,7 +28,7 @@ pub use health::{
     CheckPort, CheckResult, Health, HealthCheck, HealthKind, Readiness, ReadinessCheck, ReadinessResponse,
 };
 pub use id::{AppId, ClusterId, DeploymentId, IdError, InstanceId, NodeId, PathId};
-pub use instance::{Condition, End, EndKind, Goal, Instance, StopReason};
+pub use instance::{Condition, End, EndKind, Goal, Instance, Since, StopReason};
 pub use node::{Node, NodeDescription, NodeStatus, PortHolders, PortRange};
 pub use pod::{Mount, Pod, PodCommand, PodContainer, PodVolume};
 pub use resources::Resources;

@@ -11,6 +11,12 @@ pub struct Settings {
     /// A deployment that makes no progress for so long has failed, milliseconds; 0: never. The label
     /// `EKIDEN_DEPLOYMENT_DEADLINE` (seconds) of a changed app wins.
     pub deployment_deadline_ms: u64,
+    /// A new instance counts only when it has lived, healthy and ready, for so long, milliseconds. The label
+    /// `EKIDEN_MIN_LIVE` (seconds) of an app wins.
+    pub min_live_ms: u64,
+    /// An instance that serves leaves discovery after so many failures of a health check in a row. The label
+    /// `EKIDEN_LEAVE_AFTER` of an app wins.
+    pub leave_after: u32,
     /// A failed deployment is rolled back. The label `EKIDEN_DEPLOYMENT_ROLLBACK` of a changed app wins.
     pub deployment_rollback: bool,
     /// A change of labels, constraints, health checks and other policy replaces the instances, as Marathon does.
@@ -35,6 +41,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             deployment_deadline_ms: 600_000,
+            // What is wrong with a version mostly shows in its first seconds.
+            min_live_ms: 5_000,
+            // One that is missed says little; two in a row are no accident, and fewer than Marathon's three that end it.
+            leave_after: 2,
             deployment_rollback: false,
             restart_on_policy_change: false,
             launch_timeout_ms: 300_000,

@@ -1,6 +1,6 @@
 //! Deploy, update, scale, restart, roll back, suspend, kill, delete.
 
-use crate::support::{Cluster, app, id, image, node, upgrade};
+use crate::support::{Cluster, app, id, image, node, settings, upgrade};
 use cluster::*;
 
 /// What an update looks like round by round: in each, all agents obey once.
@@ -60,7 +60,7 @@ fn other_health_checks_are_deployed_when_they_were_answered() {
     spec.policy.health_checks[0].kind = HealthKind::Command { value: "true".to_owned() };
     cluster.put(spec).unwrap();
     let [instance] = cluster.wanted("/web")[..] else { panic!("the same one") };
-    let message = "have not been asked by their new health checks yet";
+    let message = "have not passed their new health checks yet";
     let waits =
         explain::deployment(&cluster.state, cluster.state.active_deployments().next().unwrap(), Moment(cluster.now));
     assert!(waits.iter().any(|it| it.contains(message)), "{waits:?}");
@@ -217,7 +217,7 @@ fn a_change_of_policy_restarts_nothing() {
 #[test]
 fn what_names_no_image_is_run_as_it_is_said_in_the_operator_s() {
     let mut cluster = Cluster::with_nodes(1);
-    let settings = Settings { command_image: "shell:1".to_owned(), ..Settings::default() };
+    let settings = Settings { command_image: "shell:1".to_owned(), ..settings() };
     cluster.ask(Command::Configure { settings }).unwrap();
     let assigned = |cluster: &mut Cluster, image: &str, cmd: Option<&str>| {
         let mut spec = app("/web", 1);

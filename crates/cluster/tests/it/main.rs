@@ -4,6 +4,7 @@ mod deploying;
 mod failing;
 mod groups;
 mod learning;
+mod living;
 mod ordering;
 mod placing;
 mod residents;

@@ -305,7 +305,7 @@ fn old_instances_are_judged_by_their_own_health_checks() {
 #[test]
 fn too_many_deployments_at_once_are_refused() {
     let mut cluster = Cluster::with_nodes(1);
-    let settings = Settings { max_deployments: 2, ..Settings::default() };
+    let settings = Settings { max_deployments: 2, ..settings() };
     cluster.ask(Command::Configure { settings }).unwrap();
     cluster.put(app("/a", 1)).unwrap();
     cluster.put(app("/b", 1)).unwrap();
@@ -333,7 +333,7 @@ fn an_instance_that_does_not_start_in_time_is_replaced_and_its_news_count() {
 fn marathons_restart_on_any_change_can_be_had_back() {
     for (restart, replaced) in [(false, false), (true, true)] {
         let mut cluster = Cluster::with_nodes(1);
-        let settings = Settings { restart_on_policy_change: restart, ..Settings::default() };
+        let settings = Settings { restart_on_policy_change: restart, ..settings() };
         let _ = cluster.ask(Command::Configure { settings });
         cluster.put(app("/web", 1)).unwrap();
         cluster.settle();
@@ -365,7 +365,7 @@ fn scaling_down_keeps_groups_even() {
 #[test]
 fn a_rollback_that_fails_as_well_ends_there() {
     let mut cluster = Cluster::with_nodes(2);
-    let settings = Settings { deployment_rollback: true, deployment_deadline_ms: 10_000, ..Settings::default() };
+    let settings = Settings { deployment_rollback: true, deployment_deadline_ms: 10_000, ..settings() };
     cluster.ask(Command::Configure { settings }).unwrap();
     cluster.put(upgrade(app("/web", 1), 0, 0)).unwrap();
     cluster.settle();

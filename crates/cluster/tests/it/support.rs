@@ -22,6 +22,7 @@ impl Cluster {
     pub(crate) fn with_nodes(n: usize) -> Self {
         let mut cluster = Self { state: State::new(), agenda: Agenda::default(), now: 1_000, skew_ms: 0, index: 0 };
         cluster.ask(Command::Found { cluster: ClusterId(1) }).unwrap();
+        cluster.ask(Command::Configure { settings: settings() }).unwrap();
         for n in 1..=n {
             let rack = if n % 2 == 1 { "a" } else { "b" };
             cluster.register(&format!("n{n}"), &[("rack", rack)]).unwrap();
@@ -113,7 +114,7 @@ impl Cluster {
     /// An agent that knows a version reports one instance.
     pub(crate) fn see_judged_by(&mut self, judged_by: Version, instance: InstanceId, seen: Seen) {
         let node = self.state.instance(instance).expect("a known instance").node.clone();
-        let observations = vec![Observation { instance, judged_by, seen }];
+        let observations = vec![Observation { instance, judged_by, trial: None, seen }];
         let _ = self.ask(Command::Report { node, observations, destroyed: Vec::new() });
     }
 
@@ -157,6 +158,11 @@ impl Cluster {
     pub(crate) fn is_deploying(&self) -> bool {
         self.state.deployments().any(|it| it.is_active())
     }
+}
+
+/// Settings with which a new instance counts as soon as it serves: how long it must have lived is `living`'s subject.
+pub(crate) fn settings() -> Settings {
+    Settings { min_live_ms: 0, ..Settings::default() }
 }
 
 pub(crate) fn id(text: &str) -> AppId {

@@ -94,8 +94,14 @@ fn health(task: &v2::Task) -> (&'static str, Tone) {
     match task.health_check_results.as_deref() {
         None | Some([]) => ("-", Tone::Muted),
         Some(results) if results.iter().all(|it| it.alive) => ("healthy", Tone::Good),
-        Some(_) => ("unhealthy", Tone::Bad),
+        Some(results) if results.iter().any(is_unhealthy) => ("unhealthy", Tone::Bad),
+        Some(_) => ("unknown", Tone::Muted),
     }
+}
+
+/// Whether an answer counts against the task: one in its grace period does not.
+pub(super) fn is_unhealthy(result: &v2::Health) -> bool {
+    !result.alive && result.consecutive_failures.0 > 0.0
 }
 
 /// Prints which tasks were killed.

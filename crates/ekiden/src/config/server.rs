@@ -293,6 +293,8 @@ mod tests {
             settings:
                 SettingsArgs {
                     deployment_deadline: Some(_),
+                    min_live: Some(_),
+                    leave_after: Some(_),
                     deployment_rollback: Some(_),
                     restart_on_policy_change: Some(_),
                     launch_timeout: Some(_),

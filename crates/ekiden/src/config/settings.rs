@@ -13,6 +13,12 @@ pub(crate) struct SettingsArgs {
     /// A deployment without progress for so long has failed; 0s: never [default: 10m]
     #[arg(long, env = "EKIDEN_DEPLOYMENT_DEADLINE", value_name = "TIME")]
     pub(crate) deployment_deadline: Option<String>,
+    /// A new instance counts only when it has lived, healthy and ready, for so long [default: 5s]
+    #[arg(long, env = "EKIDEN_MIN_LIVE", value_name = "TIME")]
+    pub(crate) min_live: Option<String>,
+    /// An instance leaves discovery after so many failures of a health check in a row [default: 2]
+    #[arg(long, env = "EKIDEN_LEAVE_AFTER", value_name = "N")]
+    pub(crate) leave_after: Option<u32>,
     /// Roll failed deployments back [default: false]
     #[arg(long, env = "EKIDEN_DEPLOYMENT_ROLLBACK", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub(crate) deployment_rollback: Option<bool>,
@@ -43,6 +49,8 @@ impl SettingsArgs {
     pub(crate) fn or(self, file: Self) -> Self {
         Self {
             deployment_deadline: self.deployment_deadline.or(file.deployment_deadline),
+            min_live: self.min_live.or(file.min_live),
+            leave_after: self.leave_after.or(file.leave_after),
             deployment_rollback: self.deployment_rollback.or(file.deployment_rollback),
             restart_on_policy_change: self.restart_on_policy_change.or(file.restart_on_policy_change),
             launch_timeout: self.launch_timeout.or(file.launch_timeout),
@@ -61,6 +69,7 @@ impl SettingsArgs {
         };
         let deployment_deadline_ms =
             ms("settings.deployment_deadline", self.deployment_deadline, defaults.deployment_deadline_ms);
+        let min_live_ms = ms("settings.min_live", self.min_live, defaults.min_live_ms);
         let launch_timeout_ms = ms("settings.launch_timeout", self.launch_timeout, defaults.launch_timeout_ms);
         let max_deployments = self.max_deployments.unwrap_or(defaults.max_deployments);
         if max_deployments == 0 {
@@ -74,8 +83,14 @@ impl SettingsArgs {
             let PortArgs { first, last } = range("settings.service_ports", &it, wrong);
             PortRange { first: first.unwrap_or(1), last: last.unwrap_or(1) }
         });
+        let leave_after = self.leave_after.unwrap_or(defaults.leave_after);
+        if leave_after == 0 {
+            wrong.add("settings.leave_after", "must be at least 1: the first failure takes an instance out");
+        }
         Settings {
             deployment_deadline_ms,
+            min_live_ms,
+            leave_after,
             deployment_rollback: self.deployment_rollback.unwrap_or(defaults.deployment_rollback),
             restart_on_policy_change: self.restart_on_policy_change.unwrap_or(defaults.restart_on_policy_change),
             launch_timeout_ms,

@@ -99,6 +99,7 @@ fn observe(assignment: &Assignment, time: Timestamp) -> Observation {
             let success = CheckResult {
                 alive: true,
                 consecutive_failures: 0,
+                forgiven: false,
                 first_success: Some(time),
                 last_success: Some(time),
                 last_failure: None,
@@ -113,5 +114,5 @@ fn observe(assignment: &Assignment, time: Timestamp) -> Observation {
         }
         _ => Seen::Removed,
     };
-    Observation { instance: assignment.instance, judged_by: assignment.policy, seen }
+    Observation { instance: assignment.instance, judged_by: assignment.policy, trial: None, seen }
 }

@@ -51,7 +51,8 @@ pub(crate) async fn run(table: &mut Table, scratch: &Scratch, scale: &Scale) -> 
     table.progress("warming up");
     bench.bare(4, 4).await?;
     bench.starts(table, scale).await?;
-    bench.replacements(table, scale).await
+    bench.replacements(table, scale).await?;
+    bench.update(table, scale).await
 }
 
 struct Bench<'a> {
@@ -178,6 +179,29 @@ impl Bench<'_> {
         Ok(took.as_secs_f64())
     }
 
+    /// Updates an app one instance after the other: how long new instances live first is paid twice, not for each.
+    async fn update(&self, table: &mut Table, scale: &Scale) -> Result<()> {
+        let n = scale.n_kills;
+        table.progress(&format!("an update of {n} containers, one after the other"));
+        let server = self.start_ekiden().await?;
+        server.deploy(n).await?;
+        server.until_deployed().await?;
+        let start = Instant::now();
+        server.change("PUT", "/v2/apps//bench", &json!({ "env": { "VERSION": "2" } })).await?;
+        server.until_deployed().await?;
+        let took = start.elapsed().as_secs_f64();
+        drop(server);
+        self.engine.remove_all().await?;
+        let waits = 2.0 * cluster::Settings::default().min_live_ms as f64 / 1e3;
+        table.push(Row::plain(&format!("an update of {n} containers, one after the other"), took, "s"));
+        table.push(Row::plain(
+            "of that beside the two waits for new instances to live, for each",
+            (took - waits) / n as f64,
+            "s",
+        ));
+        Ok(())
+    }
+
     async fn swarm(&self, n: usize) -> Result<f64> {
         let swarm = Swarm::init(&self.engine.docker).await?;
         let start = Instant::now();
@@ -273,12 +297,30 @@ impl Ekiden {
                 "portMappings": [{ "containerPort": 8080, "hostPort": 0 }],
             },
             "networks": [{ "mode": "container/bridge" }],
+            "upgradeStrategy": { "minimumHealthCapacity": 1, "maximumOverCapacity": 0 },
         });
-        let (status, answer) = http::ask(self.address, "POST", "/v2/apps", &app.to_string()).await?;
-        if status != 201 {
-            bail!("POST /v2/apps: {status}: {answer}");
-        }
+        self.change("POST", "/v2/apps", &app).await?;
         self.until_running(n).await
+    }
+
+    async fn change(&self, method: &str, path: &str, body: &serde_json::Value) -> Result<()> {
+        let (status, answer) = http::ask(self.address, method, path, &body.to_string()).await?;
+        if !(200..300).contains(&status) {
+            bail!("{method} {path}: {status}: {answer}");
+        }
+        Ok(())
+    }
+
+    /// Waits until no deployment is under way.
+    async fn until_deployed(&self) -> Result<()> {
+        let mut connection = http::Connection::open(self.address).await?;
+        let request = http::request("GET", "/v2/deployments", "");
+        until(0, async || {
+            let answer = connection.exchange(&request).await?;
+            let list: serde_json::Value = serde_json::from_slice(answer.body)?;
+            list.as_array().map(|it| it.len() as u64).with_context(|| format!("{}: {list}", answer.status))
+        })
+        .await
     }
 
     async fn until_running(&self, n: usize) -> Result<()> {
@@ -302,7 +344,7 @@ async fn until(n: usize, mut running: impl AsyncFnMut() -> Result<u64>) -> Resul
             return Ok(());
         }
         if start.elapsed() > Duration::from_mins(3) {
-            bail!("{n_running} of {n} containers run after three minutes");
+            bail!("{n_running} after three minutes, and not {n}");
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

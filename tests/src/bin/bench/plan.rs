@@ -36,7 +36,7 @@ impl World {
         let mut world = Self { state: State::new(), agenda: Agenda::default(), index: 0 };
         world.apply(Command::Found { cluster: ClusterId(7) });
         // All apps are put before any is planned for.
-        let settings = Settings { max_deployments: u32::MAX, ..Settings::default() };
+        let settings = Settings { max_deployments: u32::MAX, min_live_ms: 0, ..Settings::default() };
         world.apply(Command::Configure { settings });
         for n in 0..n_nodes {
             world.apply(Command::Register { node: node(n) });
@@ -83,6 +83,7 @@ impl World {
                 .map(|it| cluster::agent::Observation {
                     instance: it.id,
                     judged_by: cluster::Version::default(),
+                    trial: None,
                     seen: cluster::agent::Seen::Running {
                         ip: None,
                         health: cluster::Health::Unknown,

@@ -44,7 +44,7 @@ impl<const N: usize> World<N> {
             let data = scratch.path(&format!("member-{id}"));
             let config = format!(
                 "data_dir = \"{}\"\nlisten = \"127.0.0.1:{http}\"\nlink_listen = \"127.0.0.1:{link}\"\nid = {id}\n\
-                 node_loss_after = \"4s\"\n{list}",
+                 node_loss_after = \"4s\"\n[settings]\nmin_live = \"0s\"\n{list}",
                 data.display()
             );
             let config = scratch.write(&format!("member-{id}.toml"), config).display().to_string();

@@ -5,8 +5,10 @@ use crate::agent::known::Leaving;
 use crate::agent::reporter::Report;
 use crate::agent::{Container, Get, Next, Observation, Outcome, Output, Probe};
 use crate::catalog::{self, Subject, Wish};
-use crate::model::{AppSpec, CheckPort, CheckTarget, Health, HealthCheck, HealthKind, InstanceId, Network, Timestamp};
-use std::collections::BTreeMap;
+use crate::model::{
+    AppId, AppSpec, CheckPort, CheckTarget, Health, HealthCheck, HealthKind, InstanceId, Network, Timestamp,
+};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 
 /// Where a program of the node's own network is asked by IPv6, unless the node's address is such a one; as Mesos'
@@ -102,6 +104,10 @@ impl Agent {
             known.abandoned = true;
             self.outputs.push(Output::Abandon { instance });
         }
+        if known.kill_at().is_some_and(|it| it <= now) {
+            known.stop = None;
+            self.outputs.push(Output::Kill { instance });
+        }
         if known.busy.is_some() {
             return;
         }
@@ -130,7 +136,7 @@ impl Agent {
         self.outputs.push(match next {
             Next::Start => Output::Start { assignment: known.assignment.clone() },
             Next::Stop => {
-                known.stopping = true;
+                known.stops(now);
                 Output::Stop { instance, grace_ms: known.assignment.kill_grace_ms }
             }
             Next::Remove | Next::Nothing => Output::Remove { instance },
@@ -161,20 +167,27 @@ impl Agent {
                 }
             }
         }
-        let Some(checks) = known.checks.as_mut() else { return };
-        for check in checks.due(now) {
-            let definition = &spec.policy.health_checks[checks.place(check)];
-            match way.probe(spec, definition, &known.assignment.ports) {
-                Ok(probe) => {
-                    self.outputs.push(Output::Probe { instance, check, probe, timeout_ms: definition.timeout_ms });
-                }
-                Err(cause) => {
-                    if checks.answered(check, Outcome::Failure(cause), now) {
-                        self.reporter.changed(instance);
-                        self.wish_stale = true;
+        let leave_after = known.assignment.leave_after;
+        let trial = known.trial.as_mut().map(|it| &mut it.checks);
+        for checks in known.checks.iter_mut().chain(trial) {
+            for check in checks.due(now) {
+                let Some(definition) = checks.spec(check) else { continue };
+                let timeout_ms = definition.timeout_ms;
+                match way.probe(spec, definition, &known.assignment.ports) {
+                    Ok(probe) => self.outputs.push(Output::Probe { instance, check, probe, timeout_ms }),
+                    Err(cause) => {
+                        if checks.answered(check, Outcome::Failure(cause), leave_after, now) {
+                            self.reporter.changed(instance);
+                            self.wish_stale = true;
+                        }
                     }
                 }
             }
+        }
+        if known.passes_trial(now) {
+            self.reporter.changed(instance);
+            self.wish_stale = true;
+            self.outputs.push(Output::Save);
         }
     }
 
@@ -187,9 +200,13 @@ impl Agent {
         self.wish_stale = false;
         let mut wish = Wish { services: BTreeMap::new(), keep: self.quarantined.clone() };
         let before = self.wish.take().unwrap_or_default();
+        let serving: BTreeSet<AppId> =
+            self.instances.values().filter(|it| it.is_serving()).map(|it| it.assignment.app.clone()).collect();
         for (instance, known) in &mut self.instances {
             let assignment = &known.assignment;
-            if let Some(spec) = assignment.spec.as_ref().filter(|_| known.is_serving()) {
+            // The others may be gone from other nodes by the same accident: one missed probe takes nobody's last.
+            let is_last = || known.advertised && known.missed_one() && !serving.contains(&assignment.app);
+            if let Some(spec) = assignment.spec.as_ref().filter(|_| known.is_serving() || is_last()) {
                 let subject = Subject {
                     cluster,
                     node: &self.settings.node,
@@ -233,7 +250,8 @@ impl Agent {
         let instances = &self.instances;
         let observe = |instance: InstanceId| -> Option<Observation> {
             let known = instances.get(&instance)?;
-            Some(Observation { instance, judged_by: known.judged_by, seen: known.seen()? })
+            let trial = known.trial.as_ref().and_then(|it| it.checks.cause());
+            Some(Observation { instance, judged_by: known.judged_by, trial, seen: known.seen()? })
         };
         if let Some(Report { sequence, observations, destroyed }) = self.reporter.take(observe, now) {
             self.outputs.push(Output::Report { sequence, observations, destroyed });

@@ -195,16 +195,25 @@ impl Agent {
     }
 
     pub(super) fn take_probe(&mut self, instance: InstanceId, check: u32, outcome: Outcome, now: Timestamp) {
-        let Some(checks) = self.instances.get_mut(&instance).and_then(|it| it.checks.as_mut()) else { return };
-        let before = checks.health();
-        if checks.answered(check, outcome, now) {
+        let Some(known) = self.instances.get_mut(&instance) else { return };
+        self.dirty.insert(instance);
+        let leave_after = known.assignment.leave_after;
+        if let Some(trial) = known.trial.as_mut().filter(|it| it.checks.spec(check).is_some()) {
+            // Whether it has passed is seen to with the next probes.
+            if trial.checks.answered(check, outcome, leave_after, now) {
+                self.reporter.changed(instance);
+            }
+            return;
+        }
+        let Some(checks) = known.checks.as_mut() else { return };
+        let before = (checks.health(), checks.are_forgiven(), checks.missed_one());
+        if checks.answered(check, outcome, leave_after, now) {
             self.reporter.changed(instance);
-            if checks.health() != before {
+            if (checks.health(), checks.are_forgiven(), checks.missed_one()) != before {
                 self.wish_stale = true;
                 self.outputs.push(Output::Save);
             }
         }
-        self.dirty.insert(instance);
     }
 
     pub(super) fn take_answer(

@@ -46,7 +46,11 @@ impl Show {
         for it in task.health_check_results.iter().flatten() {
             let cause = it.last_failure_cause.as_deref().filter(|_| !it.alive);
             let failures = format!("{} failures in a row", text::number(it.consecutive_failures.0));
-            let word = if it.alive { "alive".to_owned() } else { failures };
+            let word = match it.alive {
+                true => "alive".to_owned(),
+                false if super::is_unhealthy(it) => failures,
+                false => "not yet".to_owned(),
+            };
             field("check", &cause.map_or(word.clone(), |cause| format!("{word}: {cause}")));
         }
         session.data(&card)
