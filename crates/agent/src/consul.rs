@@ -7,8 +7,7 @@
 use crate::metrics::Metrics;
 use api::causes::with_causes;
 use cluster::agent::Input;
-use cluster::catalog::{Service, Wish, diff};
-use cluster::{ClusterId, NodeId};
+use cluster::catalog::{Owner, Service, Wish, diff};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -58,10 +57,8 @@ pub struct Order {
     pub revision: u64,
     /// The generation of assignments it was decided at.
     pub generation: u64,
-    /// The cluster and the node whose entries these are.
-    pub cluster: ClusterId,
-    /// The node.
-    pub node: NodeId,
+    /// Whose entries these are.
+    pub owner: Owner,
     /// What shall be registered.
     pub wish: Wish,
 }
@@ -117,7 +114,7 @@ async fn reconcile<R: Registry>(
 ) -> Result<bool, Error> {
     let registered = registry.list().await;
     metrics.consul("list", registered.is_ok());
-    let difference = diff(&order.wish, &registered?, order.cluster, &order.node, order.generation);
+    let difference = diff(&order.wish, &registered?, &order.owner, order.generation);
     let register = difference.register.iter().map(Write::Register);
     let deregister = difference.deregister.iter().map(|it| Write::Deregister(it));
     let mut errors = Vec::new();

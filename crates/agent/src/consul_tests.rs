@@ -1,7 +1,7 @@
 //! What an agent does to its Consul, on one made up here.
 
 use super::*;
-use cluster::InstanceId;
+use cluster::{ClusterId, InstanceId, NodeId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -47,10 +47,6 @@ impl Registry for Made {
     }
 }
 
-fn node() -> NodeId {
-    NodeId::new("n1")
-}
-
 fn service(n: u32, name: &str, rev: u64) -> Service {
     let instance = InstanceId::derive(ClusterId(1), 1, n).to_string();
     let meta = [
@@ -66,7 +62,8 @@ fn service(n: u32, name: &str, rev: u64) -> Service {
 fn order(revision: u64, services: &[Service]) -> Order {
     let services = services.iter().map(|it| (it.id.clone(), it.clone())).collect();
     let wish = Wish { services, ..Wish::default() };
-    Order { revision, generation: 9, cluster: ClusterId(1), node: node(), wish }
+    let owner = Owner { cluster: ClusterId(1), node: NodeId::new("n1"), agent: 0xa1 };
+    Order { revision, generation: 9, owner, wish }
 }
 
 /// A keeper at work on a made-up Consul.

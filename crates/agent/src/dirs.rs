@@ -8,20 +8,22 @@
 //! | `sandboxes/<instance>/…` | each container's sandbox, and the volumes that a pod's containers share |
 //! | `cache/` | fetched files that are kept for the next instance |
 //!
+//! Whoever starts the agent, and with whatever mask: directories are 0700 and files 0600, but for those of the instances.
 //! Only the innermost directories are mounted, and everybody may write to those: a container's user can be anyone. The
 //! ones above are root's alone, so that nobody else on the node comes to them (SEC-6).
 
 use cluster::InstanceId;
 use cluster::agent::{Fate, dir_name, fate};
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const VOLUMES: &str = "volumes";
 const RESERVATIONS: &str = "reservations";
 const SANDBOXES: &str = "sandboxes";
+const CACHE: &str = "cache";
 
 /// In a sandbox's parent: all that is to be there before the start is there.
 const PREPARED: &str = "prepared";
@@ -84,7 +86,7 @@ impl Dirs {
 
     /// Where fetched files are kept for the next instance.
     pub(crate) fn cache(&self) -> PathBuf {
-        self.root.join("cache")
+        self.root.join(CACHE)
     }
 
     /// Where a file is while it is fetched.
@@ -154,7 +156,8 @@ impl Dirs {
     /// Everything for the instance's start is there.
     pub(crate) fn prepared(&self, instance: InstanceId) -> Result<(), Error> {
         let path = self.instance(instance).join(PREPARED);
-        File::create(&path).map(drop).map_err(|source| Error::Io { path, source })
+        let made = private().create(true).truncate(true).write(true).open(&path);
+        made.map(drop).map_err(|source| Error::Io { path, source })
     }
 
     /// The instance is gone: so are its own directories.
@@ -168,6 +171,38 @@ impl Dirs {
         let Ok(entries) = fs::read_dir(self.root.join(SANDBOXES)) else { return Vec::new() };
         entries.filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok()).collect()
     }
+}
+
+/// Opens files that, where they are made, are the agent's alone.
+pub(crate) fn private() -> OpenOptions {
+    let mut options = File::options();
+    options.mode(0o600);
+    options
+}
+
+/// Makes an agent's directory, and takes it and what is the agent's in it away from everybody else.
+pub(crate) fn make_private(root: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(root)?;
+    restrict(root, 0o700)?;
+    let inner = [VOLUMES, RESERVATIONS, SANDBOXES, CACHE].map(|it| root.join(it));
+    for dir in inner.iter().filter(|it| it.is_dir()) {
+        restrict(dir, 0o700)?;
+    }
+    for dir in [root, &inner[1], &inner[3]].into_iter().filter(|it| it.is_dir()) {
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                restrict(&entry.path(), 0o600)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Leaves no more rights than these. What has no more is not touched: it may be another's.
+fn restrict(path: &Path, mode: u32) -> io::Result<()> {
+    let before = fs::symlink_metadata(path)?.permissions().mode() & 0o7777;
+    if before & !mode == 0 { Ok(()) } else { fs::set_permissions(path, Permissions::from_mode(before & mode)) }
 }
 
 /// Makes a directory that everybody may write to, below ones that are root's alone.
@@ -188,7 +223,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let dir = path.parent().unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at)?;
     let new = path.with_extension("new");
-    let mut file = File::create(&new).map_err(at)?;
+    let mut file = private().create(true).truncate(true).write(true).open(&new).map_err(at)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at)?;
     fs::rename(&new, path).map_err(at)?;
     sync_dir(dir)
@@ -242,6 +277,42 @@ mod tests {
         assert_eq!(mode(&volume), 0o777);
         assert_eq!(mode(volume.parent().unwrap()), 0o700);
         assert_eq!(mode(&temp.path().join("volumes")), 0o700);
+    }
+
+    #[test]
+    fn what_is_the_agent_s_is_nobody_else_s_whatever_it_was_before() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().join("a/agent");
+        let mode = |it: &str| fs::metadata(root.join(it)).unwrap().permissions().mode() & 0o7777;
+        make_private(&root).unwrap();
+        let dirs = Dirs::new(&root);
+        dirs.make_volumes(id(1), &["data"]).unwrap();
+        let sandbox = dirs.sandbox(id(1), "");
+        dirs.make_sandboxes(id(1), std::slice::from_ref(&sandbox)).unwrap();
+        dirs.prepared(id(1)).unwrap();
+        fs::create_dir(root.join(CACHE)).unwrap();
+        let files = [format!("{RESERVATIONS}/{}", id(1)), format!("{CACHE}/file"), "id".to_owned()];
+        for file in &files[1..] {
+            fs::write(root.join(file), "").unwrap();
+        }
+        assert_eq!((mode(""), mode(&files[0])), (0o700, 0o600));
+        assert_eq!(mode(&format!("{SANDBOXES}/{}/{PREPARED}", id(1))), 0o600);
+        // As an earlier version, or somebody with another mask, would have left them.
+        for dir in ["", VOLUMES, RESERVATIONS, SANDBOXES, CACHE] {
+            fs::set_permissions(root.join(dir), Permissions::from_mode(0o755)).unwrap();
+        }
+        for file in &files {
+            fs::set_permissions(root.join(file), Permissions::from_mode(0o664)).unwrap();
+        }
+        make_private(&root).unwrap();
+        for dir in ["", VOLUMES, RESERVATIONS, SANDBOXES, CACHE] {
+            assert_eq!(mode(dir), 0o700, "{dir}");
+        }
+        for file in &files {
+            assert_eq!(mode(file), 0o600, "{file}");
+        }
+        let volume = dirs.volume(id(1), "data");
+        assert_eq!(fs::metadata(volume).unwrap().permissions().mode() & 0o777, 0o777, "the instance's own");
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! is away or hangs says nothing about its containers (INV-D1).
 
 mod auth;
+mod bound;
 mod error;
 mod images;
+mod inside;
 mod networks;
 mod parts;
 mod pause;
@@ -13,26 +15,28 @@ mod volumes;
 
 pub use networks::LABEL_NETWORK;
 pub use spec::{
-    LABEL_APP, LABEL_CLUSTER, LABEL_CONTAINER, LABEL_GRACE, LABEL_INSTANCE, LABEL_NODE, LABEL_POD, LABEL_RESERVATION,
-    LABEL_VERSION,
+    LABEL_AGENT, LABEL_APP, LABEL_CLUSTER, LABEL_CONTAINER, LABEL_GRACE, LABEL_INSTANCE, LABEL_NODE, LABEL_POD,
+    LABEL_RESERVATION, LABEL_VERSION,
 };
 pub use volumes::VolumeError;
 
+pub(crate) use bound::Places;
 pub(crate) use error::Error;
 
 use crate::dirs::Dirs;
 use crate::fetch::{self, Fetcher};
 use crate::metrics::Metrics;
 use bollard::errors::Error as Bollard;
-use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::query_parameters::{CreateContainerOptions, EventsOptions, ListContainersOptions, StartContainerOptions};
-use cluster::agent::{Assignment, Container, Done, Input, Listed, Outcome, fold_list};
+use bound::Bound;
+use cluster::agent::{Assignment, Container, Done, Input, Listed, fold_list};
 use cluster::{ClusterId, Grants, InstanceId, Network, NodeId};
 use error::{explained, is_missing_image};
 use futures::{Stream, StreamExt};
 use images::Images;
+use inside::Inside;
 use seen::{Heard, inspected, listed};
-use spec::{Piece, Place, member_name};
+use spec::{Piece, Place};
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -72,6 +76,7 @@ struct Inner {
     metrics: Metrics,
     place: PlaceOfNode,
     images: Images,
+    inside: Inside,
     starts: Semaphore,
     /// Whoever makes a network holds it.
     networks: tokio::sync::Mutex<()>,
@@ -80,6 +85,8 @@ struct Inner {
 /// What [`Place`] needs besides the cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct PlaceOfNode {
+    /// The agent's own id, as its directory has it.
+    pub(crate) agent: u64,
     /// The node's name.
     pub(crate) node: NodeId,
     /// Host name or address of the node.
@@ -120,10 +127,10 @@ pub(crate) struct Listener {
 impl Docker {
     /// The engine at `host`, whether it is there or not.
     pub(crate) fn new(host: &str, place: PlaceOfNode, metrics: Metrics) -> Self {
-        let images = Images::new(place.credentials.clone());
+        let (images, inside) = (Images::new(place.credentials.clone()), Inside::new(place.agent));
         let (host, client) = (host.to_owned(), OnceLock::new());
         let (starts, networks) = (Semaphore::new(MAX_STARTS), tokio::sync::Mutex::new(()));
-        Self { inner: Arc::new(Inner { host, client, metrics, place, images, starts, networks }) }
+        Self { inner: Arc::new(Inner { host, client, metrics, place, images, inside, starts, networks }) }
     }
 
     /// The client; made at its first use that finds the socket.
@@ -175,19 +182,15 @@ impl Docker {
         })
     }
 
-    /// Every container with the labels of this cluster and node.
+    /// Every container with the label of this cluster, whichever agent made it.
     pub(crate) async fn list(&self, cluster: ClusterId) -> Result<Vec<Listed>, Error> {
-        let options = ListContainersOptions { all: true, filters: Some(self.filters(cluster)), ..Default::default() };
+        let options = ListContainersOptions { all: true, filters: Some(Self::filters(cluster)), ..Default::default() };
         let containers = self.call("list", LIST_DEADLINE, |it| it.list_containers(Some(options))).await?;
         Ok(fold_list(containers.into_iter().filter_map(listed).collect()))
     }
 
-    fn filters(&self, cluster: ClusterId) -> HashMap<String, Vec<String>> {
-        let node = &self.inner.place.node;
-        HashMap::from([(
-            "label".to_owned(),
-            vec![format!("{LABEL_CLUSTER}={cluster}"), format!("{LABEL_NODE}={node}")],
-        )])
+    fn filters(cluster: ClusterId) -> HashMap<String, Vec<String>> {
+        HashMap::from([("label".to_owned(), vec![format!("{LABEL_CLUSTER}={cluster}")])])
     }
 
     /// Makes an instance's containers and starts them; pulls images where that is wanted or needed. Can be called off
@@ -203,11 +206,17 @@ impl Docker {
         abandoned: CancellationToken,
     ) -> Done {
         let instance = assignment.instance;
-        let PlaceOfNode { node, address, volumes_allowed, volume_drivers, grants, log_max_mib, dirs, fetcher, .. } =
+        let PlaceOfNode { agent, node, address, volume_drivers, grants, log_max_mib, dirs, fetcher, .. } =
             self.inner.place.clone();
-        let place = Place { cluster, node, address, volumes_allowed, volume_drivers, grants, log_max_mib, dirs };
+        let places = Places::new(agent);
+        let place = Place { cluster, agent, node, address, volume_drivers, grants, log_max_mib, dirs, places };
         let pieces = match spec::containers(assignment, &place) {
             Ok(pieces) => pieces,
+            Err(error) => return self.failed(instance, refusal(error.to_string()), "").await,
+        };
+        // Held until the containers run, or are not to.
+        let _bound = match self.bind(&pieces).await {
+            Ok(bound) => bound,
             Err(error) => return self.failed(instance, refusal(error.to_string()), "").await,
         };
         let image_of = |it: &Piece| it.body.image.clone().unwrap_or_default();
@@ -257,6 +266,17 @@ impl Docker {
         }
     }
 
+    /// Puts the node's directories and files that an instance is to mount where the engine is told they are.
+    async fn bind(&self, pieces: &[Piece]) -> Result<Bound, VolumeError> {
+        let wanted: Vec<_> = pieces.iter().flat_map(|it| it.wanted.clone()).collect();
+        let Some(first) = wanted.first().map(|it| it.path.clone()) else { return Ok(Bound::default()) };
+        let failed = |problem| VolumeError::Bind { path: first.clone(), problem };
+        bound::engine_sees_mounts(&self.inner.host).await.map_err(failed)?;
+        let allowed = self.inner.place.volumes_allowed.clone();
+        let bound = tokio::task::spawn_blocking(move || Bound::all(&wanted, &allowed)).await;
+        bound.unwrap_or_else(|it| Err(failed(it.to_string())))
+    }
+
     /// Sees to it that what the engine must find is there: directories and networks.
     async fn make_ready(&self, assignment: &Assignment, dirs: &Dirs) -> Result<(), Error> {
         let Some(run) = assignment.spec.as_ref().map(|it| &it.run) else { return Ok(()) };
@@ -299,7 +319,7 @@ impl Docker {
     async fn create_and_start(&self, instance: InstanceId, pieces: &[Piece]) -> Result<(), (Error, usize)> {
         let mut to_start = Vec::with_capacity(pieces.len());
         for (n, piece) in pieces.iter().enumerate() {
-            if self.create(piece).await.map_err(|it| (it, n))? {
+            if self.create(instance, piece).await.map_err(|it| (it, n))? {
                 to_start.push((n, piece));
             }
         }
@@ -312,15 +332,16 @@ impl Docker {
     }
 
     /// Makes a container, if there is none of its name; `false` if it was started before.
-    async fn create(&self, piece: &Piece) -> Result<bool, Error> {
+    async fn create(&self, instance: InstanceId, piece: &Piece) -> Result<bool, Error> {
         let options = CreateContainerOptions { name: Some(piece.name.clone()), ..Default::default() };
         let body = piece.body.clone();
         match self.call("create", WRITE_DEADLINE, |it| it.create_container(Some(options), body)).await {
             Ok(_) => Ok(true),
-            // The name is the instance's: it was created before, by a start whose answer was lost (INV-F3).
-            Err(Error::Refused { status: 409, .. }) => {
-                Ok(self.part(&piece.name).await?.is_some_and(|it| it.container == Container::Created))
-            }
+            // Where the labels say so too, it was created before, by a start whose answer was lost (INV-F3).
+            Err(Error::Refused { status: 409, message }) => match self.found(&piece.name, instance).await? {
+                Some(found) => Ok(found.part.container == Container::Created),
+                None => Err(Error::Refused { status: 409, message }),
+            },
             Err(error) => Err(error),
         }
     }
@@ -363,7 +384,7 @@ impl Docker {
 
     /// What happens to the instances, as the engine tells it; ends when the engine does.
     pub(crate) fn events(&self, cluster: ClusterId) -> Result<Pin<Box<dyn Stream<Item = Input> + Send>>, Error> {
-        let mut filters = self.filters(cluster);
+        let mut filters = Self::filters(cluster);
         filters.insert("type".to_owned(), vec!["container".to_owned()]);
         let events = ["die", "destroy", "oom"];
         filters.insert("event".to_owned(), events.iter().map(|it| (*it).to_owned()).collect());
@@ -371,46 +392,6 @@ impl Docker {
         let mut heard = Heard::default();
         let events = self.client()?.events(Some(options));
         Ok(Box::pin(events.filter_map(move |it| std::future::ready(it.ok().and_then(|it| heard.means(it))))))
-    }
-
-    /// Runs a command line in a container; its exit code is the outcome. What the engine itself fails at says
-    /// nothing about the instance.
-    pub(crate) async fn run_inside(
-        &self,
-        instance: InstanceId,
-        container: &str,
-        command: &str,
-        deadline: Duration,
-    ) -> Outcome {
-        let name = if container.is_empty() { instance.to_string() } else { member_name(instance, container) };
-        let shell = ["/bin/sh", "-c", command];
-        let config = CreateExecOptions {
-            cmd: Some(shell.iter().map(|it| (*it).to_owned()).collect()),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            ..CreateExecOptions::default()
-        };
-        let Ok(exec) = self.call("exec", READ_DEADLINE, |it| it.create_exec(&name, config)).await else {
-            return Outcome::Ignored;
-        };
-        let ended = async {
-            let begun = self.client()?.start_exec(&exec.id, None).await?;
-            if let StartExecResults::Attached { mut output, .. } = begun {
-                while output.next().await.is_some() {}
-            }
-            Ok::<_, Error>(())
-        };
-        match timeout(deadline, ended).await {
-            Ok(Ok(())) => {}
-            Ok(Err(Error::Refused { message, .. })) => return Outcome::Failure(message),
-            Ok(Err(Error::Away(_))) => return Outcome::Ignored,
-            Err(_) => return Outcome::Failure(format!("the command did not end within {} ms", deadline.as_millis())),
-        }
-        match self.call("exec", READ_DEADLINE, |it| it.inspect_exec(&exec.id)).await.map(|it| it.exit_code) {
-            Ok(Some(0)) => Outcome::Success,
-            Ok(Some(code)) => Outcome::Failure(format!("the command exited with code {code}")),
-            _ => Outcome::Ignored,
-        }
     }
 }
 

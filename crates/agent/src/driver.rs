@@ -8,6 +8,7 @@ use crate::metrics::Metrics;
 use crate::probe::Asker;
 use crate::state::Keeper;
 use cluster::agent::{Agent, Container, Done, FromAgent, Input, Listed, Note, Outcome, Output};
+use cluster::catalog::Owner;
 use cluster::{ClusterId, InstanceId, NodeId};
 use futures::StreamExt;
 use std::collections::{BTreeSet, HashMap};
@@ -47,6 +48,7 @@ pub(crate) enum Event {
 pub(crate) struct Driver {
     pub(crate) agent: Agent,
     pub(crate) node: NodeId,
+    pub(crate) identity: u64,
     pub(crate) clock: Clock,
     pub(crate) docker: Docker,
     pub(crate) dirs: Dirs,
@@ -232,11 +234,14 @@ impl Driver {
                     Input::Probed { instance, check, outcome }
                 });
             }
-            Output::Ask { instance, get, timeout_ms } => {
+            Output::Ask { instance, get, timeout_ms, host_network } => {
                 let (turns, asker) = (Arc::clone(&self.probes), self.asker.clone());
                 self.spawn(async move {
                     let answer = match turns.acquire().await {
-                        Ok(_turn) => asker.ready(&get, Duration::from_millis(timeout_ms)).await,
+                        Ok(_turn) => {
+                            let sharer = host_network.then_some((&docker, instance));
+                            asker.ready(&get, Duration::from_millis(timeout_ms), sharer).await
+                        }
                         Err(error) => Err(error.to_string()),
                     };
                     Input::Answered { instance, answer }
@@ -254,6 +259,7 @@ impl Driver {
                 self.metrics.report();
                 self.send(FromAgent::Report { sequence, observations, destroyed });
             }
+            Output::Strangers { strangers } => self.send(FromAgent::Strangers { strangers }),
             Output::Degraded { reason } => {
                 if let Some(reason) = &reason {
                     tracing::warn!(reason, "this node takes no new instances");
@@ -261,8 +267,8 @@ impl Driver {
                 self.send(FromAgent::Degraded { reason });
             }
             Output::Publish { revision, generation, wish } => {
-                let node = self.node.clone();
-                self.orders.send_replace(Some(Order { revision, generation, cluster, node, wish }));
+                let owner = Owner { cluster, node: self.node.clone(), agent: self.identity };
+                self.orders.send_replace(Some(Order { revision, generation, owner, wish }));
             }
             Output::Reconnect { reason } => {
                 tracing::warn!(reason, "dialling anew");
@@ -308,7 +314,7 @@ async fn sleep_until_some(when: Option<Instant>) {
 fn say(note: &Note) {
     match note {
         Note::Quarantined(instance) => {
-            tracing::warn!(%instance, "a container of this cluster and node is unknown to the cluster; it is left alone");
+            tracing::warn!(%instance, "a container that this agent made is unknown to the cluster; it is left alone (`ekiden orphan list`)");
         }
         Note::Outdated { generation, known } => {
             tracing::error!(

@@ -8,7 +8,7 @@ mod archive;
 mod cache;
 mod rules;
 
-use crate::dirs::Dirs;
+use crate::dirs::{Dirs, private};
 use crate::web::{self, Tls};
 use api::causes::with_causes;
 use archive::{Kind, Limits};
@@ -85,6 +85,8 @@ pub(crate) enum Error {
 pub(crate) struct Fetcher {
     config: Arc<FetchConfig>,
     dirs: Dirs,
+    /// Host name or address under which others reach the node.
+    reached_at: String,
 }
 
 /// What one start may use up, and who hears of it.
@@ -96,8 +98,8 @@ pub(crate) struct Start<'a> {
 
 impl Fetcher {
     /// One that keeps to these rules.
-    pub(crate) fn new(config: FetchConfig, dirs: Dirs) -> Self {
-        Self { config: Arc::new(config), dirs }
+    pub(crate) fn new(config: FetchConfig, dirs: Dirs, reached_at: &str) -> Self {
+        Self { config: Arc::new(config), dirs, reached_at: reached_at.to_owned() }
     }
 
     /// Fetches everything into the sandboxes, which exist. What is allowed for one instance is for all of it together.
@@ -216,8 +218,10 @@ impl Fetcher {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let found = tokio::net::lookup_host((bare, port)).await;
         let addresses: Vec<SocketAddr> = found.map_err(|it| failed(format!("{host}: {it}")))?.collect();
+        // Looked at anew: addresses come and go.
+        let own = rules::Own::now(&self.reached_at);
         for address in &addresses {
-            rules::address_allowed(&self.config, url, address.ip())?;
+            rules::address_allowed(&self.config, url, address.ip(), &own)?;
         }
         let tls = if url.scheme() == "https" { Some(self.tls().map_err(failed)?) } else { None };
         let question = web::Question {
@@ -277,7 +281,7 @@ async fn receive(
         return Err(too_large());
     }
     let io = |source| Error::Io { path: to.to_owned(), source };
-    let mut file = File::create(to).map_err(io)?;
+    let mut file = private().create(true).truncate(true).write(true).open(to).map_err(io)?;
     let (mut received, mut told) = (0u64, Instant::now());
     while let Some(chunk) = answer.chunk().await.map_err(|it| failed(with_causes(&it)))? {
         received += chunk.len() as u64;

@@ -13,6 +13,7 @@
 //! | `fetch` | files that are there before an instance starts |
 //! | `probe` | health checks and readiness checks |
 //! | `web` | one question by HTTP, for the two above |
+//! | `processes` | processes of the machine: those that checks leave, and who listens where |
 //! | [`consul`] | the node's Consul agent |
 //! | `state` | what outlives a restart |
 //!
@@ -28,14 +29,15 @@ mod fetch;
 mod link;
 mod metrics;
 mod probe;
+mod processes;
 mod state;
 mod web;
 
 pub use config::{Args, Config, ConfigError};
 pub use consul_agent::Config as ConsulConfig;
 pub use docker::{
-    LABEL_APP, LABEL_CLUSTER, LABEL_CONTAINER, LABEL_GRACE, LABEL_INSTANCE, LABEL_NETWORK, LABEL_NODE, LABEL_POD,
-    LABEL_RESERVATION, LABEL_VERSION, VolumeError,
+    LABEL_AGENT, LABEL_APP, LABEL_CLUSTER, LABEL_CONTAINER, LABEL_GRACE, LABEL_INSTANCE, LABEL_NETWORK, LABEL_NODE,
+    LABEL_POD, LABEL_RESERVATION, LABEL_VERSION, VolumeError,
 };
 pub use fetch::{FetchConfig, Reach};
 pub use state::Error as StateError;
@@ -45,7 +47,7 @@ use cluster::NodeDescription;
 use cluster::agent::{Agent, Settings};
 use consul::Consul;
 use dirs::Dirs;
-use docker::{Docker, PlaceOfNode};
+use docker::{Docker, PlaceOfNode, Places};
 use driver::{Driver, Event};
 use fetch::Fetcher;
 use metrics::Metrics;
@@ -79,6 +81,7 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
     let saved = dir.load();
     let settings = Settings {
         node: config.name.clone(),
+        agent: dir.id,
         address: config.address.clone(),
         consul: config.consul.is_some(),
         drain_ms: config.drain.as_millis() as u64,
@@ -86,6 +89,7 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
     let agent = Agent::new(settings, saved);
     let dirs = Dirs::new(&config.data_dir);
     let place = PlaceOfNode {
+        agent: dir.id,
         node: config.name.clone(),
         address: config.address.clone(),
         volumes_allowed: config.volumes_allowed.clone(),
@@ -93,9 +97,10 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
         grants: config.grants.clone(),
         log_max_mib: config.log_max_mib,
         dirs: dirs.clone(),
-        fetcher: Fetcher::new(config.fetch.clone(), dirs.clone()),
+        fetcher: Fetcher::new(config.fetch.clone(), dirs.clone(), &config.address),
         credentials: config.docker_config.clone(),
     };
+    Places::new(dir.id).clear();
     let docker = Docker::new(&config.docker_host, place, metrics.clone());
     let description = NodeDescription {
         id: config.name.clone(),
@@ -115,6 +120,8 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
     let (description, watched_description) = watch::channel(description);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(driver::describe_docker(docker.clone(), description));
+    let tidied = docker.clone();
+    tasks.spawn(async move { tidied.tidy_inside().await });
     tasks.spawn(driver::watch_docker(docker.clone(), watched_cluster.clone(), events.clone()));
     tasks.spawn(link::dial(config.servers.clone(), watched_description, watched_cluster, events.clone()));
     if let Some(consul) = &config.consul {
@@ -133,6 +140,7 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
     let driver = Driver {
         agent,
         node: config.name,
+        identity: dir.id,
         clock: Clock::new(),
         docker,
         dirs,

@@ -2,6 +2,7 @@
 //! breaks. Nothing on the node depends on it.
 
 use crate::driver::Event;
+use crate::state::draw;
 use api::link::{Greeting, Link, Receiver, Sender};
 use cluster::agent::{FromAgent, Input, PROTOCOL, ToAgent};
 use cluster::{ClusterId, NodeDescription};
@@ -52,6 +53,13 @@ fn with_cause(error: &api::link::Error) -> String {
     }
 }
 
+/// This process, among all that may live by the directory's identity.
+struct Life {
+    drawn: u64,
+    /// A leader has taken it in.
+    taken_in: bool,
+}
+
 /// Dials for ever; the caller drops it.
 pub(crate) async fn dial(
     servers: Vec<String>,
@@ -60,6 +68,7 @@ pub(crate) async fn dial(
     events: mpsc::UnboundedSender<Event>,
 ) {
     let mut jitter = Jitter::new(description.borrow().agent);
+    let mut life = Life { drawn: draw(), taken_in: false };
     let mut failures = 0u32;
     let mut turn = jitter.roll(servers.len() as u64) as usize;
     let mut leader: Option<String> = None;
@@ -71,7 +80,7 @@ pub(crate) async fn dial(
             servers[turn % servers.len()].clone()
         });
         let begun = Instant::now();
-        let ended = connect(&server, &description, &cluster, &events).await;
+        let ended = connect(&server, &description, &cluster, &events, &mut life).await;
         if begun.elapsed() > AGAIN_MAX {
             failures = 0;
             last_words.clear();
@@ -83,7 +92,12 @@ pub(crate) async fn dial(
                 leader = Some(elsewhere);
                 continue;
             }
-            Ended::Refused(_) => AFTER_REFUSAL,
+            Ended::Refused(reason) => {
+                if last_words != words {
+                    tracing::error!(server, reason, "refused");
+                }
+                AFTER_REFUSAL
+            }
             _ => AGAIN.saturating_mul(1 << failures.min(10)).min(AGAIN_MAX),
         };
         failures = failures.saturating_add(1);
@@ -106,9 +120,11 @@ async fn connect(
     description: &Description,
     cluster: &watch::Receiver<Option<ClusterId>>,
     events: &mpsc::UnboundedSender<Event>,
+    life: &mut Life,
 ) -> Ended {
-    match greet(server, description, cluster).await {
+    match greet(server, description, cluster, life).await {
         Ok((link, served, alive_every)) => {
+            life.taken_in = true;
             tracing::info!(server, cluster = %served, "taken in by the leader");
             let (sender, receiver) = link.split();
             let (outbox, letters) = mpsc::unbounded_channel();
@@ -133,6 +149,7 @@ async fn greet(
     server: &str,
     description: &Description,
     cluster: &watch::Receiver<Option<ClusterId>>,
+    life: &Life,
 ) -> Result<(Link<Stream>, ClusterId, Duration), Ended> {
     let node = description.borrow().clone();
     if let Some(reason) = node.objection() {
@@ -148,7 +165,8 @@ async fn greet(
     let mut link = Link::new(stream);
     let known = *cluster.borrow();
     link.send(&Greeting::<()>::Agent { protocol: PROTOCOL }).await?;
-    link.send(&FromAgent::Hello { protocol: PROTOCOL, cluster: known, node }).await?;
+    let Life { drawn: life, taken_in } = *life;
+    link.send(&FromAgent::Hello { protocol: PROTOCOL, cluster: known, node, life, taken_in }).await?;
     loop {
         let answer = timeout(SILENT_FOR, link.receive::<ToAgent>()).await.map_err(|_| Ended::Silent)??;
         match answer {

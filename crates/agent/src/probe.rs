@@ -1,6 +1,7 @@
 //! What instances are asked: health checks and readiness checks, within their time.
 
 use crate::docker::Docker;
+use crate::processes;
 use crate::web::{self, Question, Tls};
 use api::causes::with_causes;
 use cluster::agent::{Get, Outcome, Probe};
@@ -8,7 +9,7 @@ use cluster::{InstanceId, ReadinessResponse};
 use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, StatusCode};
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 /// So much of an answer to a readiness check is kept, bytes.
@@ -84,11 +85,25 @@ impl Asker {
         }
     }
 
-    /// Asks whether an instance is ready.
-    pub(crate) async fn ready(&self, get: &Get, deadline: Duration) -> Result<ReadinessResponse, String> {
+    /// Asks whether an instance is ready. `sharer` is one that shares the node's network: what answers at its port may
+    /// be any program of the node, and only an answer of the instance's own is shown, so that no app can read by its
+    /// readiness check what the node's services say (SEC-10).
+    pub(crate) async fn ready(
+        &self,
+        get: &Get,
+        deadline: Duration,
+        sharer: Option<(&Docker, InstanceId)>,
+    ) -> Result<ReadinessResponse, String> {
         let Answer { status, content_type, body } = self.get(get, MAX_BODY, deadline).await.map_err(|it| it.why)?;
+        let status = status.as_u16();
+        if let Some((docker, instance)) = sharer
+            && !is_its_own(docker, instance, get).await
+        {
+            let body = "(not shown: it is not known to be the instance that answers at this port of the node)";
+            return Ok(ReadinessResponse { status, content_type: "text/plain".to_owned(), body: body.to_owned() });
+        }
         let body = String::from_utf8_lossy(&body).into_owned();
-        Ok(ReadinessResponse { status: status.as_u16(), content_type, body })
+        Ok(ReadinessResponse { status, content_type, body })
     }
 
     /// `GET path`, and at most so much of the body; none of it is waited for where none is wanted. Redirects are not
@@ -122,6 +137,19 @@ impl Asker {
 /// Whether nobody listens there.
 fn is_refusal(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::ConnectionRefused
+}
+
+/// Whether it is the instance, and nobody else of the node, who listens where it was asked.
+async fn is_its_own(docker: &Docker, instance: InstanceId, get: &Get) -> bool {
+    let (Ok(pids), Ok(addresses)) = (docker.pids(instance).await, lookup_host((get.host.as_str(), get.port)).await)
+    else {
+        return false;
+    };
+    let addresses: Vec<_> = addresses.collect();
+    let looked = tokio::task::spawn_blocking(move || {
+        !addresses.is_empty() && addresses.into_iter().all(|it| processes::listens(it, &pids))
+    });
+    looked.await.unwrap_or(false)
 }
 
 fn content_type(headers: &HeaderMap) -> String {
@@ -171,7 +199,7 @@ mod tests {
             format!("HTTP/1.1 503 Busy\r\ncontent-type: text/x\r\ncontent-length: 5000\r\n\r\n{}", "x".repeat(5000))
                 .leak();
         let (get, _) = server(long).await;
-        let answer = Asker::new().ready(&get, SECOND).await.unwrap();
+        let answer = Asker::new().ready(&get, SECOND, None).await.unwrap();
         assert_eq!((answer.status, answer.content_type.as_str(), answer.body.len()), (503, "text/x", 1_000));
     }
 
@@ -196,14 +224,14 @@ mod tests {
             format!("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{}/\r\ncontent-length: 0\r\n\r\n", target.port)
                 .leak();
         let (get, _) = server(redirect).await;
-        assert_eq!(Asker::new().ready(&get, SECOND).await.unwrap().status, 302);
+        assert_eq!(Asker::new().ready(&get, SECOND, None).await.unwrap().status, 302);
         assert_eq!(*asked.borrow(), 0);
     }
 
     #[tokio::test]
     async fn a_server_without_tls_is_no_answer_to_a_question_by_tls() {
         let (get, _) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-        let answer = Asker::new().ready(&Get { tls: true, ..get.clone() }, SECOND).await;
+        let answer = Asker::new().ready(&Get { tls: true, ..get.clone() }, SECOND, None).await;
         let message = answer.unwrap_err();
         assert!(message.starts_with(&format!("GET https://127.0.0.1:{}/ready: ", get.port)), "{message}");
     }
@@ -245,13 +273,13 @@ mod tests {
         };
         let get = Get { host: "127.0.0.1".into(), port: server.1, path: "/ready".into(), tls: true };
         let asker = Asker::new();
-        let mut answer = asker.ready(&get, SECOND).await;
+        let mut answer = asker.ready(&get, SECOND, None).await;
         for _ in 0..100 {
             if answer.is_ok() {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
-            answer = asker.ready(&get, SECOND).await;
+            answer = asker.ready(&get, SECOND, None).await;
         }
         let answer = answer.unwrap();
         assert_eq!((answer.status, answer.body.as_str()), (200, "fine"));

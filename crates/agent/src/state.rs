@@ -3,6 +3,7 @@
 //! The kept assignments are a convenience, not the truth: Docker knows what runs, the cluster knows what should. A
 //! file that cannot be read is set aside and the agent begins without (INV-R8).
 
+use crate::dirs::{make_private, private};
 use cluster::agent::Saved;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
@@ -57,9 +58,9 @@ impl Dir {
             let path = path.to_owned();
             move |source| Error::Io { path, source }
         };
-        fs::create_dir_all(path).map_err(at(path))?;
+        make_private(path).map_err(at(path))?;
         let file = path.join(LOCK);
-        let lock = File::options().create(true).truncate(false).write(true).open(&file).map_err(at(&file))?;
+        let lock = private().create(true).truncate(false).write(true).open(&file).map_err(at(&file))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::InUse { dir: path.to_owned() }),
@@ -70,7 +71,7 @@ impl Dir {
         let id = if let Some(id) = known {
             id
         } else {
-            let id = draw().map_err(at(Path::new("/dev/urandom")))?;
+            let id = random().map_err(at(Path::new("/dev/urandom")))?;
             write(path, ID, format!("{id:016x}\n").as_bytes()).map_err(at(&file))?;
             id
         };
@@ -132,15 +133,19 @@ fn decode(bytes: &[u8]) -> Result<Saved, String> {
 /// Writes a file whole or not at all: a new one, synced, takes the old one's name.
 fn write(dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let new = dir.join(format!("{name}.new"));
-    let mut file = File::create(&new)?;
+    let mut file = private().create(true).truncate(true).write(true).open(&new)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, dir.join(name))?;
     File::open(dir)?.sync_all()
 }
 
-/// 64 random bits.
-fn draw() -> std::io::Result<u64> {
+/// 64 random bits, for a process to be known by; 0 where the machine has none to give.
+pub(crate) fn draw() -> u64 {
+    random().unwrap_or(0)
+}
+
+fn random() -> std::io::Result<u64> {
     let mut bytes = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(u64::from_be_bytes(bytes))

@@ -2,7 +2,7 @@
 
 mod common;
 
-use cluster::agent::Seen;
+use cluster::agent::{Assignment, Seen};
 use cluster::{CheckPort, EndKind, Health, HealthKind};
 use common::{Running, Scheduler, WEB, app, check, docker, docker_is_here, free_port, wait_for};
 use std::path::Path;
@@ -152,6 +152,55 @@ async fn a_restarted_agent_finds_its_containers_as_they_were() {
         wait_for("health", || scheduler.health(it.instance) == Some(Health::Healthy)).await;
     }
     assert_eq!(scheduler.containers(), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renamed_container_on_a_renamed_node_is_still_the_same_instance() {
+    if !docker_is_here() {
+        return;
+    }
+    let (scheduler, dir) = (Scheduler::new().await, tempfile::tempdir().unwrap());
+    let agent = Running::new(scheduler.args(dir.path()));
+    let mut spec = app("exec sleep 1000");
+    spec.policy.health_checks = vec![check(HealthKind::Command { value: "true".into() })];
+    let (kept, orphan) = (scheduler.launch(spec.clone()), scheduler.launch(spec));
+    scheduler.assign(&[kept.clone(), orphan.clone()]);
+    for it in [&kept, &orphan] {
+        wait_for("health", || scheduler.health(it.instance) == Some(Health::Healthy)).await;
+    }
+    let before = scheduler.containers();
+    agent.end().await.unwrap();
+    for it in [&kept, &orphan] {
+        assert!(docker(&["rename", &it.instance.to_string(), &format!("by-hand-{}", it.instance)]).0);
+    }
+    // Somebody else's container has the name meanwhile.
+    let impostor = kept.instance.to_string();
+    assert!(docker(&["create", "--name", &impostor, common::IMAGE, "true"]).0);
+    scheduler.forget(orphan.instance);
+    scheduler.book.lock().unwrap().seen.clear();
+    let mut renamed = scheduler.args(dir.path());
+    renamed.name = Some("another-name".into());
+    let agent = Running::new(renamed);
+    wait_for("health", || scheduler.health(kept.instance) == Some(Health::Healthy)).await;
+    let stranger = |scheduler: &Scheduler| {
+        let book = scheduler.book.lock().unwrap();
+        book.strangers.iter().map(|it| (it.instance, it.app.clone(), it.node.clone(), it.running)).collect::<Vec<_>>()
+    };
+    let expect = vec![(orphan.instance, "/test/web".to_owned(), "another-name".to_owned(), true)];
+    wait_for("the other to be told", || stranger(&scheduler) == expect).await;
+    assert_eq!(scheduler.containers(), before, "nothing was ended, nothing made");
+
+    // What is ordered is done, whatever its container is called.
+    let removal = Assignment { stop: true, started: true, spec: None, ..orphan.clone() };
+    scheduler.assign(&[removal]);
+    scheduler.stop(kept.instance);
+    for it in [&kept, &orphan] {
+        wait_for("removal", || scheduler.is_removed(it.instance)).await;
+    }
+    assert_eq!(scheduler.containers(), [] as [&str; 0]);
+    wait_for("no strangers", || stranger(&scheduler).is_empty()).await;
+    assert!(docker(&["rm", &impostor]).0, "what is not ours was not touched");
+    agent.end().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

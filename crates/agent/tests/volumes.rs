@@ -30,6 +30,69 @@ async fn gone(scheduler: &Scheduler, it: &Assignment) {
     wait_for("removal", || scheduler.is_removed(it.instance)).await;
 }
 
+/// What below the agents' places for host volumes is of this directory's.
+fn places(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let id = std::fs::read_to_string(dir.join("id")).unwrap();
+    let root = std::path::Path::new("/run/ekiden/volumes").join(id.trim());
+    std::fs::read_dir(root).into_iter().flatten().map(|it| it.unwrap().path()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_volumes_are_the_directories_that_were_checked_and_leave_nothing() {
+    if !docker_is_here() {
+        return;
+    }
+    let (scheduler, dir, node) = (Scheduler::new().await, tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let node = node.path().canonicalize().unwrap();
+    std::fs::create_dir_all(node.join("allowed/data")).unwrap();
+    std::fs::create_dir_all(node.join("secret")).unwrap();
+    std::fs::write(node.join("allowed/data/f"), "data").unwrap();
+    std::fs::write(node.join("secret/f"), "secret").unwrap();
+    std::os::unix::fs::symlink("../secret", node.join("allowed/out")).unwrap();
+    let mut args = scheduler.args(dir.path());
+    args.volumes_allowed = vec![node.join("allowed")];
+    let agent = Running::new(args.clone());
+    let mounting = |cmd: &str, name: &str, mode| {
+        let mut spec = app(cmd);
+        let host_path = node.join("allowed").join(name).display().to_string();
+        spec.run.volumes = vec![Volume::Host(cluster::HostVolume { container_path: "/data".into(), host_path, mode })];
+        scheduler.launch(spec)
+    };
+    let writer = mounting("echo mine > /data/g; exec sleep 1000", "data", VolumeMode::Rw);
+    let reader = mounting("cat /data || exit 9; ! (echo > /data) 2>/dev/null", "data/f", VolumeMode::Ro);
+    let maker = mounting("echo new > /data/h", "new/one", VolumeMode::Rw);
+    let thief = mounting("cat /data/f", "out", VolumeMode::Ro);
+    scheduler.assign(&[writer.clone(), reader.clone(), maker.clone(), thief.clone()]);
+    wait_for("the writer", || node.join("allowed/data/g").exists()).await;
+    let end = scheduler.ended(thief.instance).await;
+    assert_eq!(end.kind, EndKind::NotStarted);
+    assert!(end.message.contains("is not below a directory that this node allows"), "{end:?}");
+    for it in [&reader, &maker] {
+        let end = scheduler.ended(it.instance).await;
+        assert_eq!(end.kind, EndKind::Finished, "{end:?}");
+    }
+    assert_eq!(std::fs::read_to_string(node.join("allowed/new/one/h")).unwrap(), "new\n");
+    wait_for("the places to be cleared", || places(dir.path()).is_empty()).await;
+
+    // A running container has its mount; whatever is swapped on the node, and whoever looks after it.
+    std::fs::rename(node.join("allowed/data"), node.join("allowed/moved")).unwrap();
+    std::os::unix::fs::symlink("../secret", node.join("allowed/data")).unwrap();
+    let name = writer.instance.to_string();
+    assert_eq!(docker(&["exec", &name, "cat", "/data/f"]).1, "data");
+    agent.kill().await;
+    // As a crash between mount and start leaves it.
+    let id = std::fs::read_to_string(dir.path().join("id")).unwrap();
+    let left = std::path::Path::new("/run/ekiden/volumes").join(id.trim()).join("0/0");
+    std::fs::create_dir_all(&left).unwrap();
+    let bind = |it: &[&str]| assert!(std::process::Command::new("mount").args(it).status().unwrap().success());
+    bind(&["--bind", &node.join("allowed/moved").display().to_string(), &left.display().to_string()]);
+    let _agent = Running::new(args);
+    wait_for("the places to be cleared", || places(dir.path()).is_empty()).await;
+    assert!(node.join("allowed/moved/f").exists(), "what they showed stays");
+    assert_eq!(docker(&["exec", &name, "cat", "/data/f"]).1, "data");
+    gone(&scheduler, &writer).await;
+}
+
 /// What the agents of this program log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

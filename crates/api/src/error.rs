@@ -168,11 +168,14 @@ fn rejection(rejected: &Rejected) -> (StatusCode, ErrorBody) {
         | Rejected::NoGroup { .. }
         | Rejected::NoGroupVersion { .. }
         | Rejected::NoDeployment { .. }
-        | Rejected::NoNode { .. } => StatusCode::NOT_FOUND,
+        | Rejected::NoNode { .. }
+        | Rejected::NoOrphan { .. } => StatusCode::NOT_FOUND,
         Rejected::TooManyDeployments { .. } => StatusCode::FORBIDDEN,
-        Rejected::NoServicePort | Rejected::Cyclic | Rejected::Resident { .. } | Rejected::VolumeTaken { .. } => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        Rejected::NoServicePort
+        | Rejected::Cyclic
+        | Rejected::Resident { .. }
+        | Rejected::ServiceTaken(_)
+        | Rejected::VolumeTaken { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Rejected::Exists { .. }
         | Rejected::GroupExists { .. }
         | Rejected::PathIsApp { .. }

@@ -19,7 +19,7 @@ use crate::error::{Error, json};
 use crate::from_wire::Warning;
 use crate::request::Request;
 use crate::{time, v2};
-use ::cluster::{AppId, Applied, ClusterId, DeploymentId, State, Version};
+use ::cluster::{AppId, Applied, ClusterId, DeploymentId, SharedService, State, Version};
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use std::fmt::Write;
@@ -67,7 +67,17 @@ pub(crate) fn add_location_of(response: &mut Response, request: &Request, path: 
     }
 }
 
-/// Names in a header what had no effect.
+/// These warnings, and one for each service in Consul that two apps have now.
+pub(crate) fn with_shared_services(mut warnings: Vec<Warning>, applied: &Applied) -> Vec<Warning> {
+    for SharedService { app, service, other } in &applied.shared_services {
+        tracing::warn!(%app, service, %other, "two apps are found under one name in Consul");
+        let message = format!("is found in Consul as '{service}', as app '{other}' is");
+        warnings.push(Warning { path: app.to_string(), message, is_void: false });
+    }
+    warnings
+}
+
+/// Names in a header what had no effect, or is not as it may have been meant.
 pub(crate) fn add_warnings(response: &mut Response, warnings: &[Warning]) {
     /// Clients and proxies take headers of some KiB.
     const BYTES_MAX: usize = 2048;

@@ -27,6 +27,7 @@ fn path_parameter(name: &str) -> (&'static str, &'static str) {
         "task" => ("A task's id.", "pay_api.00e1de40-e1de-8000-8000-000010000000"),
         "deployment" => ("A deployment's id.", "00e1de40-e1de-8000-8000-000010000000"),
         "node" => ("A node's name.", "n1"),
+        "orphan" => ("The instance whose container it is.", "00e1de40-e1de-8000-8000-000010000000"),
         _ => ("A name.", "x"),
     }
 }

@@ -130,7 +130,7 @@ impl Fake {
     pub fn add_node(&self, name: &str, cores: u64, mem_mib: u64) {
         let node = NodeDescription {
             id: NodeId::new(name),
-            agent: name.bytes().map(u64::from).sum(),
+            agent: name.bytes().fold(7, |sum, it| (sum * 31 + u64::from(it)) % 0xffff_fffb),
             address: format!("{name}.example"),
             capacity: Resources { cpu_milli: cores * 1000, memory_bytes: mem_mib << 20, disk_bytes: 100 << 30 },
             ports: PortRange::default(),

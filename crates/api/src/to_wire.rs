@@ -15,7 +15,7 @@ pub use app::{Embed, app, app_info, app_map, artifact, beside, health_check};
 pub use deployment::{deployment, plan, steps};
 pub use event::events;
 pub(crate) use group::{GroupEmbed, Tree};
-pub use own::{deployment_report, explanation, locking_deployment, node};
+pub use own::{deployment_report, explanation, locking_deployment, node, orphans};
 pub use pod::{pod, pod_instance, pod_status};
 pub use queue::queue_item;
 pub use readiness::{readiness_check, readiness_results};

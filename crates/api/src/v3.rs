@@ -42,9 +42,41 @@ pub struct Node {
     pub versions: BTreeMap<String, String>,
     /// How many instances it has; also ended ones whose containers were not yet confirmed removed.
     pub n_instances: u32,
+    /// Containers on its engine that no assignment covers; absent if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphans: Vec<Orphan>,
     /// Its instances; for `GET /v3/nodes/{node}` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks: Option<Vec<Task>>,
+}
+
+/// Answer of `GET /v3/orphans`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OrphanList {
+    /// The orphans, by node.
+    pub orphans: Vec<Orphan>,
+}
+
+/// A container of this cluster that no assignment covers any more. It is left as it is until somebody removes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Orphan {
+    /// The instance whose container it is.
+    pub id: String,
+    /// The node on whose engine it is.
+    pub node: String,
+    /// The app's path, as the container's label has it.
+    pub app: String,
+    /// The name of the node whose agent made it, as its label has it.
+    pub made_by: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// Why nobody speaks of it.
+    pub reason: String,
+    /// When it was found.
+    pub since: String,
+    /// Somebody ordered that it be ended and removed.
+    pub removing: bool,
 }
 
 /// An amount of resources, in the units of app definitions.

@@ -10,11 +10,15 @@ mod execute;
 mod groups;
 mod learn;
 mod nodes;
+mod orphans;
 mod report;
 mod service_ports;
+mod services;
 mod tree;
 mod undo;
 mod versions;
+
+pub use orphans::MAX_ORPHANS;
 
 pub use deploy::{DEADLINE_LABEL, ROLLBACK_LABEL};
 pub(crate) use execute::volume_bytes;
@@ -83,6 +87,8 @@ impl Changing<'_> {
             Command::Lose { node } => self.lose(&node),
             Command::Degrade { node, reason } => self.degrade(&node, reason),
             Command::RemoveNode { node } => self.remove_node(&node),
+            Command::FindStrangers { node, strangers } => self.find_strangers(&node, &strangers),
+            Command::RemoveOrphans { instances } => self.remove_orphans(&instances),
             Command::Report { node, observations, destroyed } => self.report(&node, observations, &destroyed),
             Command::Execute { steps } => self.execute(steps),
         }
@@ -179,6 +185,7 @@ impl Changing<'_> {
         let app = Arc::new(app);
         let before = self.state.apps.insert(app.id.clone(), Arc::clone(&app));
         self.state.external.replace(before.as_deref(), Some(&app));
+        self.state.services.replace(before.as_deref(), Some(&app));
     }
 
     fn put_node(&mut self, node: Node) {

@@ -1,16 +1,18 @@
 //! Instances as services in Consul: what should be registered with a node's Consul agent, and what is to change
 //! there. `docs/consul.md` says the same in words.
 //!
-//! Every entry that Ekiden writes carries its cluster and node as metadata; entries without them, or with others, are
-//! not ours and never touched (INV-C3).
+//! Every entry that Ekiden writes carries its cluster and its agent as metadata; entries without them, or with others,
+//! are not ours and never touched (INV-C3). The node's name is there for people: a renamed node's entries follow.
 
-use crate::model::{AppId, AppSpec, ClusterId, InstanceId, NodeId, PortSpec, Version};
+use crate::model::{AppId, AppSpec, ClusterId, InstanceId, NodeId, PortSpec, Version, WantedHostPort};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Metadata key: the cluster that registered an entry.
 pub const META_CLUSTER: &str = "ekiden-cluster";
-/// Metadata key: the node whose agent registered an entry.
+/// Metadata key: the name of the node whose agent registered an entry.
 pub const META_NODE: &str = "ekiden-node";
+/// Metadata key: the identity of that agent, which stays when the node is renamed.
+pub const META_AGENT: &str = "ekiden-agent";
 /// Metadata key: the app's path.
 pub const META_APP: &str = "ekiden-app";
 /// Metadata key: the instance.
@@ -49,8 +51,10 @@ pub struct Service {
 pub struct Subject<'a> {
     /// Its cluster.
     pub cluster: ClusterId,
-    /// Its node.
+    /// The name of its node.
     pub node: &'a NodeId,
+    /// The identity of its agent.
+    pub agent: u64,
     /// Host name or address of the node.
     pub address: &'a str,
     /// Which one.
@@ -65,6 +69,17 @@ pub struct Subject<'a> {
     pub spec: &'a AppSpec,
     /// The generation of assignments at which this was decided.
     pub rev: u64,
+}
+
+/// Whose entries are looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The name of the agent's node: entries of earlier versions have no other sign.
+    pub node: NodeId,
+    /// The agent's identity.
+    pub agent: u64,
 }
 
 /// What an agent wants of its Consul agent.
@@ -100,7 +115,7 @@ pub fn services(subject: &Subject<'_>) -> Vec<Service> {
     if labels.get(LABEL).is_some_and(|it| it == "false") {
         return Vec::new();
     }
-    let app_name = service_name(subject);
+    let app_name = service_name(subject.app, subject.spec);
     let ports = &subject.spec.run.ports;
     if ports.is_empty() {
         return vec![service(subject, 0, app_name, &BTreeMap::new(), 0)];
@@ -118,11 +133,11 @@ pub fn services(subject: &Subject<'_>) -> Vec<Service> {
 
 /// Compares what an agent wants with what is registered.
 ///
-/// Only entries of this cluster and node are looked at. One that was decided at a later generation than `generation`
+/// Only entries of this owner are looked at. One that was decided at a later generation than `generation`
 /// is left alone: whoever wrote it knew more (INV-C2).
-pub fn diff(wish: &Wish, registered: &[Service], cluster: ClusterId, node: &NodeId, generation: u64) -> Difference {
+pub fn diff(wish: &Wish, registered: &[Service], owner: &Owner, generation: u64) -> Difference {
     let ours: BTreeMap<&str, &Service> =
-        registered.iter().filter(|it| it.is_of(cluster, node)).map(|it| (it.id.as_str(), it)).collect();
+        registered.iter().filter(|it| it.is_of(owner)).map(|it| (it.id.as_str(), it)).collect();
     let newer = |it: &Service| it.rev() > generation;
     let register = wish.services.values().filter(|wanted| match ours.get(wanted.id.as_str()) {
         Some(there) => !newer(there) && !there.says(wanted),
@@ -137,10 +152,13 @@ pub fn diff(wish: &Wish, registered: &[Service], cluster: ClusterId, node: &Node
 }
 
 impl Service {
-    /// Whether an agent of this cluster on this node wrote the entry.
-    pub fn is_of(&self, cluster: ClusterId, node: &NodeId) -> bool {
-        self.meta.get(META_CLUSTER).is_some_and(|it| *it == cluster.to_string())
-            && self.meta.get(META_NODE).is_some_and(|it| it == node.as_str())
+    /// Whether this agent of this cluster wrote the entry, whatever its node was called then.
+    pub fn is_of(&self, owner: &Owner) -> bool {
+        let wrote = match self.meta.get(META_AGENT) {
+            Some(agent) => *agent == agent_text(owner.agent),
+            None => self.meta.get(META_NODE).is_some_and(|it| it == owner.node.as_str()),
+        };
+        wrote && self.meta.get(META_CLUSTER).is_some_and(|it| *it == owner.cluster.to_string())
     }
 
     /// The instance that the entry is about.
@@ -164,14 +182,27 @@ impl Service {
     }
 }
 
+/// The names under which an app of this definition is found, if it is at all.
+pub fn service_names(spec: &AppSpec) -> BTreeSet<String> {
+    if spec.policy.labels.get(LABEL).is_some_and(|it| it == "false") {
+        return BTreeSet::new();
+    }
+    let app_name = service_name(&spec.id, spec);
+    if spec.run.ports.is_empty() {
+        return BTreeSet::from([app_name]);
+    }
+    let ports = spec.run.ports.iter().enumerate().filter(|it| it.1.host_port != WantedHostPort::None);
+    ports.filter_map(|(n, port)| port_name(&app_name, n, port)).collect()
+}
+
 /// The name of the app's service: label `consul`, label or environment variable `CONSUL_SERVICE_NAME`, or its path.
-fn service_name(subject: &Subject<'_>) -> String {
-    let labels = &subject.spec.policy.labels;
+fn service_name(app: &AppId, spec: &AppSpec) -> String {
+    let labels = &spec.policy.labels;
     let given = labels.get(LABEL).filter(|it| !matches!(it.as_str(), "" | "true" | "tag"));
-    let given = given.or_else(|| labels.get(NAME_OVERRIDE)).or_else(|| subject.spec.run.env.get(NAME_OVERRIDE));
+    let given = given.or_else(|| labels.get(NAME_OVERRIDE)).or_else(|| spec.run.env.get(NAME_OVERRIDE));
     match given.map(|it| dns_label(it)).filter(|it| !it.is_empty()) {
         Some(name) => name,
-        None => dns_label(&subject.app.segments().rev().collect::<Vec<_>>().join("-")),
+        None => dns_label(&app.segments().rev().collect::<Vec<_>>().join("-")),
     }
 }
 
@@ -200,6 +231,7 @@ fn service(
     let meta = [
         (META_CLUSTER, subject.cluster.to_string()),
         (META_NODE, subject.node.to_string()),
+        (META_AGENT, agent_text(subject.agent)),
         (META_APP, subject.app.to_string()),
         (META_INSTANCE, instance.to_string()),
         (META_VERSION, subject.version.to_string()),
@@ -213,6 +245,11 @@ fn service(
         port,
         meta: meta.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
     }
+}
+
+/// An agent's identity, as labels and metadata have it.
+pub fn agent_text(agent: u64) -> String {
+    format!("{agent:016x}")
 }
 
 /// A text as one DNS label: letters in lower case, digits, single `-` inside, at most 63 characters. A longer one is
@@ -244,7 +281,7 @@ fn fnv1a(text: &str) -> u32 {
 mod tests {
     use super::*;
     use crate::agent::fixture;
-    use crate::model::{Timestamp, WantedHostPort};
+    use crate::model::Timestamp;
 
     const CLUSTER: ClusterId = ClusterId(0xc1);
 
@@ -256,6 +293,7 @@ mod tests {
         services(&Subject {
             cluster: CLUSTER,
             node: &NodeId::new("n1"),
+            agent: 0xa1,
             address: "10.0.0.1",
             instance: instance(0),
             app: &spec.id,
@@ -272,6 +310,7 @@ mod tests {
         spec.policy.labels.insert("urlprefix-/pay".into(), "tag".into());
         spec.policy.labels.insert("team".into(), "pay".into());
         let meta = [
+            ("ekiden-agent", "00000000000000a1"),
             ("ekiden-app", "/pay/api"),
             ("ekiden-cluster", "0000000000c1"),
             ("ekiden-instance", &instance(0).to_string()),
@@ -308,6 +347,7 @@ mod tests {
             spec.policy.labels.extend(label.map(|(key, value)| (key.to_owned(), value.to_owned())));
             spec.run.env.extend(env.map(|it| ("CONSUL_SERVICE_NAME".to_owned(), it.to_owned())));
             let name = entries(&spec, &[31_001])[0].name.clone();
+            assert_eq!(service_names(&spec), BTreeSet::from([name.clone()]));
             assert_eq!(name, expect, "{id} {label:?} {env:?}");
             assert!(name.len() <= 63);
         }
@@ -356,7 +396,7 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_written_and_only_what_is_ours_is_deleted() {
-        let node = NodeId::new("n1");
+        let owner = Owner { cluster: CLUSTER, node: NodeId::new("n1"), agent: 0xa1 };
         let mut spec = fixture::spec("/web", 1);
         let wanted = entries(&spec, &[31_001]).remove(0);
         let wish = Wish { services: BTreeMap::from([(wanted.id.clone(), wanted.clone())]), keep: BTreeSet::new() };
@@ -378,6 +418,13 @@ mod tests {
         };
         let newer =
             Service { meta: with(changed.meta.clone(), (META_REV.to_owned(), "99".to_owned())), ..changed.clone() };
+        let meta_of = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).fold(same.meta.clone(), with)
+        };
+        let of_other_name = Service { meta: meta_of(&[(META_NODE, "before")]), ..same.clone() };
+        let of_namesake = Service { meta: meta_of(&[(META_AGENT, "00000000000000a2")]), ..same.clone() };
+        let mut unsigned = same.clone();
+        unsigned.meta.remove(META_AGENT);
         let nothing = Difference::default();
         let write = Difference { register: vec![wanted.clone()], deregister: vec![] };
         for (what, registered, expect) in [
@@ -385,7 +432,10 @@ mod tests {
             ("there", vec![same.clone()], nothing.clone()),
             ("changed by hand", vec![changed.clone()], write.clone()),
             ("decided later by someone who knew more", vec![newer], nothing.clone()),
-            ("of another node", vec![same.clone(), of_other(META_NODE, "n2")], nothing.clone()),
+            ("of a renamed node", vec![of_other_name], write.clone()),
+            ("of another agent", vec![same.clone(), of_other(META_AGENT, "00000000000000a2")], nothing.clone()),
+            ("of another agent of this name", vec![of_namesake], write.clone()),
+            ("of this node, before agents signed", vec![unsigned.clone()], write.clone()),
             ("of another cluster", vec![same.clone(), of_other(META_CLUSTER, "0000000000ff")], nothing.clone()),
             (
                 "of nobody",
@@ -398,10 +448,10 @@ mod tests {
                 Difference { register: vec![], deregister: vec!["stale".into()] },
             ),
         ] {
-            assert_eq!(diff(&wish, &registered, CLUSTER, &node, 6), expect, "{what}");
+            assert_eq!(diff(&wish, &registered, &owner, 6), expect, "{what}");
         }
         let unsure = Wish { keep: BTreeSet::from([instance(9)]), ..wish };
-        assert_eq!(diff(&unsure, &[same, stale], CLUSTER, &node, 6), nothing, "kept while nothing is known of it");
+        assert_eq!(diff(&unsure, &[same, stale], &owner, 6), nothing, "kept while nothing is known of it");
     }
 
     fn with(mut meta: BTreeMap<String, String>, (key, value): (String, String)) -> BTreeMap<String, String> {

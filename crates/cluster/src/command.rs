@@ -4,7 +4,7 @@ use crate::agent::Observation;
 use crate::event::Event;
 use crate::model::{
     AppId, AppSpec, Closeness, ClusterId, DeploymentId, GroupUpdate, InstanceId, Moment, NodeDescription, NodeId,
-    PathId, Settings, StopReason, Timestamp, Version,
+    PathId, Settings, StopReason, Stranger, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -155,6 +155,18 @@ pub enum Command {
         /// The node.
         node: NodeId,
     },
+    /// The containers on a node's engine that its agent has no assignment for: all of them.
+    FindStrangers {
+        /// The agent's node.
+        node: NodeId,
+        /// The containers.
+        strangers: Vec<Stranger>,
+    },
+    /// Ends and removes containers that no assignment covers.
+    RemoveOrphans {
+        /// Whose containers.
+        instances: Vec<InstanceId>,
+    },
     /// What an agent saw of its instances.
     Report {
         /// The agent's node.
@@ -300,8 +312,21 @@ pub struct Applied {
     pub deployment: Option<DeploymentId>,
     /// The instances that a kill took.
     pub killed: Vec<InstanceId>,
+    /// Apps that came to a name in Consul that another app has as well.
+    pub shared_services: Vec<SharedService>,
     /// What happened, in order.
     pub events: Vec<Event>,
+}
+
+/// Two apps that are found under one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedService {
+    /// The one that was put.
+    pub app: AppId,
+    /// The name.
+    pub service: String,
+    /// The one that has it as well.
+    pub other: AppId,
 }
 
 /// Why an entry changed nothing: an answer, the same on every member.
@@ -406,6 +431,12 @@ pub enum Rejected {
         /// Who has it.
         app: AppId,
     },
+    /// Another app is found under this name, and the operator wants one for each.
+    #[error(
+        "App '{}' would be found in Consul as '{}', as app '{}' is. Choose another id or port name, or name the service by the label 'consul'.",
+        .0.app, .0.service, .0.other
+    )]
+    ServiceTaken(SharedService),
     /// Too many deployments are under way.
     #[error(
         "Max number ({max}) of running deployments is achieved. Wait for existing deployments to complete or cancel one using force=true parameter. You can increase max deployment number by using --max_running_deployments parameter"
@@ -427,11 +458,17 @@ pub enum Rejected {
     NoServicePort,
     /// Another agent has this name.
     #[error(
-        "Node name '{node}' is taken: another agent registered it and is not lost. Give this agent another name, or stop the other one."
+        "Node name '{node}' is taken: another agent, with another data directory, has it and is not lost. Give this agent another name, or stop the other one."
     )]
     NameTaken {
         /// Which name.
         node: NodeId,
+    },
+    /// No container of this instance is known as an orphan.
+    #[error("There is no orphan '{instance}': `ekiden orphan list` shows which there are")]
+    NoOrphan {
+        /// Which.
+        instance: InstanceId,
     },
     /// The node is not lost.
     #[error("Node '{node}' is not lost: stop its agent first, then remove it.")]

@@ -105,7 +105,12 @@ pub enum Event {
         /// The node, as it is now.
         node: Arc<Node>,
     },
-    /// A node was forgotten.
+    /// Containers that no assignment covers were found on a node, are to be removed, or are gone.
+    OrphansChanged {
+        /// Which node.
+        node: NodeId,
+    },
+    /// There is no node of this name any more: it was forgotten, or has another name.
     NodeRemoved {
         /// Which node.
         node: NodeId,

@@ -26,6 +26,7 @@ pub mod apply;
 pub mod state;
 
 pub mod capacity;
+pub mod claims;
 pub mod explain;
 mod external;
 pub mod layers;
@@ -36,11 +37,12 @@ pub mod pattern;
 pub mod place;
 pub mod plan;
 pub mod rollout;
+mod services;
 
 pub mod agent;
 pub mod catalog;
 
-pub use command::{Applied, Command, Entry, Expect, Principal, Rejected, Step};
+pub use command::{Applied, Command, Entry, Expect, Principal, Rejected, SharedService, Step};
 pub use event::Event;
 pub use model::*;
 pub use plan::{Agenda, Plan, plan};

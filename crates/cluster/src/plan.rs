@@ -153,7 +153,7 @@ impl Agenda {
                 Event::NodeRemoved { .. } | Event::ReservationChanged { .. } | Event::NodeJudged { .. } => {
                     self.due.append(&mut self.waiting);
                 }
-                Event::AppRemoved { .. } | Event::GroupChanged { .. } => {}
+                Event::AppRemoved { .. } | Event::GroupChanged { .. } | Event::OrphansChanged { .. } => {}
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::model::{
     Instance, InstanceId, Moment, Node, NodeId, PathId, PodCommand, Policy, Reservation, RunSpec, Settings, Timestamp,
     Trust, Version,
 };
+use crate::services::Services;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -73,6 +74,9 @@ pub struct State {
     /// Few among many; follows from the rest.
     #[serde(skip)]
     pub(crate) lookups: Lookups,
+    /// Which apps are found under which name; follows from `apps`.
+    #[serde(skip)]
+    pub(crate) services: Services,
 }
 
 impl PartialEq for State {
@@ -108,6 +112,7 @@ impl State {
         self.external = External::of(self.apps.values().map(AsRef::as_ref));
         self.lookups = Lookups::of(&self);
         self.count_chosen_service_ports();
+        self.services = Services::of(self.apps.values().map(AsRef::as_ref));
         self
     }
 

@@ -12,6 +12,7 @@ mod group;
 mod leader;
 mod marathon;
 mod node;
+mod orphan;
 mod pod;
 mod queue;
 mod task;
@@ -43,6 +44,9 @@ pub enum Verb {
     /// Nodes: the machines that run instances
     #[command(subcommand)]
     Node(node::Node),
+    /// Containers that nobody speaks of any more
+    #[command(subcommand)]
+    Orphan(orphan::Orphan),
     /// What waits, since when, and why
     #[command(visible_alias = "waiting")]
     Queue(queue::Queue),
@@ -76,6 +80,7 @@ pub(crate) async fn run(verb: &Verb, program: &mut clap::Command, session: &mut 
         Verb::Deployment(it) => it.run(session).await,
         Verb::Task(it) => it.run(session).await,
         Verb::Node(it) => it.run(session).await,
+        Verb::Orphan(it) => it.run(session).await,
         Verb::Queue(it) => it.run(session).await,
         Verb::Delay(it) => it.run(session).await,
         Verb::Events(it) => it.run(session).await,

@@ -89,6 +89,11 @@ impl Control {
         }
     }
 
+    /// Whether there is no other member.
+    pub fn is_alone(&self) -> bool {
+        self.inner.members.len() < 2
+    }
+
     /// Where agents find the leader, if it is known.
     pub fn leader_link(&self) -> Option<String> {
         let leader = self.inner.replica.status().leader?;

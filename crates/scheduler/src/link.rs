@@ -8,12 +8,14 @@ use crate::control::Control;
 use api::control::{ControlPlane, Freshness, SubmitError};
 use api::link::{Budget, Error, Link, Receiver, Sender};
 use cluster::agent::{FromAgent, PROTOCOL, ToAgent};
+use cluster::claims::{Claims, Verdict};
 use cluster::{
-    AppId, ClusterId, Command, Event, Goal, InstanceId, NodeDescription, NodeId, Principal, Rejected, State, Version,
+    AppId, ClusterId, Command, Event, Goal, InstanceId, NodeDescription, NodeId, Principal, Rejected, State, Timestamp,
+    Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -39,12 +41,23 @@ pub struct Sessions {
     open: Mutex<BTreeMap<NodeId, Arc<Session>>>,
     /// What all their connections may be reading at once.
     reading: Budget,
+    /// Who lives by which identity, while this member leads.
+    claims: Mutex<Option<Claims>>,
+    begun: Instant,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { open: Mutex::default(), reading: Budget::new(READING_BYTES_MAX) }
+        let reading = Budget::new(READING_BYTES_MAX);
+        Self { open: Mutex::default(), reading, claims: Mutex::default(), begun: Instant::now() }
     }
+}
+
+/// An agent's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Life {
+    identity: u64,
+    drawn: u64,
 }
 
 /// One connected agent.
@@ -53,6 +66,9 @@ struct Session {
     news: Notify,
     /// It is to end.
     end: CancellationToken,
+    life: Life,
+    /// Why it is refused from now on.
+    refused: OnceLock<String>,
 }
 
 impl Sessions {
@@ -66,8 +82,45 @@ impl Sessions {
         self.lock().is_empty()
     }
 
+    /// Judges whether an agent may be taken in, as far as its identity goes; where there are two lives of one, ends the
+    /// other's session too. `fresh`: as of [`Claims::claim`].
+    fn claim(&self, life: Life, from: &str, fresh: bool, only: bool) -> Verdict {
+        if life.drawn == 0 {
+            return Verdict::Welcome;
+        }
+        let now = self.now();
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let claims = claims.get_or_insert_with(|| Claims::new(only, now));
+        claims.tidy(now);
+        let verdict = claims.claim(life.identity, life.drawn, from, fresh, now);
+        if let Verdict::Copied { reason, others } = &verdict {
+            let is_other = |it: &Life| it.identity == life.identity && others.contains(&it.drawn);
+            for session in self.lock().values().filter(|it| is_other(&it.life)) {
+                let _ = session.refused.set(reason.clone());
+                session.end.cancel();
+            }
+        }
+        verdict
+    }
+
+    /// A life gave a sign, or hung up.
+    fn note_life(&self, life: Life, hung_up: bool) {
+        let (now, mut claims) = (self.now(), self.claims.lock().unwrap_or_else(PoisonError::into_inner));
+        let Some(claims) = claims.as_mut() else { return };
+        if hung_up {
+            claims.hung_up(life.identity, life.drawn, now);
+        } else {
+            claims.hear(life.identity, life.drawn, now);
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.begun.elapsed().as_millis() as u64)
+    }
+
     /// Ends all sessions.
     pub fn close_all(&self) {
+        *self.claims.lock().unwrap_or_else(PoisonError::into_inner) = None;
         for session in std::mem::take(&mut *self.lock()).into_values() {
             session.end.cancel();
         }
@@ -93,6 +146,7 @@ impl Sessions {
                 }
             }
             Event::ReservationChanged { reservation } => self.wake(&reservation.node),
+            Event::OrphansChanged { node } => self.wake(node),
             Event::NodeChanged { node } if node.is_lost() => self.end(node.id()),
             Event::NodeRemoved { node } => self.end(node),
             _ => {}
@@ -120,8 +174,9 @@ impl Sessions {
     }
 
     /// Opens a session; an earlier one of the node ends.
-    fn open(&self, node: &NodeId) -> Arc<Session> {
-        let session = Arc::new(Session { news: Notify::new(), end: CancellationToken::new() });
+    fn open(&self, node: &NodeId, life: Life) -> Arc<Session> {
+        let (news, end, refused) = (Notify::new(), CancellationToken::new(), OnceLock::new());
+        let session = Arc::new(Session { news, end, life, refused });
         if let Some(old) = self.lock().insert(node.clone(), Arc::clone(&session)) {
             old.end.cancel();
         }
@@ -145,23 +200,26 @@ pub async fn serve(control: Control, stream: TcpStream, protocol: u32) {
     let from = stream.peer_addr().ok();
     let _ = stream.set_nodelay(true);
     let mut link = Link::limited(stream, HELLO_BYTES_MAX, control.sessions().reading.clone());
-    let node = match tokio::time::timeout(HELLO_TIMEOUT, admit(&control, &mut link, protocol)).await {
-        Ok(Ok(Some(node))) => node,
+    let (node, life) = match tokio::time::timeout(HELLO_TIMEOUT, admit(&control, &mut link, protocol)).await {
+        Ok(Ok(Some(taken))) => taken,
         Ok(Ok(None)) => return,
         Ok(Err(error)) => return tracing::debug!(?from, %error, "an agent's connection ended early"),
         Err(_) => return tracing::debug!(?from, "an agent did not introduce itself in time"),
     };
-    let session = control.sessions().open(&node);
+    let session = control.sessions().open(&node, life);
     control.hear(node.clone());
     tracing::info!(%node, ?from, "agent connected");
     let res = converse(&control, link, &node, &session).await;
     control.sessions().close(&node, &session);
+    if res.is_err() {
+        control.sessions().note_life(life, true);
+    }
     tracing::info!(%node, ended = %res.err().map_or_else(|| "by us".to_owned(), |it| it.to_string()), "agent disconnected");
 }
 
 /// Learns who dials, and registers it. None: it was told why not.
-async fn admit(control: &Control, link: &mut Link<TcpStream>, protocol: u32) -> Result<Option<NodeId>, Error> {
-    let FromAgent::Hello { protocol: spoken, cluster, node } = link.receive().await? else {
+async fn admit(control: &Control, link: &mut Link<TcpStream>, protocol: u32) -> Result<Option<(NodeId, Life)>, Error> {
+    let FromAgent::Hello { protocol: spoken, cluster, node, life, taken_in } = link.receive().await? else {
         return Err(Error::Closed);
     };
     if protocol != PROTOCOL || spoken != PROTOCOL {
@@ -182,13 +240,31 @@ async fn admit(control: &Control, link: &mut Link<TcpStream>, protocol: u32) -> 
         link.send(&ToAgent::Refused { reason }).await?;
         return Ok(None);
     }
+    let life = Life { identity: node.agent, drawn: life };
+    let state = control.local();
+    let is_it = |it: &&Arc<cluster::Node>| it.description.agent == node.agent && !it.is_lost();
+    let fresh = !taken_in && state.nodes().any(|it| is_it(&it));
+    let from = format!("{} ({})", node.id, node.address);
+    match control.sessions().claim(life, &from, fresh, control.is_alone()) {
+        Verdict::Welcome => {}
+        Verdict::Wait { ms } => {
+            tracing::info!(node = %node.id, ms, "waiting whether an earlier process of this agent is over");
+            link.send(&ToAgent::Elsewhere { leader: None }).await?;
+            return Ok(None);
+        }
+        Verdict::Copied { reason, .. } => {
+            tracing::error!(node = %node.id, %reason, "agents refused");
+            link.send(&ToAgent::Refused { reason }).await?;
+            return Ok(None);
+        }
+    }
     let id = node.id.clone();
     match control.submit(Principal::Agent(id.clone()), Command::Register { node }).await {
         Ok(_) | Err(SubmitError::Rejected(Rejected::Nothing)) => {
             let welcome = ToAgent::Welcome { cluster: founded, node: id.clone(), alive_every_ms: ALIVE_EVERY_MS };
             link.send(&welcome).await?;
             link.allow(api::link::MAX_FRAME_BYTES);
-            Ok(Some(id))
+            Ok(Some((id, life)))
         }
         Err(SubmitError::Rejected(rejected)) => {
             tracing::warn!(node = %id, reason = %rejected, "agent refused");
@@ -231,11 +307,17 @@ async fn converse(control: &Control, link: Link<TcpStream>, node: &NodeId, sessi
             sender.send(&news).await?;
         }
         tokio::select! {
-            () = session.end.cancelled() => return Ok(()),
+            () = session.end.cancelled() => {
+                if let Some(reason) = session.refused.get().cloned() {
+                    sender.send(&ToAgent::Refused { reason }).await?;
+                }
+                return Ok(());
+            }
             () = session.news.notified() => {}
             message = tokio::time::timeout(SILENCE_MAX, receive(&mut receiver)) => {
                 let Ok(message) = message else { return Err(Error::Closed) };
                 control.hear(node.clone());
+                control.sessions().note_life(session.life, false);
                 if !answer(control, &mut sender, node, message?).await? {
                     return Ok(());
                 }
@@ -266,6 +348,16 @@ async fn answer(
                     sender.send(&ToAgent::Reported { sequence }).await?;
                 }
                 Err(_) => return Ok(false),
+            }
+        }
+        FromAgent::Strangers { strangers } => {
+            let state = control.local();
+            let news = |it: &cluster::Node| state.orphans_among(it, &strangers) != it.orphans;
+            if state.node(node).is_some_and(|it| news(it)) {
+                match control.submit(principal, Command::FindStrangers { node: node.clone(), strangers }).await {
+                    Ok(_) | Err(SubmitError::Rejected(Rejected::Nothing)) => {}
+                    Err(_) => return Ok(false),
+                }
             }
         }
         FromAgent::Degraded { reason } => {
@@ -299,8 +391,16 @@ impl Sent {
                 assignments.push(state.assignment(instance));
             }
         }
-        let gone = |it: &&InstanceId| !record.instances.contains(*it);
-        let forget: Vec<InstanceId> = if self.instances.len() > record.instances.len() {
+        let mut n_orders = record.instances.len();
+        for removal in state.removals_of_orphans(record) {
+            n_orders += 1;
+            if self.instances.insert(removal.instance, (true, Version::default())).is_none() {
+                assignments.push(removal);
+            }
+        }
+        let gone =
+            |it: &&InstanceId| !record.instances.contains(*it) && !record.orphans.get(*it).is_some_and(|it| it.doomed);
+        let forget: Vec<InstanceId> = if self.instances.len() > n_orders {
             self.instances.keys().filter(gone).copied().collect()
         } else {
             Vec::new()

@@ -8,8 +8,8 @@ use cluster::{
     AppId, AppSpec, CheckPort, CheckResult, Closeness, ClusterId, Command, Constraint, DeploymentId, End, EndKind,
     Expect, GroupUpdate, Health, HealthCheck, HealthKind, HostVolume, InstanceId, KillSelection, Network,
     NodeDescription, NodeId, Operator, PathId, Policy, PortHolders, PortRange, PortSpec, Protocol, Readiness,
-    Resources, RunSpec, Settings, Step, StopReason, Timestamp, Unreachable, UpgradeStrategy, Volume, VolumeMode,
-    WantedHostPort,
+    Resources, RunSpec, Settings, Step, StopReason, Stranger, Timestamp, Unreachable, UpgradeStrategy, Volume,
+    VolumeMode, WantedHostPort,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -166,6 +166,11 @@ fn group() -> GroupUpdate {
     GroupUpdate { id: path(), apps: Some(vec![spec()]), groups: Some(vec![inner]), dependencies: None }
 }
 
+fn stranger() -> Stranger {
+    let (app, node) = ("/pay/api".to_owned(), "n0".to_owned());
+    Stranger { instance: instance(1), app, node, agent: Some(5), running: true }
+}
+
 fn steps() -> Vec<Step> {
     let app = AppId::parse("/pay/api").unwrap();
     vec![
@@ -219,6 +224,8 @@ fn commands() -> Vec<(&'static str, Command)> {
         Command::Lose { node: node_id.clone() },
         Command::Degrade { node: node_id.clone(), reason: Some("disk full".to_owned()) },
         Command::RemoveNode { node: node_id.clone() },
+        Command::FindStrangers { node: node_id.clone(), strangers: vec![stranger()] },
+        Command::RemoveOrphans { instances: vec![instance(1)] },
         Command::Report { node: node_id, observations: observations(Timestamp::default()), destroyed: Vec::new() },
         Command::Execute { steps: steps() },
     ];
@@ -250,6 +257,8 @@ fn name(command: &Command) -> &'static str {
         Command::Lose { .. } => "lose",
         Command::Degrade { .. } => "degrade",
         Command::RemoveNode { .. } => "remove_node",
+        Command::FindStrangers { .. } => "find_strangers",
+        Command::RemoveOrphans { .. } => "remove_orphans",
         Command::Report { .. } => "report",
         Command::Execute { .. } => "execute",
     }

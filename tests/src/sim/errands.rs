@@ -8,7 +8,9 @@ use super::docker::{Container, Daemon, Luck, Phase, Request, Trouble};
 use super::world::{Event, World};
 use crate::check::{Did, Fact};
 use crate::mutants::{self, Mutant};
-use cluster::agent::{Assignment, Container as Known, Done, Exit, Input, Listed, Listing, Outcome, Output, Probe};
+use cluster::agent::{
+    Assignment, Container as Known, Done, Exit, Input, Listed, Listing, Maker, Outcome, Output, Probe,
+};
 use cluster::{InstanceId, ReadinessResponse};
 
 /// Something on its way to an engine or an instance.
@@ -141,10 +143,13 @@ impl World {
     fn bring_back(&mut self, n: usize, errand: Errand, answer: super::docker::Answer) {
         let away = matches!(answer, Err(Trouble::Down | Trouble::Timeout));
         let message = format!("{:?}", answer.as_ref().err());
+        let maker = self.nodes[n].maker();
         let unavailable = |instance| Input::Done { instance, result: Done::Unavailable { message: message.clone() } };
         let input = match errand {
             Errand::List { epoch } => match answer {
-                Ok(list) => Input::Listed { epoch, containers: list.into_iter().map(|it| listed(&it.1)).collect() },
+                Ok(list) => {
+                    Input::Listed { epoch, containers: list.into_iter().map(|it| listed(&it.1, &maker)).collect() }
+                }
                 Err(_) => Input::ListFailed { message },
             },
             Errand::Inspect { instance, epoch } => {
@@ -449,13 +454,13 @@ fn subject(request: &Request) -> Option<&String> {
     }
 }
 
-fn listed(container: &Container) -> Listed {
+fn listed(container: &Container, maker: &Maker) -> Listed {
     let listing = match container.phase {
         Phase::Created => Listing::Created,
         Phase::Running => Listing::Running { ip: Some("172.17.0.2".to_owned()), ipv6: None },
         Phase::Exited { .. } => Listing::Ended,
     };
-    Listed { instance: container.instance, listing }
+    Listed { instance: container.instance, listing, maker: maker.clone() }
 }
 
 fn known(container: &Container) -> Known {

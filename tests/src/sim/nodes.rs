@@ -6,7 +6,7 @@ use super::network::Place;
 use super::world::{Event, Link, World};
 use crate::check::Fact;
 use crate::mutants::{self, Mutant};
-use cluster::agent::{Agent, FromAgent, Input, Observation, Output, PROTOCOL, Saved, Seen, Settings, ToAgent};
+use cluster::agent::{Agent, FromAgent, Input, Maker, Observation, Output, PROTOCOL, Saved, Seen, Settings, ToAgent};
 use cluster::{InstanceId, NodeDescription, NodeId, PortRange, Resources, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +42,11 @@ const PATIENCE_MS: u64 = 4_000;
 const WAKE_MS: u64 = 200;
 
 impl NodeSeat {
+    /// What the labels of its containers say.
+    pub(super) fn maker(&self) -> Maker {
+        Maker { app: String::new(), node: self.id().to_string(), agent: Some(self.description.agent) }
+    }
+
     /// Its name.
     pub(super) fn id(&self) -> NodeId {
         self.description.id.clone()
@@ -49,7 +54,7 @@ impl NodeSeat {
 
     fn settings(&self, consul: bool) -> Settings {
         let (node, address) = (self.id(), self.description.address.clone());
-        Settings { node, address, consul, drain_ms: 50 }
+        Settings { node, agent: self.description.agent, address, consul, drain_ms: 50 }
     }
 }
 
@@ -181,7 +186,10 @@ impl World {
         if !self.is_alive(member) {
             return self.after(20, Event::LinkLost { link });
         }
-        self.agent_sends(n, FromAgent::Hello { protocol: PROTOCOL, cluster, node: description });
+        self.agent_sends(
+            n,
+            FromAgent::Hello { protocol: PROTOCOL, cluster, node: description, life: 0, taken_in: false },
+        );
     }
 
     fn agent_sends(&mut self, n: usize, mut message: FromAgent) {
@@ -293,6 +301,7 @@ impl World {
                 self.agent_sends(n, FromAgent::Report { sequence, observations, destroyed });
             }
             Output::Degraded { reason } => self.agent_sends(n, FromAgent::Degraded { reason }),
+            Output::Strangers { strangers } => self.agent_sends(n, FromAgent::Strangers { strangers }),
             Output::Reconnect { reason } => {
                 self.say(format_args!("n{n} wants another connection: {reason}"));
                 self.hang_up(n);

@@ -220,6 +220,14 @@ impl World {
                 let command = Command::Report { node: node.clone(), observations, destroyed };
                 self.submit(id, &Principal::Agent(node), &command, Asked::Report { link, sequence });
             }
+            (FromAgent::Strangers { strangers }, Some(node)) => {
+                let state = self.seats.get(&id).and_then(|it| it.life.as_ref()).map(|it| &it.state);
+                let news = |it: &State| it.node(&node).is_some_and(|on| it.orphans_among(on, &strangers) != on.orphans);
+                if state.is_some_and(news) {
+                    let command = Command::FindStrangers { node: node.clone(), strangers };
+                    self.submit(id, &Principal::Agent(node), &command, Asked::Nobody);
+                }
+            }
             (FromAgent::Degraded { reason }, Some(node)) => {
                 let command = Command::Degrade { node: node.clone(), reason };
                 self.submit(id, &Principal::Agent(node), &command, Asked::Nobody);

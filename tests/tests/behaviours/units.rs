@@ -74,6 +74,7 @@ mod path_id_test {
             let services = services(&Subject {
                 cluster: state.cluster(),
                 node: &instance.node,
+                agent: 1,
                 address: "n1.example",
                 instance: instance.id,
                 app: &instance.app,

@@ -82,7 +82,7 @@ impl World {
     pub(crate) fn add_node(&self, name: &str, attributes: &[(&str, &str)]) {
         let node = NodeDescription {
             id: NodeId::new(name),
-            agent: name.bytes().map(u64::from).sum(),
+            agent: name.bytes().fold(7, |sum, it| (sum * 31 + u64::from(it)) % 0xffff_fffb),
             address: format!("{name}.example"),
             capacity: Resources { cpu_milli: 4_000, memory_bytes: 4_096 << 20, disk_bytes: 100 << 30 },
             ports: PortRange::default(),

@@ -1,8 +1,13 @@
 //! An instance's containers, together: looked at, ended and removed. An app has one, a pod one for its network and those
 //! that the user named; what they are together [`cluster::agent::fold`] says.
+//!
+//! Which containers are an instance's, their labels say. They are looked for by the names that they were given, because
+//! that is quick; what is not found so is looked for by its labels before it is called gone, and what has the name
+//! without the labels is somebody else's.
 
-use super::spec::{LABEL_CONTAINER, LABEL_GRACE, LABEL_INSTANCE, LABEL_RESERVATION, member_name};
+use super::spec::{LABEL_GRACE, LABEL_INSTANCE, LABEL_RESERVATION, member_name};
 use super::{Docker, Error, LIST_DEADLINE, READ_DEADLINE, STOP_MARGIN, WRITE_DEADLINE, inspected};
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::{
     InspectContainerOptions, KillContainerOptions, ListContainersOptions, RemoveContainerOptions, StopContainerOptions,
 };
@@ -11,60 +16,107 @@ use cluster::agent::{Container, Done, Part, Role, fold};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// An instance's containers, by their names.
-#[derive(Default)]
-struct Parts {
-    /// The container that has the instance's name; nothing if it is gone.
-    main: Option<Part>,
-    /// The names of a pod's other containers: those that should be there, or, without the main one, those that are.
-    members: Vec<String>,
+/// A container of an instance.
+pub(super) struct Found {
+    /// What the engine calls it now.
+    name: String,
+    /// What is there of it.
+    pub(super) part: Part,
+    /// From its polite to its hard stop signal, where it has its own, milliseconds.
+    grace_ms: Option<u64>,
+    /// Its first process, while it runs.
+    pid: Option<i32>,
 }
 
 impl Docker {
     /// What is there of an instance.
     pub(crate) async fn inspect(&self, instance: InstanceId) -> Result<Container, Error> {
-        let Parts { main, members } = self.parts(instance).await?;
-        let mut parts: Vec<Part> = main.into_iter().collect();
-        for name in members {
-            parts.extend(self.part(&member_name(instance, &name)).await?);
-        }
+        let parts: Vec<Part> = self.parts(instance).await?.into_iter().map(|it| it.part).collect();
         Ok(fold(&parts))
     }
 
-    /// What is there of one container.
-    pub(super) async fn part(&self, name: &str) -> Result<Option<Part>, Error> {
-        let options = None::<InspectContainerOptions>;
-        match self.call("inspect", READ_DEADLINE, |it| it.inspect_container(name, options)).await {
-            Ok(found) => Ok(Some(inspected(&found))),
-            Err(Error::Refused { status: 404, .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// The first processes of an instance's containers, by the numbers they have on the engine's machine.
+    pub(crate) async fn pids(&self, instance: InstanceId) -> Result<Vec<i32>, Error> {
+        Ok(self.parts(instance).await?.into_iter().filter_map(|it| it.pid).collect())
     }
 
-    async fn parts(&self, instance: InstanceId) -> Result<Parts, Error> {
-        let main = self.part(&instance.to_string()).await?;
-        let members = match main.as_ref().map(|it| &it.role) {
-            Some(Role::Network { members }) => members.clone(),
-            Some(Role::Sole | Role::Member(_)) => Vec::new(),
-            // What is left of a pod that lost its first container.
-            None => self.labelled(LABEL_INSTANCE, instance, LABEL_CONTAINER).await?,
+    /// What the engine calls an instance's container, in a pod the one that the user named so.
+    pub(super) async fn name_of(&self, instance: InstanceId, container: &str) -> Option<String> {
+        let parts = self.parts(instance).await.ok()?;
+        let is_it = |it: &Found| match &it.part.role {
+            Role::Sole => container.is_empty(),
+            Role::Member(name) => name == container,
+            Role::Network { .. } => false,
         };
-        Ok(Parts { main, members })
+        parts.into_iter().find(is_it).map(|it| it.name)
     }
 
-    /// The values that one label has on the containers where another one names this instance.
-    async fn labelled(&self, label: &str, instance: InstanceId, wanted: &str) -> Result<Vec<String>, Error> {
+    /// The container that the engine calls so, if it is this instance's.
+    pub(super) async fn found(&self, name: &str, instance: InstanceId) -> Result<Option<Found>, Error> {
+        let options = None::<InspectContainerOptions>;
+        let seen = match self.call("inspect", READ_DEADLINE, |it| it.inspect_container(name, options)).await {
+            Ok(seen) => seen,
+            Err(Error::Refused { status: 404, .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let labels = seen.config.as_ref().and_then(|it| it.labels.as_ref());
+        let is_its = labels.and_then(|it| it.get(LABEL_INSTANCE)).is_some_and(|it| *it == instance.to_string());
+        // An engine that does not say how a container is configured says nothing against it.
+        if seen.config.is_some() && !is_its {
+            return Ok(None);
+        }
+        let pid = seen.state.as_ref().and_then(|it| i32::try_from(it.pid?).ok()).filter(|it| *it > 0);
+        let grace_ms = labels.and_then(|it| it.get(LABEL_GRACE)?.parse().ok());
+        Ok(Some(Found { name: name.to_owned(), part: inspected(&seen), grace_ms, pid }))
+    }
+
+    /// All containers of an instance.
+    async fn parts(&self, instance: InstanceId) -> Result<Vec<Found>, Error> {
+        if let Some(parts) = self.parts_by_name(instance).await? {
+            return Ok(parts);
+        }
+        let mut parts = Vec::new();
+        for container in self.labelled(LABEL_INSTANCE, instance).await? {
+            if let Some(id) = container.id {
+                parts.extend(self.found(&id, instance).await?);
+            }
+        }
+        // Should there be two in the place of one, the one that runs is it.
+        parts.sort_by_key(|it| !matches!(it.part.container, Container::Running { .. }));
+        Ok(parts)
+    }
+
+    /// All containers of an instance by the names they were given; nothing if one of them is not there under its own.
+    async fn parts_by_name(&self, instance: InstanceId) -> Result<Option<Vec<Found>>, Error> {
+        let Some(first) = self.found(&instance.to_string(), instance).await? else { return Ok(None) };
+        let members = match &first.part.role {
+            Role::Network { members } => members.clone(),
+            Role::Sole | Role::Member(_) => Vec::new(),
+        };
+        let mut parts = vec![first];
+        for name in members {
+            match self.found(&member_name(instance, &name), instance).await? {
+                Some(found) => parts.push(found),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(parts))
+    }
+
+    /// The containers where a label names this instance.
+    async fn labelled(&self, label: &str, instance: InstanceId) -> Result<Vec<ContainerSummary>, Error> {
         let filters = HashMap::from([("label".to_owned(), vec![format!("{label}={instance}")])]);
         let options = ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
-        let found = self.call("list", LIST_DEADLINE, |it| it.list_containers(Some(options))).await?;
-        let labels = found.into_iter().filter_map(|it| it.labels);
-        let of_instance = labels.filter(|it| it.get(label).is_some_and(|it| *it == instance.to_string()));
-        Ok(of_instance.filter_map(|mut it| it.remove(wanted)).collect())
+        let mut found = self.call("list", LIST_DEADLINE, |it| it.list_containers(Some(options))).await?;
+        let names_it = |it: &ContainerSummary| it.labels.as_ref()?.get(label).map(|it| *it == instance.to_string());
+        found.retain(|it| names_it(it) == Some(true));
+        Ok(found)
     }
 
     /// The instances whose containers, running or not, have the volumes of a reservation.
     pub(crate) async fn with_reservation(&self, reservation: InstanceId) -> Result<Vec<String>, Error> {
-        self.labelled(LABEL_RESERVATION, reservation, LABEL_INSTANCE).await
+        let found = self.labelled(LABEL_RESERVATION, reservation).await?;
+        Ok(found.into_iter().filter_map(|it| it.labels?.remove(LABEL_INSTANCE)).collect())
     }
 
     /// Ends an instance: to each container the polite signal, and after its grace period the hard one; a pod's network
@@ -74,29 +126,17 @@ impl Docker {
             Ok(parts) => parts,
             Err(error) => return Done::Unavailable { message: error.to_string() },
         };
-        let members = parts.members.iter().map(|it| self.stop_member(member_name(instance, it), grace_ms));
-        for stopped in futures::future::join_all(members).await {
-            if let Err(error) = stopped {
-                return self.refused(instance, error).await;
+        let (members, others): (Vec<Found>, Vec<Found>) =
+            parts.into_iter().partition(|it| matches!(it.part.role, Role::Member(_)));
+        for group in [members, others] {
+            let stops = group.iter().map(|it| self.stop_one(&it.name, it.grace_ms.unwrap_or(grace_ms)));
+            for stopped in futures::future::join_all(stops).await {
+                if let Err(error) = stopped {
+                    return self.refused(instance, error).await;
+                }
             }
         }
-        match self.stop_one(&instance.to_string(), grace_ms).await {
-            Ok(()) => self.look(instance).await,
-            Err(error) => self.refused(instance, error).await,
-        }
-    }
-
-    /// Ends a container of a pod, which has its own grace period.
-    async fn stop_member(&self, name: String, grace_ms: u64) -> Result<(), Error> {
-        let options = None::<InspectContainerOptions>;
-        let found = match self.call("inspect", READ_DEADLINE, |it| it.inspect_container(&name, options)).await {
-            Ok(found) => found,
-            Err(Error::Refused { status: 404, .. }) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let labels = found.config.and_then(|it| it.labels).unwrap_or_default();
-        let own = labels.get(LABEL_GRACE).and_then(|it| it.parse().ok());
-        self.stop_one(&name, own.unwrap_or(grace_ms)).await
+        self.look(instance).await
     }
 
     async fn stop_one(&self, name: &str, grace_ms: u64) -> Result<(), Error> {
@@ -126,13 +166,15 @@ impl Docker {
 
     /// Removes an instance's containers with their anonymous volumes, and its own directories.
     pub(crate) async fn remove(&self, instance: InstanceId) -> Done {
-        let Parts { main, members } = match self.parts(instance).await {
+        let mut parts = match self.parts(instance).await {
             Ok(parts) => parts,
             Err(error) => return Done::Unavailable { message: error.to_string() },
         };
-        let is_pod = !members.is_empty() || main.as_ref().is_some_and(|it| it.role != Role::Sole);
-        for name in members.iter().map(|it| member_name(instance, it)).chain(main.map(|_| instance.to_string())) {
-            if let Err(error) = self.remove_one(&name, is_pod).await {
+        // Whose network the others use goes last.
+        parts.sort_by_key(|it| !matches!(it.part.role, Role::Member(_)));
+        let is_pod = parts.iter().any(|it| it.part.role != Role::Sole);
+        for part in parts {
+            if let Err(error) = self.remove_one(&part.name, is_pod).await {
                 return self.refused(instance, error).await;
             }
         }

@@ -1,12 +1,12 @@
 //! What the engine shows of a container, in the agent's words.
 
-use super::spec::{LABEL_CONTAINER, LABEL_INSTANCE, LABEL_POD};
+use super::spec::{LABEL_AGENT, LABEL_APP, LABEL_CONTAINER, LABEL_INSTANCE, LABEL_NODE, LABEL_POD};
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum, EndpointSettings,
     EventMessage,
 };
 use cluster::InstanceId;
-use cluster::agent::{Container, Exit, Input, Part, Role};
+use cluster::agent::{Container, Exit, Input, Maker, Part, Role};
 use std::collections::{BTreeSet, HashMap};
 
 /// What the engine's events told so far.
@@ -44,10 +44,10 @@ impl Heard {
 }
 
 /// A container of the engine's list; nothing if it is not an instance's. How it ended the list does not say.
-pub(super) fn listed(container: ContainerSummary) -> Option<(InstanceId, Part)> {
+pub(super) fn listed(container: ContainerSummary) -> Option<(InstanceId, Maker, Part)> {
     let labels = container.labels.as_ref()?;
     let instance = labels.get(LABEL_INSTANCE)?.parse().ok()?;
-    let role = role(labels);
+    let (role, maker) = (role(labels), maker(labels));
     let networks = container.network_settings.and_then(|it| it.networks).unwrap_or_default();
     let container = match container.state? {
         ContainerSummaryStateEnum::CREATED => Container::Created,
@@ -57,7 +57,7 @@ pub(super) fn listed(container: ContainerSummary) -> Option<(InstanceId, Part)> 
         // Running, or paused, or about to stop: processes are there.
         _ => running(&networks),
     };
-    Some((instance, Part { role, container, ended_at: String::new() }))
+    Some((instance, maker, Part { role, container, ended_at: String::new() }))
 }
 
 /// A container that was looked at.
@@ -86,6 +86,12 @@ pub(super) fn inspected(container: &ContainerInspectResponse) -> Part {
         }
     };
     Part { role, container, ended_at }
+}
+
+fn maker(labels: &HashMap<String, String>) -> Maker {
+    let text = |label| labels.get(label).cloned().unwrap_or_default();
+    let agent = labels.get(LABEL_AGENT).and_then(|it| u64::from_str_radix(it, 16).ok());
+    Maker { app: text(LABEL_APP), node: text(LABEL_NODE), agent }
 }
 
 fn role(labels: &HashMap<String, String>) -> Role {

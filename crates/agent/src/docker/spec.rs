@@ -3,6 +3,7 @@
 //! The environment is Marathon's (`docs/marathon.md`). Limits: memory is a hard limit; cpus are shares, so that
 //! idle cores are of use to whoever needs them, and only contention is divided as asked for.
 
+use super::bound::{Places, Wanted};
 use super::pause;
 use super::volumes::{self, Mounted, VolumeError};
 use crate::dirs::Dirs;
@@ -12,6 +13,7 @@ use bollard::models::{
 use cluster::agent::{
     Assignment, ParameterError, SANDBOX, bytes, check_parameter, device, mount_point, publish, task_id, ulimit,
 };
+use cluster::catalog::agent_text;
 use cluster::{
     AppSpec, ClusterId, Fetch, Grants, HostVolume, Network, NodeId, Pod, PodCommand, PodContainer, Protocol, Resources,
     RunSpec, Volume,
@@ -21,7 +23,9 @@ use std::path::{Component, Path, PathBuf};
 
 /// Label: the cluster an instance belongs to.
 pub const LABEL_CLUSTER: &str = "ekiden.cluster";
-/// Label: the node whose agent made the container.
+/// Label: the identity of the agent that made the container, which stays when its node is renamed.
+pub const LABEL_AGENT: &str = "ekiden.agent";
+/// Label: the name that the node had when its agent made the container.
 pub const LABEL_NODE: &str = "ekiden.node";
 /// Label: the app's path.
 pub const LABEL_APP: &str = "ekiden.app";
@@ -64,10 +68,12 @@ const MAX_LABEL_NAME_BYTES: usize = 493;
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) cluster: ClusterId,
+    /// The agent's identity.
+    pub(super) agent: u64,
+    /// The node's name.
     pub(super) node: NodeId,
     /// Host name or address of the node.
     pub(super) address: String,
-    pub(super) volumes_allowed: Vec<PathBuf>,
     /// Docker volume drivers that apps may use.
     pub(super) volume_drivers: Vec<String>,
     /// What apps may have beside what is harmless.
@@ -75,6 +81,8 @@ pub(super) struct Place {
     /// MiB that a container's log may take, if that is bounded.
     pub(super) log_max_mib: Option<u64>,
     pub(super) dirs: Dirs,
+    /// Where host volumes are put for the engine.
+    pub(super) places: Places,
 }
 
 /// Why no container can be made of an assignment.
@@ -111,6 +119,8 @@ pub(super) struct Piece {
     pub(super) force_pull: bool,
     /// What it is made of.
     pub(super) body: ContainerCreateBody,
+    /// What of the node must be at its place before.
+    pub(super) wanted: Vec<Wanted>,
 }
 
 /// The containers of an instance, in the order in which they are made and started.
@@ -121,7 +131,8 @@ pub(super) fn containers(assignment: &Assignment, place: &Place) -> Result<Vec<P
         return pod_containers(assignment, spec, pod, place);
     }
     let (name, force_pull) = (assignment.instance.to_string(), spec.run.force_pull);
-    Ok(vec![Piece { name, force_pull, body: container(assignment, spec, place)? }])
+    let (body, wanted) = container(assignment, spec, place)?;
+    Ok(vec![Piece { name, force_pull, body, wanted }])
 }
 
 /// Whether the operator lets the app have all that it asks for.
@@ -148,7 +159,11 @@ pub(super) fn member_name(instance: cluster::InstanceId, container: &str) -> Str
 }
 
 /// An app's container.
-fn container(assignment: &Assignment, spec: &AppSpec, place: &Place) -> Result<ContainerCreateBody, SpecError> {
+fn container(
+    assignment: &Assignment,
+    spec: &AppSpec,
+    place: &Place,
+) -> Result<(ContainerCreateBody, Vec<Wanted>), SpecError> {
     let run = &spec.run;
     let (entrypoint, cmd) = match &run.cmd {
         Some(cmd) => (Some(shell()), Some(vec![cmd.clone()])),
@@ -157,7 +172,7 @@ fn container(assignment: &Assignment, spec: &AppSpec, place: &Place) -> Result<C
     let env = environment(assignment, spec, &place.address);
     let mut host_config = host_config(run.resources, place);
     host_config.network_mode = Some(network_mode(&run.network)?);
-    mounts(assignment, run, place)?.put(&mut host_config);
+    let wanted = mounts(assignment, run, place)?.put(&mut host_config);
     let mut body = ContainerCreateBody {
         image: Some(image(&run.image, || format!("app {}", assignment.app))?),
         entrypoint,
@@ -176,7 +191,7 @@ fn container(assignment: &Assignment, spec: &AppSpec, place: &Place) -> Result<C
         check_parameter(key, value)?;
         set_parameter(&mut body, key, value);
     }
-    Ok(body)
+    Ok((body, wanted))
 }
 
 /// The container that holds a pod's network, and behind it those that the user named.
@@ -201,11 +216,11 @@ fn pod_containers(assignment: &Assignment, spec: &AppSpec, pod: &Pod, place: &Pl
     if spec.run.network != Network::Host {
         map_ports(&mut body, assignment, spec);
     }
-    let mut pieces = vec![Piece { name: assignment.instance.to_string(), force_pull: false, body }];
+    let mut pieces = vec![Piece { name: assignment.instance.to_string(), force_pull: false, body, wanted: Vec::new() }];
     for container in &pod.containers {
         let name = member_name(assignment.instance, &container.name);
-        let body = member(assignment, spec, pod, container, place)?;
-        pieces.push(Piece { name, force_pull: container.force_pull, body });
+        let (body, wanted) = member(assignment, spec, pod, container, place)?;
+        pieces.push(Piece { name, force_pull: container.force_pull, body, wanted });
     }
     Ok(pieces)
 }
@@ -217,7 +232,7 @@ fn member(
     pod: &Pod,
     container: &PodContainer,
     place: &Place,
-) -> Result<ContainerCreateBody, SpecError> {
+) -> Result<(ContainerCreateBody, Vec<Wanted>), SpecError> {
     let (entrypoint, cmd) = match &container.command {
         None => (None, None),
         Some(PodCommand::Shell(line)) => (Some(shell()), Some(vec![line.clone()])),
@@ -241,13 +256,14 @@ fn member(
         let inside = mount_point(&mount.path).ok_or_else(|| VolumeError::inside(&mount.path))?;
         match &pod.volumes.iter().find(|it| it.name == *volume).ok_or_else(missing)?.host_path {
             Some(path) => {
-                let host = volumes::allowed_path(path, &place.volumes_allowed)?;
-                mounted.binds.push(format!("{}:{inside}:{}", host.display(), volumes::mode(mount.read_only)));
+                let n = mounted.wanted.len();
+                let at = place.places.place(assignment.instance, &container.name, n);
+                mounted.host(path, at, &inside, mount.read_only)?;
             }
             None => mounted.bind(&place.dirs.shared(assignment.instance, volume), &inside, mount.read_only),
         }
     }
-    mounted.put(&mut host_config);
+    let wanted = mounted.put(&mut host_config);
     let mut labels: HashMap<String, String> =
         container.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     labels.retain(|key, _| !key.starts_with("ekiden."));
@@ -256,7 +272,7 @@ fn member(
     labels.insert(LABEL_CONTAINER.to_owned(), container.name.clone());
     let grace_ms = container.kill_grace_ms.unwrap_or(assignment.kill_grace_ms);
     labels.insert(LABEL_GRACE.to_owned(), grace_ms.to_string());
-    Ok(ContainerCreateBody {
+    let body = ContainerCreateBody {
         image: Some(image(&container.image, || format!("container {} of pod {}", container.name, assignment.app))?),
         entrypoint,
         cmd,
@@ -266,7 +282,8 @@ fn member(
         labels: Some(labels),
         host_config: Some(host_config),
         ..ContainerCreateBody::default()
-    })
+    };
+    Ok((body, wanted))
 }
 
 fn shell() -> Vec<String> {
@@ -315,7 +332,9 @@ fn mounts(assignment: &Assignment, run: &RunSpec, place: &Place) -> Result<Mount
                 continue;
             }
             Volume::Host(it) => {
-                mounted.binds.push(volumes::bind(it, &place.volumes_allowed)?);
+                let at = place.places.place(assignment.instance, "", mounted.wanted.len());
+                let inside = mount_point(&it.container_path).ok_or_else(|| VolumeError::inside(&it.container_path))?;
+                mounted.host(&it.host_path, at, &inside, it.mode == cluster::VolumeMode::Ro)?;
                 continue;
             }
             Volume::External(it) => {
@@ -415,6 +434,7 @@ fn labels(assignment: &Assignment, place: &Place) -> HashMap<String, String> {
     let instance = assignment.instance;
     let mut labels = HashMap::from([
         (LABEL_CLUSTER.to_owned(), place.cluster.to_string()),
+        (LABEL_AGENT.to_owned(), agent_text(place.agent)),
         (LABEL_NODE.to_owned(), place.node.to_string()),
         (LABEL_APP.to_owned(), assignment.app.to_string()),
         (LABEL_INSTANCE.to_owned(), instance.to_string()),

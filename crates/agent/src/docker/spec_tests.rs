@@ -98,13 +98,14 @@ fn all_made(spec: AppSpec, ports: &[u16]) -> Result<Vec<(String, Value)>, SpecEr
 fn made_with(spec: AppSpec, ports: &[u16], log_max_mib: Option<u64>) -> Result<Vec<(String, Value)>, SpecError> {
     let place = Place {
         cluster: CLUSTER,
+        agent: 0xa1,
         node: NodeId::new("n1"),
         address: "10.0.0.1".into(),
-        volumes_allowed: vec![std::env::temp_dir()],
         volume_drivers: vec!["rexray".into()],
         grants: Grants(GRANTED.iter().map(|it| (*it).to_owned()).collect()),
         log_max_mib,
         dirs: Dirs::new(Path::new("/agent")),
+        places: Places::new(7),
     };
     let assignment = Assignment {
         instance: instance(),
@@ -145,6 +146,7 @@ fn plain() -> Value {
         ],
         "Labels": {
             "MESOS_TASK_ID": task,
+            "ekiden.agent": "00000000000000a1",
             "ekiden.app": "/pay/api",
             "ekiden.cluster": "0000000000c1",
             "ekiden.instance": instance().to_string(),
@@ -321,20 +323,25 @@ fn the_environment_is_marathons_and_the_user_wins() {
 
 #[test]
 fn volumes_and_parameters_are_checked_once_more() {
-    let tmp = std::env::temp_dir().canonicalize().unwrap().display().to_string();
-    let volume = |host_path: &str| {
-        Volume::Host(HostVolume { container_path: "/data".into(), host_path: host_path.into(), mode: VolumeMode::Rw })
+    let volume = |host_path: &str, mode| {
+        Volume::Host(HostVolume { container_path: "/data".into(), host_path: host_path.into(), mode })
     };
-    let bound = format!("{tmp}/ekiden-none:/data:rw");
+    let place = |n: u32| format!("/run/ekiden/volumes/0000000000000007/{}/{n}", instance());
     check(
         "volume",
-        |it| it.run.volumes = vec![volume(&format!("{tmp}/ekiden-none"))],
+        |it| it.run.volumes = vec![volume("/srv/a", VolumeMode::Rw), volume("/srv/b", VolumeMode::Ro)],
         &[],
-        &[("/HostConfig/Binds", json!([bound]))],
+        &[(
+            "/HostConfig/Mounts",
+            json!([
+                {"Type": "bind", "Source": place(0), "Target": "/data"},
+                {"Type": "bind", "Source": place(1), "Target": "/data", "ReadOnly": true},
+            ]),
+        )],
     );
     let mut hostile = spec();
-    hostile.run.volumes = vec![volume("/etc")];
-    assert!(matches!(made(hostile, &[]), Err(SpecError::Volume(VolumeError::NotAllowed { .. }))));
+    hostile.run.volumes = vec![volume("/srv/../etc", VolumeMode::Rw)];
+    assert!(matches!(made(hostile, &[]), Err(SpecError::Volume(VolumeError::Malformed { .. }))));
     for (key, value) in [("volume", "/:/host"), ("label", "ekiden.node=other"), ("pids-limit", "-1"), ("pid", "x")] {
         let mut hostile = spec();
         hostile.run.parameters = vec![(key.into(), value.into())];
@@ -591,7 +598,6 @@ fn pod_container(name: &str) -> PodContainer {
 
 #[test]
 fn a_pod_is_a_network_and_its_containers() {
-    let tmp = std::env::temp_dir().canonicalize().unwrap().display().to_string();
     let mut spec = spec();
     spec.run.image.clear();
     spec.run.user = Some("nobody".into());
@@ -612,7 +618,7 @@ fn a_pod_is_a_network_and_its_containers() {
     let log = PodContainer { command: argv(false), user: Some("root".into()), ..pod_container("log") };
     let volumes = vec![
         PodVolume { name: "shared".into(), host_path: None },
-        PodVolume { name: "host".into(), host_path: Some(tmp.clone()) },
+        PodVolume { name: "host".into(), host_path: Some("/srv/a".into()) },
     ];
     spec.run.pod = Some(Pod { containers: vec![web, log], volumes });
     let bodies = all_made(spec.clone(), &[31_001, 31_002]).unwrap();
@@ -640,9 +646,15 @@ fn a_pod_is_a_network_and_its_containers() {
     assert_eq!(at(1, "/Labels/ekiden.instance"), id.to_string(), "nobody can forge it");
     assert_eq!((at(1, "/HostConfig/PortBindings"), at(1, "/ExposedPorts")), (Value::Null, Value::Null));
     assert_eq!(at(1, "/HostConfig/Memory"), 32 << 20);
-    assert_eq!(at(1, "/HostConfig/Binds"), json!([format!("{tmp}:/host:ro")]));
     let shared = format!("/agent/sandboxes/{id}/volume-shared");
-    assert_eq!(at(1, "/HostConfig/Mounts"), json!([{"Type": "bind", "Source": shared, "Target": "/shared"}]));
+    let host = format!("/run/ekiden/volumes/0000000000000007/{id}/web-0");
+    assert_eq!(
+        at(1, "/HostConfig/Mounts"),
+        json!([
+            {"Type": "bind", "Source": shared, "Target": "/shared"},
+            {"Type": "bind", "Source": host, "Target": "/host", "ReadOnly": true},
+        ])
+    );
     let env = at(1, "/Env");
     for expect in [
         "A=pod",
@@ -669,8 +681,8 @@ fn a_pod_is_a_network_and_its_containers() {
         edit(spec.run.pod.as_mut().unwrap());
         all_made(spec, &[31_001, 31_002]).unwrap_err()
     };
-    let forbidden = hostile(|it| it.volumes[1].host_path = Some("/etc".into()));
-    assert!(matches!(forbidden, SpecError::Volume(VolumeError::NotAllowed { .. })));
+    let forbidden = hostile(|it| it.volumes[1].host_path = Some("/srv/../etc".into()));
+    assert!(matches!(forbidden, SpecError::Volume(VolumeError::Malformed { .. })));
     let inside = hostile(|it| it.containers[0].mounts[0].path = "/".into());
     assert!(matches!(inside, SpecError::Volume(VolumeError::Inside { .. })));
     assert!(matches!(hostile(|it| it.containers[1].image.clear()), SpecError::NoImage { .. }));

@@ -1,12 +1,14 @@
 //! Which directories of the node an app may mount (SEC-8).
 //!
-//! What is checked is where a path leads, not how it is written: symbolic links are followed first.
+//! What is checked is where a path leads, not how it is written: symbolic links are followed first. That it leads there
+//! still when it is mounted, `bound.rs` sees to.
 
+use super::bound::Wanted;
 use bollard::models::{
     HostConfig, Mount, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig as DriverConfig,
 };
 use cluster::agent::mount_point;
-use cluster::{ExternalVolume, HostVolume, VolumeMode};
+use cluster::{ExternalVolume, VolumeMode};
 use std::path::{Component, Path, PathBuf};
 
 /// Never mounted, whatever is allowed: who writes there owns the node.
@@ -37,6 +39,14 @@ pub enum VolumeError {
     NotFetched {
         /// The path.
         path: String,
+    },
+    /// It could not be opened, or not be mounted for the engine.
+    #[error("volume '{path}' cannot be mounted: {problem}")]
+    Bind {
+        /// The path.
+        path: String,
+        /// Why.
+        problem: String,
     },
     /// It would be mounted where nothing may be.
     #[error("'{path}' is no path inside a container: it must name a file or directory, without '..' and ':'")]
@@ -75,10 +85,10 @@ impl VolumeError {
 /// What a container sees besides its image.
 #[derive(Debug, Default)]
 pub(super) struct Mounted {
-    /// Directories of the node, as `host:container:mode`; Docker makes what is missing.
-    pub(super) binds: Vec<String>,
     /// What must be there already.
     pub(super) mounts: Vec<Mount>,
+    /// What the agent puts there before: directories and files of the node that an app names.
+    pub(super) wanted: Vec<Wanted>,
 }
 
 impl Mounted {
@@ -93,9 +103,24 @@ impl Mounted {
         });
     }
 
-    pub(super) fn put(self, host_config: &mut HostConfig) {
-        host_config.binds = (!self.binds.is_empty()).then_some(self.binds);
+    /// A directory or file of the node, under a place that the engine is given.
+    pub(super) fn host(
+        &mut self,
+        path: &str,
+        place: PathBuf,
+        inside: &str,
+        read_only: bool,
+    ) -> Result<(), VolumeError> {
+        check_form(path)?;
+        self.bind(&place, inside, read_only);
+        self.wanted.push(Wanted { path: path.to_owned(), place });
+        Ok(())
+    }
+
+    /// Puts the mounts where they belong; what is wanted for them is left.
+    pub(super) fn put(self, host_config: &mut HostConfig) -> Vec<Wanted> {
         host_config.mounts = (!self.mounts.is_empty()).then_some(self.mounts);
+        self.wanted
     }
 }
 
@@ -129,30 +154,23 @@ pub(super) fn external(volume: &ExternalVolume, drivers: &[String]) -> Result<Mo
     })
 }
 
-pub(super) const fn mode(read_only: bool) -> &'static str {
-    if read_only { "ro" } else { "rw" }
+/// Where a path of the node leads, and below which of `allowed` that is.
+pub(super) fn allowed_path(path: &str, allowed: &[PathBuf]) -> Result<(PathBuf, PathBuf), VolumeError> {
+    let real = real_path(check_form(path)?);
+    Ok((check_below(&real, allowed)?, real))
 }
 
-/// The volume as Docker's bind, `host:container:mode`, where its host path is below one of `allowed`.
-pub(super) fn bind(volume: &HostVolume, allowed: &[PathBuf]) -> Result<String, VolumeError> {
-    let real = allowed_path(&volume.host_path, allowed)?;
-    let container = check_form(&volume.container_path)?;
-    Ok(format!("{}:{}:{}", real.display(), container.display(), mode(volume.mode == VolumeMode::Ro)))
-}
-
-/// Where a path of the node leads, if that is below one of `allowed`.
-pub(super) fn allowed_path(path: &str, allowed: &[PathBuf]) -> Result<PathBuf, VolumeError> {
-    let host = check_form(path)?;
-    let real = real_path(host);
+/// The one of `allowed` that a path without links is below.
+pub(super) fn check_below(real: &Path, allowed: &[PathBuf]) -> Result<PathBuf, VolumeError> {
     let is_below = |prefix: &Path| real.starts_with(real_path(prefix));
     let harmless = real != Path::new("/")
-        && !NEVER.iter().any(|it| is_below(Path::new(it)) || real_path(Path::new(it)).starts_with(&real));
-    if !harmless || !allowed.iter().any(|it| is_below(it)) {
+        && !NEVER.iter().any(|it| is_below(Path::new(it)) || real_path(Path::new(it)).starts_with(real));
+    let root = allowed.iter().map(|it| real_path(it)).find(|it| real.starts_with(it));
+    root.filter(|_| harmless).ok_or_else(|| {
         let names: Vec<String> = allowed.iter().map(|it| it.display().to_string()).collect();
         let allowed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        return Err(VolumeError::NotAllowed { path: real.display().to_string(), allowed });
-    }
-    Ok(real)
+        VolumeError::NotAllowed { path: real.display().to_string(), allowed }
+    })
 }
 
 fn check_form(path: &str) -> Result<&Path, VolumeError> {
@@ -182,10 +200,6 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    fn volume(host: &str) -> HostVolume {
-        HostVolume { container_path: "/data".into(), host_path: host.into(), mode: VolumeMode::Ro }
-    }
-
     #[test]
     fn only_what_is_allowed_is_mounted_and_links_do_not_lead_out() {
         let dir = tempfile::tempdir().unwrap();
@@ -193,7 +207,7 @@ mod tests {
         std::os::unix::fs::symlink("/etc", real.join("out")).unwrap();
         let path = |it: &str| real.join(it).display().to_string();
         let allowed = [real.clone()];
-        assert_eq!(bind(&volume(&path("new/one")), &allowed), Ok(format!("{}:/data:ro", path("new/one"))));
+        assert_eq!(allowed_path(&path("new/one"), &allowed), Ok((real.clone(), real.join("new/one"))));
         for (host, allowed) in [
             (path("out"), &allowed[..]),
             (path("out/passwd"), &allowed[..]),
@@ -204,11 +218,11 @@ mod tests {
             ("/var/run/docker.sock".to_owned(), &[PathBuf::from("/var/run")][..]),
             ("/etc/shadow".to_owned(), &[PathBuf::from("/etc")][..]),
         ] {
-            let refused = matches!(bind(&volume(&host), allowed), Err(VolumeError::NotAllowed { .. }));
+            let refused = matches!(allowed_path(&host, allowed), Err(VolumeError::NotAllowed { .. }));
             assert!(refused, "{host} with {allowed:?}");
         }
         for host in ["data", "/a/../etc", "/a:/b", ""] {
-            assert!(matches!(bind(&volume(host), &allowed), Err(VolumeError::Malformed { .. })), "{host}");
+            assert!(matches!(allowed_path(host, &allowed), Err(VolumeError::Malformed { .. })), "{host}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! Fetched files that are kept for the next instance: the oldest go first when there are too many.
 
+use crate::dirs::private;
 use std::fs::{self, DirBuilder, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -43,7 +44,7 @@ impl Cache {
         let _ = fs::remove_file(&path);
         // Another name of the same file costs no room; on another disk it is copied.
         fs::hard_link(file, &path).or_else(|_| fs::copy(file, &path).map(drop))?;
-        fs::write(&name, uri)?;
+        private().create(true).truncate(true).write(true).open(&name)?.write_all(uri.as_bytes())?;
         self.shrink()
     }
 

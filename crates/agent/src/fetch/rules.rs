@@ -1,7 +1,7 @@
 //! What may be fetched, from where, and what it is called then: pure.
 
 use cluster::Fetch;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 use url::Url;
@@ -32,9 +32,9 @@ pub struct FetchConfig {
 pub enum Reach {
     /// Those of the internet.
     Public,
-    /// Also those of private networks, and of the node itself.
+    /// Also those of private networks.
     Private,
-    /// Also link-local ones, among them the metadata services of clouds, which give keys away.
+    /// Also link-local ones and the node's own, but for the metadata services of clouds, which give keys away.
     Any,
 }
 
@@ -49,6 +49,13 @@ pub(crate) enum Error {
     Uri { uri: String, allowed: String },
     #[error("{uri} leads to {address}, which this node may not fetch from; its agent's [fetch] reach is {reach:?}")]
     Address { uri: String, address: IpAddr, reach: Reach },
+    #[error("{uri} leads to {address}, which this node may not fetch from: clouds give keys away there")]
+    Metadata { uri: String, address: IpAddr },
+    #[error(
+        "{uri} leads to {address}, which this node may not fetch from: it is the node's own. Its agent's [fetch] uris \
+         can name the server, or reach be \"any\""
+    )]
+    Own { uri: String, address: IpAddr },
     #[error("{} is not below a directory that this node may fetch from; its agent's [fetch] files names {allowed}", path.display())]
     File { path: PathBuf, allowed: String },
     #[error("destPath '{path}' must be a relative path without '..'")]
@@ -106,23 +113,148 @@ fn begins(url: &Url, prefix: &str) -> bool {
         && rest.is_some_and(|it| prefix.path().ends_with('/') || it.is_empty() || it.starts_with('/'))
 }
 
+/// Addresses at which clouds tell a machine about itself, and give it keys, beside those in [`METADATA_NETS`].
+const METADATA: [IpAddr; 15] = [
+    // AWS, Azure, Google, OpenStack, DigitalOcean, Hetzner, Oracle, IBM, Linode, Vultr and most others.
+    v4(169, 254, 169, 254),
+    // AWS: the credentials of ECS tasks and of EKS pods.
+    v4(169, 254, 170, 2),
+    v4(169, 254, 170, 23),
+    // Tencent.
+    v4(169, 254, 0, 23),
+    // Scaleway.
+    v4(169, 254, 42, 42),
+    // Azure: the WireServer, which looks like any other address of the internet.
+    v4(168, 63, 129, 16),
+    // Alibaba.
+    v4(100, 100, 100, 200),
+    // UCloud.
+    v4(100, 80, 80, 80),
+    // Volcengine.
+    v4(100, 96, 0, 96),
+    // Oracle Cloud Classic.
+    v4(192, 0, 0, 192),
+    // Google.
+    v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254]),
+    // Scaleway.
+    v6([0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42]),
+    // Linode.
+    v6([0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1]),
+    // OpenStack.
+    v6([0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe]),
+    // Oracle.
+    v6([0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe]),
+];
+
+/// All services of AWS to its machines: metadata, pod identity, names, time.
+const METADATA_NETS: [[u16; 2]; 1] = [[0xfd00, 0xec2]];
+
+const fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+}
+
+const fn v6(it: [u16; 8]) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(it[0], it[1], it[2], it[3], it[4], it[5], it[6], it[7]))
+}
+
+/// The addresses of this machine, as networks: an address and how many of its bits count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Own(Vec<(IpAddr, u8)>);
+
+impl Own {
+    /// As they are now, in the words of the kernel, and the one under which others reach the node.
+    pub(super) fn now(reached_at: &str) -> Self {
+        let read = |it| std::fs::read_to_string(it).unwrap_or_default();
+        let mut own = Self::of(&read("/proc/net/fib_trie"), &read("/proc/net/if_inet6"));
+        own.0.extend(reached_at.parse().ok().map(|it: IpAddr| (it, 128)));
+        own
+    }
+
+    /// What `/proc/net/fib_trie` and `/proc/net/if_inet6` say.
+    fn of(fib_trie: &str, if_inet6: &str) -> Self {
+        let mut own = Vec::new();
+        let mut last = None;
+        for line in fib_trie.lines().map(str::trim) {
+            if let Some(address) = line.strip_prefix("|-- ") {
+                last = address.parse::<IpAddr>().ok();
+            } else if let Some(rest) = line.strip_prefix('/').filter(|it| it.ends_with("host LOCAL")) {
+                let bits = rest.split(' ').next().and_then(|it| it.parse().ok());
+                own.extend(last.zip(bits));
+            }
+        }
+        let inet6 = |line: &str| u128::from_str_radix(line.split_ascii_whitespace().next()?, 16).ok();
+        own.extend(if_inet6.lines().filter_map(inet6).map(|it| (IpAddr::V6(it.into()), 128)));
+        Self(own)
+    }
+
+    fn has(&self, address: IpAddr) -> bool {
+        let is_in = |net: &(IpAddr, u8)| match (net.0, address) {
+            (IpAddr::V4(own), IpAddr::V4(it)) => {
+                (own.to_bits() ^ it.to_bits()).leading_zeros() >= u32::from(net.1).min(32)
+            }
+            (own, it) => own == it,
+        };
+        address.is_loopback() || address.is_unspecified() || self.0.iter().any(is_in)
+    }
+}
+
 /// Whether what an address leads to may be fetched from.
-pub(super) fn address_allowed(config: &FetchConfig, url: &Url, address: IpAddr) -> Result<(), Error> {
+pub(super) fn address_allowed(config: &FetchConfig, url: &Url, address: IpAddr, own: &Own) -> Result<(), Error> {
+    let uri = || shown(url.as_str());
+    for address in leads_to(address) {
+        let is_net = |it: std::net::Ipv6Addr| METADATA_NETS.contains(&[it.segments()[0], it.segments()[1]]);
+        if METADATA.contains(&address) || matches!(address, IpAddr::V6(it) if is_net(it)) {
+            return Err(Error::Metadata { uri: uri(), address });
+        }
+        // Servers that the operator names by `uris` are named; every address that is asked is among them.
+        if own.has(address) && config.uris.is_empty() && config.reach != Reach::Any {
+            return Err(Error::Own { uri: uri(), address });
+        }
+    }
     if needed(address).is_some_and(|it| it <= config.reach) {
         Ok(())
     } else {
-        Err(Error::Address { uri: shown(url.as_str()), address, reach: config.reach })
+        Err(Error::Address { uri: uri(), address, reach: config.reach })
     }
+}
+
+/// The addresses at which a packet to this one may arrive: itself, and the IPv4 address that it carries.
+fn leads_to(address: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let address = address.to_canonical();
+    let inner = match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(it) => match it.segments() {
+            [0x64, 0xff9b, .., g, h] => Some((g, h)),
+            [0x2002, b, c, ..] => Some((b, c)),
+            // Teredo, whose client's address is written inverted.
+            [0x2001, 0, .., g, h] => Some((!g, !h)),
+            // ISATAP, and the old form of an IPv4 address.
+            [.., 0 | 0x200, 0x5efe, g, h] | [0, 0, 0, 0, 0, 0, g, h] if (g, h) != (0, 1) && (g, h) != (0, 0) => {
+                Some((g, h))
+            }
+            _ => None,
+        },
+    };
+    let inner = inner.map(|(high, low)| IpAddr::from((u32::from(high) << 16 | u32::from(low)).to_be_bytes()));
+    std::iter::once(address).chain(inner)
 }
 
 /// The least reach that an address needs; nothing is enough for those that are no single machine's.
 fn needed(address: IpAddr) -> Option<Reach> {
-    match address.to_canonical() {
+    let [least, carried] = {
+        let mut all = leads_to(address).map(least);
+        [all.next()?, all.next().unwrap_or(Some(Reach::Public))]
+    };
+    Some(least?.max(carried?))
+}
+
+fn least(address: IpAddr) -> Option<Reach> {
+    match address {
         IpAddr::V4(it) => {
             let [a, b, c, _] = it.octets();
             match (a, b, c) {
                 (224.., ..) => None,
-                // 192.0.0: for protocols, and the metadata service of one cloud.
+                // 192.0.0: for protocols.
                 (169, 254, _) | (192, 0, 0) => Some(Reach::Any),
                 (0 | 10 | 127, ..) | (172, 16..=31, _) | (192, 168, _) | (100, 64..=127, _) | (198, 18 | 19, _) => {
                     Some(Reach::Private)
@@ -130,26 +262,16 @@ fn needed(address: IpAddr) -> Option<Reach> {
                 _ => Some(Reach::Public),
             }
         }
-        IpAddr::V6(it) => {
-            let [a, b, ..] = it.segments();
-            match a {
-                0xff00.. => None,
-                0xfe80..=0xfebf => Some(Reach::Any),
-                _ if it.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] => Some(Reach::Any),
-                0xfc00..=0xfdff | 0xfec0..=0xfeff => Some(Reach::Private),
-                // Those that carry an IPv4 address go where that one goes.
-                0x64 if b == 0xff9b => carried(it.segments()[6], it.segments()[7]),
-                0x2002 => carried(b, it.segments()[2]),
-                0 if it.segments()[..6] == [0; 6] => Some(Reach::Private),
-                _ => Some(Reach::Public),
+        IpAddr::V6(it) => match it.segments() {
+            [0xff00..=0xffff, ..] => None,
+            [0xfe80..=0xfebf, ..] => Some(Reach::Any),
+            // 64:ff9b:1::/48 is for translators inside of a network.
+            [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] | [0x64, 0xff9b, 1, ..] | [0, 0, 0, 0, 0, 0, ..] => {
+                Some(Reach::Private)
             }
-        }
+            _ => Some(Reach::Public),
+        },
     }
-}
-
-fn carried(high: u16, low: u16) -> Option<Reach> {
-    let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];
-    needed(IpAddr::from([a, b, c, d]))
 }
 
 /// Whether a file that was opened under one path, and is really at another, may be fetched.
@@ -261,21 +383,83 @@ mod tests {
             ("::", Some(Reach::Private)),
             ("::ffff:127.0.0.1", Some(Reach::Private)),
             ("fd00::1", Some(Reach::Private)),
-            ("169.254.169.254", Some(Reach::Any)),
-            ("::ffff:169.254.169.254", Some(Reach::Any)),
-            ("64:ff9b::a9fe:a9fe", Some(Reach::Any)),
-            ("2002:a9fe:a9fe::1", Some(Reach::Any)),
-            ("192.0.0.192", Some(Reach::Any)),
+            ("169.254.1.1", Some(Reach::Any)),
+            ("::ffff:169.254.1.1", Some(Reach::Any)),
+            ("64:ff9b::a9fe:101", Some(Reach::Any)),
+            ("64:ff9b::5db8:d822", Some(Reach::Public)),
+            ("64:ff9b:1::5db8:d822", Some(Reach::Private)),
+            ("2002:a9fe:101::1", Some(Reach::Any)),
+            ("2001:0:5db8:d822:0:0:f501:fefe", Some(Reach::Private)),
             ("fe80::1", Some(Reach::Any)),
-            ("fd00:ec2::254", Some(Reach::Any)),
             ("224.0.0.1", None),
             ("255.255.255.255", None),
             ("ff02::1", None),
         ] {
             assert_eq!(needed(address.parse().unwrap()), least, "{address}");
         }
-        let url = Url::parse("http://0x7f.1/").unwrap();
-        assert_eq!(url.host_str(), Some("127.0.0.1"), "odd spellings are read before they are judged");
+        let odd = Url::parse("http://0x7f.1/").unwrap();
+        assert_eq!(odd.host_str(), Some("127.0.0.1"), "odd spellings are read before they are judged");
+    }
+
+    #[test]
+    fn metadata_services_are_never_asked() {
+        let anything = FetchConfig { reach: Reach::Any, uris: vec!["http://a.example/".into()], ..config() };
+        let url = Url::parse("http://a.example/").unwrap();
+        for address in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "169.254.170.23",
+            "168.63.129.16",
+            "100.100.100.200",
+            "192.0.0.192",
+            "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fe80::a9fe:a9fe",
+            "::ffff:168.63.129.16",
+            "::a9fe:a9fe",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::a83f:8110",
+            "2002:a9fe:a9fe::1",
+            "2001:0:1:1::5601:5601",
+            "fe80::5efe:a9fe:a9fe",
+        ] {
+            let judged = address_allowed(&anything, &url, address.parse().unwrap(), &Own::default());
+            assert!(matches!(judged, Err(Error::Metadata { .. })), "{address}: {judged:?}");
+        }
+    }
+
+    #[test]
+    fn the_node_itself_is_asked_only_where_the_operator_says_so() {
+        let trie = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n     |-- 10.1.0.0\n        /16 link UNICAST\nLocal:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 10.1.2.3\n        /32 host LOCAL\n     |-- 10.1.255.255\n        /32 link BROADCAST\n     |-- 127.0.0.0\n        /8 host LOCAL\n     |-- 203.0.113.64\n        /26 host LOCAL\n";
+        let inet6 = "fd000000000000000000000000000005 02 40 00 80     eth0\n";
+        let own = Own::of(trie, inet6);
+        let url = Url::parse("http://a.example/").unwrap();
+        let private = FetchConfig { reach: Reach::Private, ..config() };
+        let named = FetchConfig { uris: vec!["http://a.example/".into()], ..private.clone() };
+        let any = FetchConfig { reach: Reach::Any, ..config() };
+        for (address, is_own) in [
+            ("10.1.2.3", true),
+            ("10.1.2.4", false),
+            ("::ffff:10.1.2.3", true),
+            ("64:ff9b::a01:203", true),
+            ("127.5.5.5", true),
+            ("0.0.0.0", true),
+            ("::1", true),
+            ("::", true),
+            ("203.0.113.100", true),
+            ("203.0.113.128", false),
+            ("fd00::5", true),
+            ("fd00::6", false),
+        ] {
+            let address = address.parse().unwrap();
+            let judged = address_allowed(&private, &url, address, &own);
+            assert_eq!(matches!(judged, Err(Error::Own { .. })), is_own, "{address}: {judged:?}");
+            assert_eq!(address_allowed(&named, &url, address, &own), Ok(()), "{address}");
+            assert_eq!(address_allowed(&any, &url, address, &own), Ok(()), "{address}");
+        }
+        let here = Own::now("198.51.100.7");
+        assert!(here.has("127.0.0.1".parse().unwrap()) && here.has("198.51.100.7".parse().unwrap()));
     }
 
     #[test]

@@ -95,6 +95,7 @@ pub struct Book {
     pub degraded: Option<String>,
     pub destroyed: BTreeSet<InstanceId>,
     pub connections: u32,
+    pub strangers: Vec<cluster::Stranger>,
 }
 
 /// What is told next: assignments, and reservations to destroy.
@@ -277,6 +278,10 @@ async fn serve(
                     }
                     Ok(FromAgent::Degraded { reason }) => {
                         book.lock().unwrap().degraded = reason;
+                        continue;
+                    }
+                    Ok(FromAgent::Strangers { strangers }) => {
+                        book.lock().unwrap().strangers = strangers;
                         continue;
                     }
                     Ok(FromAgent::Alive) => ToAgent::Alive,

@@ -157,6 +157,22 @@ pub(crate) async fn delete_node<C: ControlPlane>(api: &Api<C>, request: &Request
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// `GET /v3/orphans`
+pub(crate) async fn orphans<C: ControlPlane>(api: &Api<C>) -> Result<Response, Error> {
+    let state = api.state().await?;
+    ok(&v3::OrphanList { orphans: state.nodes().flat_map(|it| to_wire::orphans(it)).collect() })
+}
+
+/// `DELETE /v3/orphans/{orphan}`: has a container that no assignment covers ended and removed.
+pub(crate) async fn delete_orphan<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
+    let name = &request.params.name;
+    let instance =
+        name.parse().map_err(|_| Error::NotFound(format!("There is no orphan '{}'", name.escape_debug())))?;
+    api.submit(request, Command::RemoveOrphans { instances: vec![instance] }).await?;
+    tracing::info!(orphan = %instance, by = request.peer, "an orphan is to be removed");
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
 /// `GET /v3/apps/{id}/explain`: pods are explained as well.
 pub(crate) async fn explain<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let id = request.app()?;

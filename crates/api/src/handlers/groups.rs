@@ -1,7 +1,7 @@
 //! `/v2/groups`: groups with all that is in them.
 
 use super::apps::{apps_below, embed_of, list_of};
-use super::{add_warnings, deployment_result, ok, parse_version};
+use super::{add_warnings, deployment_result, ok, parse_version, with_shared_services};
 use crate::control::ControlPlane;
 use crate::error::Error;
 use crate::from_wire::{self, GroupChange, Problems, Warning};
@@ -66,7 +66,7 @@ pub(crate) async fn create<C: ControlPlane>(api: &Api<C>, request: &Request) -> 
     let applied = api.submit(request, Command::PutGroup { update, absent: true, force }).await?;
     let mut response = deployment_result(StatusCode::CREATED, &applied);
     add_location(&mut response, request, &path);
-    add_warnings(&mut response, &warnings);
+    add_warnings(&mut response, &with_shared_services(warnings, &applied));
     Ok(response)
 }
 
@@ -84,14 +84,16 @@ pub(crate) async fn put<C: ControlPlane>(api: &Api<C>, request: &Request) -> Res
             Command::ScaleGroup { group: path, factor_ppm, force }
         }
     };
-    let mut response = if dry {
-        ok(&rehearse(api, request, &state, command)?)?
+    let (mut response, applied) = if dry {
+        let (steps, applied) = rehearse(api, request, &state, command)?;
+        (ok(&steps)?, applied)
     } else {
         drop(state);
         let applied = api.submit(request, command).await?;
-        deployment_result(StatusCode::OK, &with_version_of(applied, current))
+        let applied = with_version_of(applied, current);
+        (deployment_result(StatusCode::OK, &applied), applied)
     };
-    add_warnings(&mut response, &warnings);
+    add_warnings(&mut response, &with_shared_services(warnings, &applied));
     Ok(response)
 }
 
@@ -191,13 +193,14 @@ fn rehearse<C: ControlPlane>(
     request: &Request,
     state: &State,
     command: Command,
-) -> Result<v2::DeploymentSteps, Error> {
+) -> Result<(v2::DeploymentSteps, Applied), Error> {
     let mut copy = state.clone();
     let (time, moment) = (api.control.now(), api.control.moment());
     let entry = Entry { index: copy.index() + 1, time, moment, principal: request.principal(), command };
     let applied = copy.apply(entry)?;
     let deployment = applied.deployment.and_then(|it| copy.deployment(it));
-    Ok(v2::DeploymentSteps { steps: deployment.map(|it| to_wire::steps(it)).unwrap_or_default() })
+    let steps = deployment.map(|it| to_wire::steps(it)).unwrap_or_default();
+    Ok((v2::DeploymentSteps { steps }, applied))
 }
 
 async fn answer<C: ControlPlane>(api: &Api<C>, request: &Request, tree: Tree, state: Arc<State>) -> Response {

@@ -1,6 +1,6 @@
 //! `/v2/pods`: pods and what runs of them.
 
-use super::{add_deployment, add_location_of, add_warnings, deployment_of, ok, parse_version};
+use super::{add_deployment, add_location_of, add_warnings, deployment_of, ok, parse_version, with_shared_services};
 use crate::control::{ControlPlane, SubmitError};
 use crate::error::{Error, json};
 use crate::from_wire::{self, Problems, Warning};
@@ -207,7 +207,7 @@ fn stored(applied: &Applied, id: &AppId) -> Option<v2::Pod> {
 fn answer(status: StatusCode, pod: &v2::Pod, applied: &Applied, warnings: &[Warning]) -> Response {
     let mut response = json(status, pod);
     add_deployment(&mut response, deployment_of(applied));
-    add_warnings(&mut response, warnings);
+    add_warnings(&mut response, &with_shared_services(warnings.to_vec(), applied));
     response
 }
 

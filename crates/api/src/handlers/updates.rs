@@ -1,6 +1,8 @@
 //! Changes of apps: create, update, roll back, restart, delete.
 
-use super::{add_deployment, add_location, add_warnings, app_of, deployment_of, deployment_result};
+use super::{
+    add_deployment, add_location, add_warnings, app_of, deployment_of, deployment_result, with_shared_services,
+};
 use crate::control::{ControlPlane, SubmitError};
 use crate::error::{Error, json};
 use crate::from_wire::{self, ChangeSize, Merge, Problems, Update, Updates, Warning};
@@ -42,7 +44,7 @@ pub(crate) async fn create<C: ControlPlane>(api: &Api<C>, request: &Request) -> 
     let mut response = json(StatusCode::CREATED, &body);
     add_deployment(&mut response, deployment);
     add_location(&mut response, request, &id);
-    add_warnings(&mut response, &warnings);
+    add_warnings(&mut response, &with_shared_services(warnings, &applied));
     Ok(response)
 }
 
@@ -147,7 +149,7 @@ fn changed(request: &Request, applied: &Applied, created: Option<&AppId>, warnin
     if let Some(id) = created {
         add_location(&mut response, request, id);
     }
-    add_warnings(&mut response, warnings);
+    add_warnings(&mut response, &with_shared_services(warnings.to_vec(), applied));
     response
 }
 

@@ -401,6 +401,14 @@ pub(super) fn describe(endpoint: Endpoint) -> Operation {
             Schema::of::<v3::NodeList>(),
         ),
         It::OpenApi => does("Describes this API for machines").local().answers(200, "OpenAPI 3.", Schema::Object),
+        It::OrphanDelete => does("Has a container that no assignment covers ended and removed")
+            .answers_empty(204, "Its node's agent ends it, and removes it.")
+            .fails(&[404]),
+        It::OrphanList => does("Lists containers that no assignment covers any more, and why").answers(
+            200,
+            "The orphans, by node.",
+            Schema::of::<v3::OrphanList>(),
+        ),
         It::Ping => does("Answers pong")
             .local()
             .answers_in(200, "pong", &[("text/plain", Schema::Text), ("text/html", Schema::Text), (JSON, Schema::Text)])

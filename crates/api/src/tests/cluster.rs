@@ -100,6 +100,35 @@ async fn nodes_are_shown_and_lost_ones_forgotten() {
 }
 
 #[tokio::test]
+async fn orphans_are_listed_with_their_reason_and_removed_on_order() {
+    let world = World::new();
+    assert_eq!(world.ask("GET /v3/orphans", Value::Null).await.json(), json!({ "orphans": [] }));
+    let instance = cluster::InstanceId::derive(world.fake.state().cluster(), 900, 1);
+    let stranger =
+        cluster::Stranger { instance, app: "/a".into(), node: "before".into(), agent: Some(1), running: true };
+    let found = Command::FindStrangers { node: NodeId::new("n1"), strangers: vec![stranger] };
+    world.fake.apply(Principal::Agent(NodeId::new("n1")), found).unwrap();
+    let list = world.ask("GET /v3/orphans", Value::Null).await.json();
+    let mut orphan = list["orphans"][0].clone();
+    assert!(orphan["since"].as_str().is_some_and(|it| it.ends_with('Z')));
+    orphan.as_object_mut().unwrap().remove("since");
+    assert_eq!(
+        orphan,
+        json!({
+            "id": instance.to_string(), "node": "n1", "app": "/a", "madeBy": "before", "running": true,
+            "reason": "the node whose agent made it is not one of the cluster's any more", "removing": false,
+        })
+    );
+    assert_eq!(world.ask("GET /v3/nodes/n1", Value::Null).await.json()["orphans"], list["orphans"]);
+    for unknown in ["nonsense", &cluster::InstanceId::derive(world.fake.state().cluster(), 900, 2).to_string()] {
+        assert_eq!(world.ask(&format!("DELETE /v3/orphans/{unknown}"), Value::Null).await.status, 404, "{unknown}");
+    }
+    assert_eq!(world.ask(&format!("DELETE /v3/orphans/{instance}"), Value::Null).await.status, 204);
+    let list = world.ask("GET /v3/orphans", Value::Null).await.json();
+    assert_eq!(list["orphans"][0]["removing"], true, "until its agent has removed it");
+}
+
+#[tokio::test]
 async fn metrics_tell_of_the_api_and_the_cluster() {
     let world = World::new();
     world.run(app("/a", 2)).await;

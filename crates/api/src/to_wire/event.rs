@@ -46,6 +46,7 @@ pub fn events(state: &State, principal: &Principal, event: &Event, light: bool) 
         | Event::GroupChanged { .. }
         | Event::ReservationChanged { .. }
         | Event::NodeJudged { .. }
+        | Event::OrphansChanged { .. }
         | Event::NodeRemoved { .. } => Vec::new(),
     }
 }

@@ -28,9 +28,24 @@ pub fn node(state: &State, it: &Node, with_tasks: bool) -> v3::Node {
         attributes: description.attributes.clone(),
         versions: description.versions.clone(),
         n_instances: it.instances.len() as u32,
+        orphans: orphans(it).collect(),
         tasks: with_tasks
             .then(|| state.instances_on(it).filter(|it| is_listed(it)).map(|it| task(state, it)).collect()),
     }
+}
+
+/// Prints the containers on a node that no assignment covers.
+pub fn orphans(node: &Node) -> impl Iterator<Item = v3::Orphan> + '_ {
+    node.orphans.iter().map(|(id, it)| v3::Orphan {
+        id: id.to_string(),
+        node: node.id().to_string(),
+        app: it.app.clone(),
+        made_by: it.made_by.clone(),
+        running: it.running,
+        reason: it.reason.text().to_owned(),
+        since: time::print(it.since),
+        removing: it.doomed,
+    })
 }
 
 fn resources(it: &Resources) -> v3::Resources {

@@ -11,7 +11,7 @@ use super::readiness::Asking;
 use super::reporter::Reporter;
 use super::{Assignment, Checks, Input, Next, Output, Saved, SavedInstance};
 use crate::catalog::Wish;
-use crate::model::{ClusterId, InstanceId, NodeId, Timestamp};
+use crate::model::{ClusterId, InstanceId, NodeId, Stranger, Timestamp};
 use doomed::Doomed;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,8 +24,10 @@ const MAX_GONE: usize = 256;
 /// Who an agent is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Its node.
+    /// The name of its node.
     pub node: NodeId,
+    /// Its own identity, as its directory has it: which node it is, whatever that is called.
+    pub agent: u64,
     /// Host name or address under which the node's ports are reached.
     pub address: String,
     /// There is a Consul agent to tell.
@@ -64,7 +66,15 @@ pub struct Agent {
     epoch: u64,
     instances: BTreeMap<InstanceId, Known>,
     gone: BTreeMap<InstanceId, Assignment>,
-    quarantined: BTreeSet<InstanceId>,
+    /// Containers that are listed, and of which no assignment speaks.
+    quarantined: BTreeMap<InstanceId, Stranger>,
+    /// The cluster has said since this process started what it wants of all its instances: what it did not speak of then
+    /// is nobody's.
+    spoken: bool,
+    /// It has said so on this connection.
+    complete: bool,
+    /// What it was told, on this connection, of those that no assignment speaks of.
+    strangers_told: Option<(Vec<Stranger>, Timestamp)>,
     /// Reservations whose volumes are to be destroyed.
     doomed: BTreeMap<InstanceId, Doomed>,
     engine: Engine,
@@ -91,7 +101,10 @@ impl Agent {
             epoch: 0,
             instances: saved.instances.into_iter().map(known).collect(),
             gone: saved.gone.into_iter().map(|it| (it.instance, it)).collect(),
-            quarantined: BTreeSet::new(),
+            quarantined: BTreeMap::new(),
+            spoken: false,
+            complete: false,
+            strangers_told: None,
             doomed: BTreeMap::new(),
             engine: Engine::default(),
             reporter: Reporter::default(),
@@ -126,6 +139,7 @@ impl Agent {
             Input::Connected { cluster } => self.connect(cluster),
             Input::Disconnected => {
                 self.connected = false;
+                self.complete = false;
                 self.reporter.disconnected();
             }
             Input::Assigned { generation, assignments, forget, destroy, complete } => {

@@ -2,7 +2,9 @@
 
 use super::{Assignment, Container, Exit, Observation, Outcome};
 use crate::catalog::Wish;
-use crate::model::{CheckResult, ClusterId, End, HealthCheck, InstanceId, Readiness, ReadinessResponse, Version};
+use crate::model::{
+    CheckResult, ClusterId, End, HealthCheck, InstanceId, Readiness, ReadinessResponse, Stranger, Version,
+};
 use serde::{Deserialize, Serialize};
 
 /// What reaches an agent.
@@ -33,7 +35,8 @@ pub enum Input {
         /// Which one.
         sequence: u64,
     },
-    /// Answers [`Output::List`]: every container that has the labels of this cluster and node.
+    /// Answers [`Output::List`]: every container of this cluster on the engine, whichever agent made it, whatever its
+    /// name is.
     Listed {
         /// The list's own.
         epoch: u64,
@@ -152,6 +155,19 @@ pub struct Listed {
     pub instance: InstanceId,
     /// What the list says of it.
     pub listing: Listing,
+    /// Who made it.
+    pub maker: Maker,
+}
+
+/// Who made a container, and for which app, as its labels have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Maker {
+    /// The app's path.
+    pub app: String,
+    /// The name that the agent's node had.
+    pub node: String,
+    /// The agent's identity; absent on containers of earlier versions.
+    pub agent: Option<u64>,
 }
 
 /// What Docker's list says of a container.
@@ -173,7 +189,7 @@ pub enum Listing {
 /// What an agent wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// List all containers of this cluster and node.
+    /// List all containers of this cluster.
     List {
         /// Returned with the answer.
         epoch: u64,
@@ -237,6 +253,9 @@ pub enum Output {
         get: Get,
         /// What takes longer is no answer, milliseconds.
         timeout_ms: u64,
+        /// It shares the node's network: another program of the node may answer in its place, whose words are not the
+        /// app's to show.
+        host_network: bool,
     },
     /// Send [`super::FromAgent::Report`].
     Report {
@@ -246,6 +265,11 @@ pub enum Output {
         observations: Vec<Observation>,
         /// Reservations whose volumes were destroyed, as told.
         destroyed: Vec<InstanceId>,
+    },
+    /// Send [`super::FromAgent::Strangers`].
+    Strangers {
+        /// All containers of the cluster on the engine that no assignment speaks of.
+        strangers: Vec<Stranger>,
     },
     /// Send [`super::FromAgent::Degraded`].
     Degraded {

@@ -219,9 +219,10 @@ impl Known {
         self.assignment.spec.as_ref().map_or(&[], |it| &it.policy.health_checks)
     }
 
-    /// Whether requests may be sent to it.
+    /// Whether requests may be sent to it. To one that nobody speaks of any more they may not: whoever replaced it does
+    /// not know that it answers too.
     pub(super) fn is_serving(&self) -> bool {
-        self.is_running() && !self.assignment.stop && self.is_well()
+        self.is_running() && !self.orphan && !self.assignment.stop && self.is_well()
     }
 
     /// Whether its health checks, if it has any, let it serve.
@@ -232,7 +233,8 @@ impl Known {
 
     /// Whether nothing but single failures keeps it from serving.
     pub(super) fn missed_one(&self) -> bool {
-        self.is_running() && !self.assignment.stop && self.checks.as_ref().is_some_and(Checks::missed_one)
+        let missed = || self.checks.as_ref().is_some_and(Checks::missed_one);
+        self.is_running() && !self.orphan && !self.assignment.stop && missed()
     }
 
     /// What is to be told of it; nothing if nothing is known, or only that it is about to start.

@@ -25,7 +25,7 @@ pub(crate) mod fixture;
 mod tests;
 
 pub use core::{Agent, Counts, Settings};
-pub use effect::{Done, Get, Input, Listed, Listing, Note, Output, Probe, Saved, SavedInstance};
+pub use effect::{Done, Get, Input, Listed, Listing, Maker, Note, Output, Probe, Saved, SavedInstance};
 pub use health::{Checks, Outcome};
 pub use parameters::{PARAMETERS, ParameterError, bytes, check_parameter, device, parameter_allowed, publish, ulimit};
 pub use plan::{Container, Exit, Next, Wanted, end_of, next};

@@ -7,7 +7,7 @@
 //! | all run | running |
 //! | anything else: some are not made or not started | created |
 
-use super::{Container, Exit, Listed, Listing};
+use super::{Container, Exit, Listed, Listing, Maker};
 use crate::model::InstanceId;
 use std::collections::BTreeMap;
 
@@ -84,19 +84,19 @@ pub fn fold(parts: &[Part]) -> Container {
 }
 
 /// The engine's list, one entry for each instance.
-pub fn fold_list(parts: Vec<(InstanceId, Part)>) -> Vec<Listed> {
-    let mut instances: BTreeMap<InstanceId, Vec<Part>> = BTreeMap::new();
-    for (instance, part) in parts {
-        instances.entry(instance).or_default().push(part);
+pub fn fold_list(parts: Vec<(InstanceId, Maker, Part)>) -> Vec<Listed> {
+    let mut instances: BTreeMap<InstanceId, (Maker, Vec<Part>)> = BTreeMap::new();
+    for (instance, maker, part) in parts {
+        instances.entry(instance).or_insert_with(|| (maker, Vec::new())).1.push(part);
     }
-    let listed = |(instance, parts): (InstanceId, Vec<Part>)| {
+    let listed = |(instance, (maker, parts)): (InstanceId, (Maker, Vec<Part>))| {
         let listing = match fold(&parts) {
             Container::Absent => return None,
             Container::Created => Listing::Created,
             Container::Running { ip, ipv6 } => Listing::Running { ip, ipv6 },
             Container::Exited(_) => Listing::Ended,
         };
-        Some(Listed { instance, listing })
+        Some(Listed { instance, listing, maker })
     };
     instances.into_iter().filter_map(listed).collect()
 }
@@ -203,7 +203,8 @@ mod tests {
             (id(1), member("log", running(""))),
             (id(3), sole(Container::Created)),
         ];
-        let listing = |n, listing| Listed { instance: id(n), listing };
+        let parts = parts.into_iter().map(|(id, part)| (id, Maker::default(), part)).collect();
+        let listing = |n, listing| Listed { instance: id(n), listing, maker: Maker::default() };
         let pod = Listing::Running { ip: Some("172.17.0.2".into()), ipv6: None };
         assert_eq!(fold_list(parts), [listing(1, pod), listing(2, Listing::Ended), listing(3, Listing::Created)]);
     }

@@ -1,8 +1,8 @@
 //! What a scheduler and an agent tell each other: field-named MessagePack in length-prefixed frames.
 
 use crate::model::{
-    AppId, AppSpec, CheckResult, ClusterId, End, Health, InstanceId, NodeDescription, NodeId, Readiness, Timestamp,
-    Version,
+    AppId, AppSpec, CheckResult, ClusterId, End, Health, InstanceId, NodeDescription, NodeId, Readiness, Stranger,
+    Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -100,6 +100,13 @@ pub enum FromAgent {
         cluster: Option<ClusterId>,
         /// Its node.
         node: NodeDescription,
+        /// Drawn by the agent's process: tells it from another one that lives by a copy of its directory. 0: it does not
+        /// say.
+        #[serde(default)]
+        life: u64,
+        /// A leader has taken this process in before.
+        #[serde(default)]
+        taken_in: bool,
     },
     /// What it saw, at first of all its instances, then of those that changed. Answered by [`ToAgent::Reported`].
     Report {
@@ -109,6 +116,11 @@ pub enum FromAgent {
         observations: Vec<Observation>,
         /// Reservations whose volumes were destroyed, as told.
         destroyed: Vec<InstanceId>,
+    },
+    /// The containers of the cluster on its engine that no assignment speaks of: all of them, when they change.
+    Strangers {
+        /// The containers.
+        strangers: Vec<Stranger>,
     },
     /// Whether new instances would start; sent at changes.
     Degraded {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod days;
+mod orphans;
 mod pods;
 mod volumes;
 
@@ -19,7 +20,14 @@ fn instance(n: u32) -> InstanceId {
 }
 
 fn settings(consul: bool) -> Settings {
-    Settings { node: NodeId::new("n1"), address: "10.0.0.1".into(), consul, drain_ms: 250 }
+    Settings { node: NodeId::new("n1"), agent: AGENT, address: "10.0.0.1".into(), consul, drain_ms: 250 }
+}
+
+/// The identity of the agent that is tested.
+const AGENT: u64 = 0xa1;
+
+fn maker() -> Maker {
+    Maker { app: "/web".into(), node: "n1".into(), agent: Some(AGENT) }
 }
 
 fn order(n: u32) -> Assignment {
@@ -61,8 +69,16 @@ impl Desk {
     /// Gives an input; returns what is to be done, without what is to be saved or published.
     fn give(&mut self, input: Input) -> Vec<Output> {
         self.agent.handle(input, self.now);
-        let dull =
-            |it: &Output| matches!(it, Output::Save | Output::Publish { .. } | Output::List { .. } | Output::Note(_));
+        let dull = |it: &Output| {
+            matches!(
+                it,
+                Output::Save
+                    | Output::Publish { .. }
+                    | Output::List { .. }
+                    | Output::Strangers { .. }
+                    | Output::Note(_)
+            )
+        };
         self.agent.drain().into_iter().filter(|it| !dull(it)).collect()
     }
 
@@ -98,7 +114,8 @@ impl Desk {
     }
 
     fn list(&mut self, containers: &[(u32, Listing)]) -> Vec<Output> {
-        let listed = |(n, listing): &(u32, Listing)| Listed { instance: instance(*n), listing: listing.clone() };
+        let listed =
+            |(n, listing): &(u32, Listing)| Listed { instance: instance(*n), listing: listing.clone(), maker: maker() };
         self.give(Input::Listed { epoch: u64::MAX, containers: containers.iter().map(listed).collect() })
     }
 
@@ -320,7 +337,8 @@ fn a_restarted_agent_adopts_what_runs_and_starts_only_what_a_scheduler_confirms(
     desk.agent.handle(Input::Tick, desk.now);
     let first = desk.agent.drain();
     assert!(matches!(first[..], [Output::List { .. }]), "Consul is not touched before Docker was asked: {first:?}");
-    let containers = vec![Listed { instance: instance(1), listing: Listing::Running { ip: None, ipv6: None } }];
+    let listing = Listing::Running { ip: None, ipv6: None };
+    let containers = vec![Listed { instance: instance(1), listing, maker: maker() }];
     desk.agent.handle(Input::Listed { epoch: u64::MAX, containers }, desk.now);
     let wish = published(&desk.agent.drain()).expect("a wish");
     assert!(wish.services.contains_key(&instance(1).to_string()), "healthy before is healthy still");
@@ -352,7 +370,7 @@ fn an_unspoken_instance_or_container_is_left_alone() {
         desk.pass(10_000);
     }
     assert_eq!(desk.agent.counts().quarantined, 3);
-    assert_eq!(desk.agent.counts().serving, 1, "and requests still reach it");
+    assert_eq!(desk.agent.counts().serving, 0, "and nobody is sent to it");
     let adopted = desk.assign(vec![stop(9)]);
     assert!(is_inspect(&adopted, 9), "an order ends it after all: {adopted:?}");
     assert_eq!(desk.look(9, running()).len(), 1);

@@ -108,6 +108,7 @@ impl Changing<'_> {
         self.check_paths(&targets)?;
         self.check_persistent_volumes(&targets)?;
         self.check_external_volumes(&targets)?;
+        self.check_services(&targets)?;
         self.check_service_ports(&targets)?;
         let held = targets.apps.iter().filter_map(|it| Some((it, self.state.apps.get(it.app())?.deployment?)));
         let holders: BTreeSet<DeploymentId> = held.filter(|it| self.is_change(it.0)).map(|it| it.1).collect();

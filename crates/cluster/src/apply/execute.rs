@@ -286,6 +286,7 @@ impl Changing<'_> {
             self.doom(*reservation);
         }
         self.state.external.replace(Some(&app), None);
+        self.state.services.replace(Some(&app), None);
         self.state.apps.remove(&app.id);
         let grave = Grave { removed, versions: app.versions };
         self.state.lookups.buried(removed, app.id.clone());

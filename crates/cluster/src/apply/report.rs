@@ -25,9 +25,11 @@ impl Changing<'_> {
         }
         let mut changed = false;
         for Observation { instance, judged_by, trial, seen } in observations {
-            let instance = self.state.instances.get(&instance).filter(|it| it.node == *node);
-            if let Some(instance) = instance.map(Arc::clone) {
+            let own = self.state.instances.get(&instance).filter(|it| it.node == *node);
+            if let Some(instance) = own.map(Arc::clone) {
                 changed |= self.observe(&instance, judged_by, trial, seen);
+            } else if seen == Seen::Removed {
+                changed |= self.forget_orphan(node, instance);
             }
         }
         for id in destroyed {

@@ -9,6 +9,7 @@ mod health;
 mod id;
 mod instance;
 mod node;
+mod orphan;
 mod pod;
 mod resources;
 mod settings;
@@ -30,6 +31,7 @@ pub use health::{
 pub use id::{AppId, ClusterId, DeploymentId, IdError, InstanceId, NodeId, PathId};
 pub use instance::{Condition, End, EndKind, Goal, Instance, Since, StopReason};
 pub use node::{Node, NodeDescription, NodeStatus, PortHolders, PortRange};
+pub use orphan::{Orphan, OrphanReason, Stranger};
 pub use pod::{Mount, Pod, PodCommand, PodContainer, PodVolume};
 pub use resources::Resources;
 pub use settings::Settings;

@@ -1,6 +1,6 @@
 //! Nodes: machines that run instances.
 
-use super::{Grants, InstanceId, Moment, NodeId, Protocol, Resources, Timestamp, Trouble, Trust};
+use super::{Grants, InstanceId, Moment, NodeId, Orphan, Protocol, Resources, Timestamp, Trouble, Trust};
 use imbl::{OrdMap, OrdSet};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -29,6 +29,9 @@ pub struct Node {
     /// What is thought of it after instances could not be started there; absent: nothing.
     #[serde(default)]
     pub trouble: Option<Arc<Trouble>>,
+    /// Containers on its engine that no assignment covers.
+    #[serde(default)]
+    pub orphans: OrdMap<InstanceId, Orphan>,
 }
 
 /// Who holds a host port: each transport of a number has its own holder.
@@ -83,7 +86,7 @@ impl<'de> Deserialize<'de> for PortHolders {
 pub struct NodeDescription {
     /// Its name.
     pub id: NodeId,
-    /// The agent's own random id, kept in its data directory: tells two agents of one name apart.
+    /// The agent's own random id, kept in its data directory: which node it is, whatever its name is.
     pub agent: u64,
     /// Host name or address under which instances' ports are reached; Marathon's `task.host`.
     pub address: String,

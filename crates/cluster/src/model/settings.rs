@@ -32,6 +32,8 @@ pub struct Settings {
     pub roles: BTreeSet<String>,
     /// From here service ports are chosen; Marathon's `local_port_min` and `local_port_max`.
     pub service_ports: PortRange,
+    /// An app that would be found in Consul under a name that another app has is refused, not only warned of.
+    pub unique_services: bool,
 }
 
 /// Service ports unless the operator says otherwise: Marathon's.
@@ -52,6 +54,7 @@ impl Default for Settings {
             command_image: String::new(),
             roles: BTreeSet::new(),
             service_ports: SERVICE_PORTS,
+            unique_services: false,
         }
     }
 }

@@ -184,17 +184,6 @@ fn a_lost_nodes_agent_must_register_before_it_reports() {
 }
 
 #[test]
-fn two_agents_with_one_name_are_told_apart() {
-    let mut cluster = Cluster::with_nodes(1);
-    let mut other = node("n1", &[]);
-    other.agent += 1;
-    let taken = Rejected::NameTaken { node: NodeId::new("n1") };
-    assert_eq!(cluster.ask(Command::Register { node: other.clone() }), Err(taken));
-    cluster.ask(Command::Lose { node: NodeId::new("n1") }).unwrap();
-    cluster.ask(Command::Register { node: other }).expect("a rebuilt machine may take the name of a lost one");
-}
-
-#[test]
 fn only_a_lost_node_can_be_forgotten() {
     let mut cluster = Cluster::with_nodes(2);
     cluster.put(app("/web", 2)).unwrap();

@@ -172,7 +172,7 @@ pub(crate) fn id(text: &str) -> AppId {
 pub(crate) fn node(name: &str, attributes: &[(&str, &str)]) -> NodeDescription {
     NodeDescription {
         id: NodeId::new(name),
-        agent: name.bytes().map(u64::from).sum(),
+        agent: name.bytes().fold(7, |sum, it| (sum * 31 + u64::from(it)) % 0xffff_fffb),
         address: name.to_owned(),
         capacity: Resources { cpu_milli: 4_000, memory_bytes: 8_192 * MIB, disk_bytes: 100_000 * MIB },
         ports: PortRange { first: 31_000, last: 31_009 },

@@ -28,6 +28,50 @@ vm-2  degraded  0.3/4  96M/15.6G          3  10.0.0.7  Docker does not answer
 }
 
 #[tokio::test]
+async fn orphans_are_listed_and_removed_by_the_ends_of_their_ids() {
+    let orphan = |n: u32, removing: bool| {
+        json!({
+            "id": format!("12345678-9abc-8000-8000-00000c00000{n}"), "node": "vm-1", "app": "/demo/web",
+            "madeBy": "vm-9", "running": true, "reason": "its node was forgotten", "removing": removing,
+            "since": "2026-11-21T05:20:00.000Z",
+        })
+    };
+    let fake = Fake::new().on("GET /v3/orphans", 200, json!({ "orphans": [orphan(1, false), orphan(2, true)] })).on(
+        "DELETE /v3/orphans/12345678-9abc-8000-8000-00000c000001",
+        204,
+        "",
+    );
+    check(
+        &fake.run("orphan list").await,
+        "
+-- stdout
+ID                                    APP        NODE  STATUS    SINCE                     WHY
+12345678-9abc-8000-8000-00000c000001  /demo/web  vm-1  running   2026-11-21T05:20:00.000Z  its node was forgotten
+12345678-9abc-8000-8000-00000c000002  /demo/web  vm-1  removing  2026-11-21T05:20:00.000Z  its node was forgotten
+-- exit 0
+",
+    );
+    check(
+        &fake.run("orphan remove c000001").await,
+        "
+-- stderr
+12345678-9abc-8000-8000-00000c000001 is ended and removed by its node's agent
+-- exit 0
+",
+    );
+    let unknown = fake.run("orphan remove c000009").await;
+    check(
+        &unknown,
+        "
+-- stderr
+error: there is no orphan `c000009`
+  hint: `ekiden orphan list` shows which there are
+-- exit 66
+",
+    );
+}
+
+#[tokio::test]
 async fn the_leader_is_shown_and_abdicates() {
     let fake = Fake::new()
         .once("GET /v2/leader", 200, json!({ "leader": "10.0.0.1:8080" }))

@@ -302,6 +302,7 @@ mod tests {
                     command_image: Some(_),
                     roles: Some(_),
                     service_ports: Some(_),
+                    unique_services: Some(_),
                 },
             event_callbacks: Some(_),
             hosts: Some(_),

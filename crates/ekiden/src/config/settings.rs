@@ -42,6 +42,9 @@ pub(crate) struct SettingsArgs {
     /// From here service ports are chosen [default: 10000-19999]
     #[arg(long, env = "EKIDEN_SERVICE_PORTS", value_name = "FIRST-LAST")]
     pub(crate) service_ports: Option<String>,
+    /// Refuse an app that would be found in Consul under another app's name, and do not only warn [default: false]
+    #[arg(long, env = "EKIDEN_UNIQUE_SERVICES", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) unique_services: Option<bool>,
 }
 
 impl SettingsArgs {
@@ -58,6 +61,7 @@ impl SettingsArgs {
             command_image: self.command_image.or(file.command_image),
             roles: self.roles.or(file.roles),
             service_ports: self.service_ports.or(file.service_ports),
+            unique_services: self.unique_services.or(file.unique_services),
         }
     }
 
@@ -98,6 +102,7 @@ impl SettingsArgs {
             command_image: self.command_image.unwrap_or_default(),
             roles,
             service_ports,
+            unique_services: self.unique_services.unwrap_or(defaults.unique_services),
         }
     }
 }

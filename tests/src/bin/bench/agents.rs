@@ -49,7 +49,7 @@ async fn greet(leader: SocketAddr, n: usize) -> Result<(Link<TcpStream>, Duratio
     stream.set_nodelay(true)?;
     let mut link = Link::new(stream);
     link.send(&Greeting::<()>::Agent { protocol: PROTOCOL }).await?;
-    link.send(&FromAgent::Hello { protocol: PROTOCOL, cluster: None, node: node(n) }).await?;
+    link.send(&FromAgent::Hello { protocol: PROTOCOL, cluster: None, node: node(n), life: 0, taken_in: false }).await?;
     match link.receive().await? {
         ToAgent::Welcome { alive_every_ms, .. } => Ok((link, Duration::from_millis(alive_every_ms))),
         other => bail!("not taken in: {other:?}"),

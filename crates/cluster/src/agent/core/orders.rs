@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 impl Agent {
     pub(super) fn connect(&mut self, cluster: ClusterId) {
         self.connected = true;
+        (self.complete, self.strangers_told) = (false, None);
         if self.cluster != Some(cluster) {
             self.cluster = Some(cluster);
             self.outputs.push(Output::Save);
@@ -37,6 +38,7 @@ impl Agent {
         self.generation = generation;
         if complete {
             self.republish = true;
+            (self.spoken, self.complete) = (true, true);
             let spoken_of: BTreeSet<InstanceId> = orders.iter().map(|it| it.instance).collect();
             for known in self.instances.values_mut().filter(|it| !spoken_of.contains(&it.id())) {
                 known.orphan = true;
@@ -59,7 +61,7 @@ impl Agent {
         self.dirty.insert(instance);
         self.reporter.changed(instance);
         let Some(known) = self.instances.get_mut(&instance) else {
-            let strange = self.quarantined.remove(&instance);
+            let strange = self.quarantined.remove(&instance).is_some();
             let absent = (self.engine.listed && !strange).then_some(Container::Absent);
             self.instances.insert(instance, Known::new(order, absent));
             if strange || self.engine.listed {

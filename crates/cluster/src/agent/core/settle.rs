@@ -1,12 +1,12 @@
 //! What follows from what is known: operations, probes, reports, and the wish for Consul.
 
 use super::{Agent, LEAVE_WITHIN_MS};
-use crate::agent::known::Leaving;
+use crate::agent::known::{Known, Leaving};
 use crate::agent::reporter::Report;
 use crate::agent::{Container, Get, Next, Observation, Outcome, Output, Probe};
 use crate::catalog::{self, Subject, Wish};
 use crate::model::{
-    AppId, AppSpec, CheckPort, CheckTarget, Health, HealthCheck, HealthKind, InstanceId, Network, Timestamp,
+    AppId, AppSpec, CheckPort, CheckTarget, Health, HealthCheck, HealthKind, InstanceId, Network, Stranger, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
@@ -14,6 +14,10 @@ use std::net::Ipv6Addr;
 /// Where a program of the node's own network is asked by IPv6, unless the node's address is such a one; as Mesos'
 /// executors did.
 const LOOPBACK_IPV6: &str = "::1";
+
+/// From one word on the containers that nobody speaks of to the next, milliseconds: a node that made some of them may
+/// have been forgotten meanwhile.
+const TELL_AGAIN_MS: u64 = 30_000;
 
 /// How an instance is reached from its agent.
 struct Way<'a> {
@@ -96,6 +100,35 @@ impl Agent {
             }
         }
         self.report(now);
+        self.tell_strangers(now);
+    }
+
+    /// Tells the cluster of the containers that no assignment speaks of: when they change, and now and then, for what the
+    /// cluster knows of their makers changes too.
+    fn tell_strangers(&mut self, now: Timestamp) {
+        if !self.connected || !self.complete || !self.engine.listed {
+            return;
+        }
+        let (node, agent) = (self.settings.node.to_string(), Some(self.settings.agent));
+        let orphan = |it: &Known| Stranger {
+            instance: it.id(),
+            app: it.assignment.app.to_string(),
+            node: node.clone(),
+            agent,
+            running: it.is_running(),
+        };
+        let left =
+            |it: &&Known| it.orphan && !it.assignment.stop && !matches!(it.container, None | Some(Container::Absent));
+        let strangers: Vec<Stranger> =
+            self.quarantined.values().cloned().chain(self.instances.values().filter(left).map(orphan)).collect();
+        let known = self
+            .strangers_told
+            .as_ref()
+            .is_some_and(|(told, at)| *told == strangers && (told.is_empty() || now.since_ms(*at) < TELL_AGAIN_MS));
+        if !known {
+            self.strangers_told = Some((strangers.clone(), now));
+            self.outputs.push(Output::Strangers { strangers });
+        }
     }
 
     pub(super) fn step(&mut self, instance: InstanceId, now: Timestamp) {
@@ -160,7 +193,8 @@ impl Agent {
             match spec.readiness_port(check, &known.assignment.ports).and_then(|it| way.to(it)) {
                 Some((host, port)) => {
                     let get = Get { host, port, path: check.path.clone(), tls: check.tls };
-                    self.outputs.push(Output::Ask { instance, get, timeout_ms });
+                    let host_network = spec.run.network == Network::Host;
+                    self.outputs.push(Output::Ask { instance, get, timeout_ms, host_network });
                 }
                 None => {
                     asking.answered(Err("there is no such port".to_owned()), &known.readiness, now);
@@ -198,7 +232,9 @@ impl Agent {
             return;
         };
         self.wish_stale = false;
-        let mut wish = Wish { services: BTreeMap::new(), keep: self.quarantined.clone() };
+        // What nobody speaks of stays as it is only until the cluster has said what it wants of all.
+        let unsaid = self.quarantined.keys().filter(|_| !self.spoken).copied();
+        let mut wish = Wish { services: BTreeMap::new(), keep: unsaid.collect() };
         let before = self.wish.take().unwrap_or_default();
         let serving: BTreeSet<AppId> =
             self.instances.values().filter(|it| it.is_serving()).map(|it| it.assignment.app.clone()).collect();
@@ -210,6 +246,7 @@ impl Agent {
                 let subject = Subject {
                     cluster,
                     node: &self.settings.node,
+                    agent: self.settings.agent,
                     address: &self.settings.address,
                     instance: *instance,
                     app: &assignment.app,
@@ -223,7 +260,8 @@ impl Agent {
                     wish.services.insert(service.id.clone(), same.unwrap_or(service));
                 }
                 known.advertised = true;
-            } else if !assignment.stop
+            } else if !known.orphan
+                && !assignment.stop
                 && (known.container.is_none()
                     || ((known.adopted || known.advertised) && known.is_running() && known.health() == Health::Unknown))
             {

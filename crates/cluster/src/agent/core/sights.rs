@@ -2,28 +2,31 @@
 
 use super::Agent;
 use crate::agent::known::Known;
-use crate::agent::{Container, Done, Exit, Listed, Listing, Next, Note, Outcome, Output};
-use crate::model::{End, EndKind, InstanceId, ReadinessResponse, Timestamp};
-use std::collections::BTreeSet;
+use crate::agent::{Container, Done, Exit, Listed, Listing, Maker, Next, Note, Outcome, Output};
+use crate::model::{End, EndKind, InstanceId, ReadinessResponse, Stranger, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Agent {
     pub(super) fn take_list(&mut self, epoch: u64, containers: Vec<Listed>, now: Timestamp) {
         let first = !self.engine.listed;
         self.engine.listed(now);
         self.wish_stale |= first;
-        let mut strangers = BTreeSet::new();
+        let mut strangers = BTreeMap::new();
         let mut listed = BTreeSet::new();
-        for Listed { instance, listing } in containers {
+        for Listed { instance, listing, maker } in containers {
             listed.insert(instance);
             if let Some(order) = self.gone.remove(&instance) {
                 // It was ordered to stop and seen gone; that it is here after all changes nothing about the order.
                 self.instances.insert(instance, Known { orphan: true, ..Known::new(order, None) });
             }
             let Some(known) = self.instances.get_mut(&instance) else {
-                if !self.quarantined.contains(&instance) {
+                // Another agent of the engine speaks of what it made, as long as there is one.
+                if !self.quarantined.contains_key(&instance) && maker.agent.is_none_or(|it| it == self.settings.agent) {
                     self.outputs.push(Output::Note(Note::Quarantined(instance)));
                 }
-                strangers.insert(instance);
+                let Maker { app, node, agent } = maker;
+                let running = matches!(listing, Listing::Running { .. });
+                strangers.insert(instance, Stranger { instance, app, node, agent, running });
                 continue;
             };
             if known.busy.is_some() || known.epoch > epoch {

@@ -25,7 +25,7 @@ fn spec_with_readiness() -> AppSpec {
 
 fn ask() -> Output {
     let get = Get { host: "10.0.0.1".into(), port: 31_000, path: "/ready".into(), tls: true };
-    Output::Ask { instance: instance(1), get, timeout_ms: 10_000 }
+    Output::Ask { instance: instance(1), get, timeout_ms: 10_000, host_network: false }
 }
 
 fn response(status: u16) -> ReadinessResponse {

@@ -34,7 +34,7 @@ impl World {
                         Container::Exited(_) => Listing::Ended,
                         _ => Listing::Created,
                     };
-                    Listed { instance: *instance, listing }
+                    Listed { instance: *instance, listing, maker: Maker::default() }
                 };
                 Input::Listed { epoch, containers: self.containers.iter().map(listed).collect() }
             }
