@@ -198,12 +198,14 @@ impl Command {
             | Self::Cancel { .. }
             | Self::Kill { .. }
             | Self::ResetBackoff { .. }
-            | Self::RemoveNode { .. } => true,
+            | Self::RemoveNode { .. }
+            | Self::RemoveOrphans { .. } => true,
             Self::Found { .. }
             | Self::Configure { .. }
             | Self::Register { .. }
             | Self::Lose { .. }
             | Self::Degrade { .. }
+            | Self::FindStrangers { .. }
             | Self::Report { .. }
             | Self::Execute { .. } => false,
         }

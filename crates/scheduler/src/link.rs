@@ -394,7 +394,7 @@ impl Sent {
         let mut n_orders = record.instances.len();
         for removal in state.removals_of_orphans(record) {
             n_orders += 1;
-            if self.instances.insert(removal.instance, (true, Version::default())).is_none() {
+            if self.instances.insert(removal.instance, (Some(removal.kill_grace_ms), Version::default())).is_none() {
                 assignments.push(removal);
             }
         }

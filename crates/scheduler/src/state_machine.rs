@@ -122,6 +122,7 @@ fn weight(event: &Event) -> usize {
             | Event::InstanceChanged { instance }
             | Event::HealthChanged { instance, .. }
             | Event::InstanceReady { instance }
+            | Event::InstanceTold { instance }
             | Event::InstanceRemoved { instance } => size_of::<Instance>() + texts(instance),
             Event::NodeChanged { node } | Event::NodeJudged { node } => {
                 size_of::<Node>() + node.description.attributes.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>()
@@ -129,6 +130,7 @@ fn weight(event: &Event) -> usize {
             Event::AppRemoved { .. }
             | Event::GroupChanged { .. }
             | Event::ReservationChanged { .. }
+            | Event::OrphansChanged { .. }
             | Event::BackoffReset { .. }
             | Event::NodeRemoved { .. } => 0,
         }

@@ -97,10 +97,10 @@ impl Options {
         let skew_ms = rate(400, 10, 5_000);
         let skipped_ticks = rate(500, 10, 300);
         let clock_ms = rate(400, 4_000, 40_000);
+        let missed_probes = rate(400, 5, 100);
         let n_agents = rng.range(2, 6) as usize;
         // One of two would be half of all.
         let sick_node = (n_agents > 2 && rng.chance(250)).then(|| rng.below(n_agents as u64) as usize);
-        let missed_probes = rate(400, 5, 100);
         Self {
             n_members,
             n_agents,

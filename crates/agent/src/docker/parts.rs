@@ -152,11 +152,9 @@ impl Docker {
     /// Gives the containers of an instance whose end is under way the hard signal. Those that have ended stay as they
     /// are; whether all did, the stop tells.
     pub(crate) async fn kill(&self, instance: InstanceId) -> Result<(), Error> {
-        let Parts { members, .. } = self.parts(instance).await?;
-        let members = members.iter().map(|it| member_name(instance, it));
-        for name in members.chain([instance.to_string()]) {
+        for part in self.parts(instance).await? {
             let options = KillContainerOptions { signal: "SIGKILL".to_owned() };
-            match self.call("kill", WRITE_DEADLINE, |it| it.kill_container(&name, Some(options))).await {
+            match self.call("kill", WRITE_DEADLINE, |it| it.kill_container(&part.name, Some(options))).await {
                 Ok(()) | Err(Error::Refused { status: 404 | 409, .. }) => {}
                 Err(error) => return Err(error),
             }

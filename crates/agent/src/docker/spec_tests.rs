@@ -490,6 +490,8 @@ fn a_link_out_of_the_sandbox_is_not_mounted() {
             stop: false,
             started: false,
             kill_grace_ms: 3_000,
+            min_live_ms: 0,
+            leave_after: 1,
             reservation: None,
             policy: Timestamp(1_000),
             spec: Some(Arc::new(spec)),

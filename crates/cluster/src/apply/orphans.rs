@@ -64,6 +64,8 @@ impl State {
             stop: true,
             started: true,
             kill_grace_ms: KILL_GRACE_MS,
+            min_live_ms: 0,
+            leave_after: 1,
             reservation: None,
             policy: Timestamp::default(),
             spec: None,

@@ -3,7 +3,9 @@
 use super::Changing;
 use super::deploy::Target;
 use crate::event::Event;
-use crate::model::{App, AppId, AppSpec, AppVersion, Backoff, Change, Closeness, DeploymentId, Held, Version};
+use crate::model::{
+    App, AppId, AppSpec, AppVersion, Backoff, Change, Closeness, DeploymentId, Held, Instance, Version,
+};
 use crate::pattern::Patterns;
 use imbl::{OrdMap, OrdSet};
 use std::collections::{BTreeMap, BTreeSet};
