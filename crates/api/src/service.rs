@@ -348,6 +348,7 @@ fn is_local(endpoint: Endpoint) -> bool {
             | Endpoint::LoggingGet
             | Endpoint::LoggingSet
             | Endpoint::Metrics
+            | Endpoint::MetricsText
             | Endpoint::OpenApi
             | Endpoint::Ping
             | Endpoint::Root
@@ -368,6 +369,7 @@ fn has_own_type(endpoint: Endpoint) -> bool {
         endpoint,
         Endpoint::Ping
             | Endpoint::Metrics
+            | Endpoint::MetricsText
             | Endpoint::Events
             | Endpoint::Help
             | Endpoint::Root

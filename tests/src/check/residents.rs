@@ -20,6 +20,8 @@ struct Reservation {
     /// Somebody ordered that its data go: by a kill that says so, or with the app. Or there never was any: its first
     /// container could not be started.
     given_up: bool,
+    /// A start failed before anything had run with it: it may go, and need not.
+    unused: bool,
     made: bool,
     /// A container has run with it.
     ran: bool,
@@ -59,7 +61,7 @@ impl Residents {
                 && matches!(&instance.condition, Condition::Ended(it) if it.kind == EndKind::NotStarted)
                 && let Some(it) = instance.reservation.and_then(|it| self.reservations.get_mut(&it))
             {
-                it.given_up |= !it.ran;
+                it.unused |= !it.ran;
             }
             if let Event::AppRemoved { app } = event {
                 self.reservations.values_mut().filter(|it| it.app == *app).for_each(|it| it.given_up = true);
@@ -76,8 +78,11 @@ impl Residents {
                 }
                 Ok(())
             }
-            Event::ReservationChanged { reservation } => match self.reservations.get(&reservation.id) {
-                Some(it) if it.given_up => Ok(()),
+            Event::ReservationChanged { reservation } => match self.reservations.get_mut(&reservation.id) {
+                Some(it) if it.given_up || it.unused => {
+                    it.given_up = true;
+                    Ok(())
+                }
                 _ => Err(format!("reservation {} is to go, and nobody had ordered it", reservation.id)),
             },
             _ => Ok(()),
@@ -98,7 +103,15 @@ impl Residents {
             }
             None => {
                 let (app, node) = (instance.app.clone(), instance.node.clone());
-                let new = Reservation { app, node, holder: Some(id), given_up: false, made: false, ran: false };
+                let new = Reservation {
+                    app,
+                    node,
+                    holder: Some(id),
+                    given_up: false,
+                    unused: false,
+                    made: false,
+                    ran: false,
+                };
                 self.reservations.insert(reservation, new);
             }
             Some(it) => {
@@ -141,6 +154,7 @@ impl Residents {
                 let volume = engine.containers.get(name).and_then(|it| it.volume);
                 if let Some(it) = volume.and_then(|it| self.reservations.get_mut(&it)) {
                     it.ran = true;
+                    it.unused = false;
                 }
                 let running = volume.map_or(0, |it| users(it).filter(|it| it.phase == Phase::Running).count());
                 if running > 1 {

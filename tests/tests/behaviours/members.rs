@@ -140,7 +140,7 @@ mod forward_to_leader_integration_test {
     fn forwarding_loop() {
         let world = World::new();
         follows(&world, &nobody());
-        let answer = world.send("GET /v2/apps", &[("x-marathon-via", "1.1 stand-by:8080")], "");
+        let answer = world.send("GET /v2/apps", &[("x-marathon-via", "1.1 stand-by:8080, 1.1 stand-by:8080")], "");
         says(&answer, 502, "Detected proxying loop.");
     }
 

@@ -189,7 +189,7 @@ impl World {
 
     /// Another member takes over, with nothing but what is replicated.
     pub(crate) fn fail_over(&self) {
-        let bytes = rmp_serde::to_vec(&self.state()).unwrap();
+        let bytes = rmp_serde::to_vec_named(&self.state()).unwrap();
         let state: State = rmp_serde::from_slice(&bytes).unwrap();
         self.fake.restore(state.indexed());
         self.plan();

@@ -19,7 +19,7 @@ fn a_container_has_the_limits_labels_and_variables_of_its_app() {
     assert_eq!(host["Memory"], 32 << 20);
     assert!(host["PidsLimit"].as_i64().is_some_and(|it| it > 0), "{}", host["PidsLimit"]);
     assert!(host["CpuShares"].as_i64() > Some(0) || host["NanoCpus"].as_i64() > Some(0), "{host}");
-    assert!(host["LogConfig"]["Config"]["max-size"].is_string(), "its log is bounded: {}", host["LogConfig"]);
+    assert_eq!(host["LogConfig"], docker::own_log_config(), "the engine's own log driver counts");
     let labels = &container["Config"]["Labels"];
     for (label, expect) in [("cluster", dev.id()), ("app", "/pay/web"), ("instance", task.instance())] {
         assert_eq!(labels[format!("ekiden.{label}")], expect, "{labels}");
@@ -82,10 +82,11 @@ fn commands_and_command_checks_run_in_the_containers_own_shell() {
     });
     cluster.deploy(&with(with_image(web("/shell", 1), docker::image_with_shell()), fields));
 
-    let change = json!({ "healthChecks": check("exit 7") });
-    cluster.put("/shell", &change);
+    let failing =
+        with(with_image(web("/fails", 1), docker::image_with_shell()), json!({ "healthChecks": check("exit 7") }));
+    cluster.put("/fails", &failing);
     eventually("the check's exit code is told", seconds(20), || {
-        let app = cluster.app("/shell");
+        let app = cluster.app("/fails");
         if app["tasks"].to_string().contains('7') && app["tasksUnhealthy"] == 1 { Ok(()) } else { Err(app) }
     });
 }

@@ -80,3 +80,9 @@ pub(crate) fn remove_all(cluster: &str) {
         }
     }
 }
+
+/// What the engine does with the output of a container that asks for nothing special: its own driver, without options.
+pub(crate) fn own_log_config() -> Value {
+    let driver = run("docker", &["info", "--format", "{{.LoggingDriver}}"]).stdout;
+    serde_json::json!({ "Type": String::from_utf8_lossy(&driver).trim(), "Config": {} })
+}
