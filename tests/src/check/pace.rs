@@ -80,7 +80,9 @@ impl Pace {
     }
 
     fn all_have_lived(&self, taken: &Taken, app: &App) -> Result<(), String> {
-        let of_app = taken.before.instances().filter(|it| app.instances.contains(&it.id) && it.goal == Goal::Run);
+        // Those that the same plan ends, such as one that has ended by itself where none is wanted, are not waited for.
+        let stays = |it: &Instance| taken.after.instance(it.id).is_some_and(|it| it.goal == Goal::Run);
+        let of_app = taken.before.instances().filter(|it| app.instances.contains(&it.id) && stays(it));
         match of_app
             .into_iter()
             .find(|it| !app.removing && !self.has_lived(taken.after.moment().0, &taken.before, app, it))
