@@ -159,7 +159,11 @@ pub fn apply(state: &mut State, mut entry: Entry) -> Result<Applied, Rejected> {
                 let stopping = keys_of(&json["instances"], |it| it["goal"] != "Run");
                 for node in values(&mut json["nodes"]) {
                     let Some(ports) = node["ports"].as_object_mut() else { continue };
-                    ports.retain(|_, holder| !stopping.iter().any(|it| holder == it));
+                    for holders in ports.values_mut().filter_map(serde_json::Value::as_object_mut) {
+                        holders.retain(|_, holder| !stopping.iter().any(|it| holder == it));
+                    }
+                    ports
+                        .retain(|_, holders| holders.as_object().is_some_and(|it| it.values().any(|it| !it.is_null())));
                 }
             });
             res

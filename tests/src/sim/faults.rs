@@ -162,16 +162,21 @@ impl Options {
                 self.node_gone = false;
             }
             Mutant::NeverLosesNodes => self.node_gone = true,
-            Mutant::CountsByWallClocks => self.clock_ms = 8_000,
+            Mutant::CountsByWallClocks => {
+                self.skew_ms = 0;
+                self.clock_ms = 8_000;
+            }
             Mutant::ForgetsFailures => {
                 self.n_agents = self.n_agents.max(4);
                 self.sick_node = Some(1);
                 self.node_gone = false;
             }
             Mutant::SendsWithoutBound => {
+                // Much is written while a member is away, and the log keeps it.
                 self.n_members = 3;
-                self.partition_ms = 8_000;
-                self.think_ms = 500;
+                self.n_clients = 3;
+                self.think_ms = 50;
+                self.partition_ms = 4_000;
                 self.snapshot_entries = 5_000;
             }
             Mutant::CountsAtOnce => self.min_live_ms = 5_000,
