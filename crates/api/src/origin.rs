@@ -3,7 +3,7 @@
 //! Whoever runs a browser beside a member lends every page that he looks at a way to it: a page may send some
 //! requests anywhere (a form, a `fetch` of a simple content type), and one whose own name is made to lead to this
 //! machine (DNS rebinding) may send all. Clients of Marathon are no browsers: they send neither `Origin` nor
-//! `Sec-Fetch-Site`, and are not held up. Of the others, [`Hosts::check`] refuses what changes something, or is a stream of
+//! `Sec-Fetch-Site`, and are not held up. Of the others, `Hosts::check` refuses what changes something, or is a stream of
 //! events, and comes from another origin; and of all, what calls this API by a name that could be anybody's.
 
 use crate::error::Error;

@@ -131,6 +131,10 @@ impl Operation {
             // The path is no id.
             failures.push(422);
         }
+        if path.contains("{id}/") {
+            // The root's id, written `%2F`, leaves the path of something else, which has other methods.
+            failures.push(405);
+        }
         let is_json_alone = self.answers.iter().all(|it| matches!(it.content.as_slice(), [] | [(JSON, _)]));
         if is_json_alone || self.answers.iter().any(|it| it.content.iter().any(|it| it.0 == "text/event-stream")) {
             failures.push(406);
