@@ -165,7 +165,8 @@ fn a_page_from_elsewhere_changes_and_reads_nothing() {
         drop(browser);
         assert_eq!(all(&member), before, "{url}: {seen}");
         assert!(seen.ends_with(",unread"), "{url}: {seen}");
-        assert!(seen.starts_with("opaque,opaque,opaque,refused,refused,"), "the page did try: {url}: {seen}");
+        // What a fetch is answered the browser keeps from the page; that all was tried, the beacon and the form show.
+        assert!(seen.contains(",sent,load,"), "the page did try: {url}: {seen}");
     }
 }
 
