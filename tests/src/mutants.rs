@@ -68,11 +68,21 @@ pub enum Mutant {
     CountsAtOnce,
     /// Other health checks are told to all instances at once.
     EditsAllAtOnce,
+    /// A member that does not lead any more goes on answering the agents that it had.
+    KeepsSessions,
+    /// A sign of life counts only once the node's registration is in the log.
+    HearsOnlyTheRegistered,
+    /// A member that does not lead passes no agent on to the leader.
+    NeverRelays,
+    /// A new leader gives nodes no longer to find it than they may be silent, and agents notice its silence after 5 s.
+    WaitsAsLongAsEver,
+    /// All assignments of a node go out in one frame.
+    AssignsInOneFrame,
 }
 
 impl Mutant {
     /// All of them, with the promise that each breaks.
-    pub const ALL: [(Self, &'static [&'static str]); 29] = [
+    pub const ALL: [(Self, &'static [&'static str]); 34] = [
         (Self::AckBeforeSync, &["agreement", "durability", "progress"]),
         (Self::ForgetfulDisk, &["recovery", "agreement", "durability"]),
         (Self::AckBeforeCommit, &["durability"]),
@@ -102,6 +112,11 @@ impl Mutant {
         (Self::ForgetsFailures, &["progress"]),
         (Self::CountsAtOnce, &["pace"]),
         (Self::EditsAllAtOnce, &["pace"]),
+        (Self::KeepsSessions, &["contact"]),
+        (Self::HearsOnlyTheRegistered, &["contact"]),
+        (Self::NeverRelays, &["contact"]),
+        (Self::WaitsAsLongAsEver, &["contact"]),
+        (Self::AssignsInOneFrame, &["contact"]),
     ];
 
     /// The mutant of that name, as `Debug` prints it.

@@ -25,6 +25,7 @@ pub(crate) use error::Error;
 
 use crate::dirs::Dirs;
 use crate::fetch::{self, Fetcher};
+use crate::hands::Hands;
 use crate::metrics::Metrics;
 use bollard::errors::Error as Bollard;
 use bollard::query_parameters::{CreateContainerOptions, EventsOptions, ListContainersOptions, StartContainerOptions};
@@ -101,6 +102,8 @@ pub(crate) struct PlaceOfNode {
     pub(crate) log_max_mib: Option<u64>,
     /// The instances' directories.
     pub(crate) dirs: Dirs,
+    /// What works on them.
+    pub(crate) hands: Hands,
     /// Fetches files into sandboxes.
     pub(crate) fetcher: Fetcher,
     /// The file with the registries' credentials.
@@ -285,7 +288,7 @@ impl Docker {
         let (instance, reservation) = (assignment.instance, assignment.reservation);
         if !paths.is_empty() || !sandboxes.is_empty() {
             let dirs = dirs.clone();
-            let made = tokio::task::spawn_blocking(move || {
+            let made = self.inner.place.hands.run(move || {
                 if let Some(reservation) = reservation.filter(|_| !paths.is_empty()) {
                     dirs.make_volumes(reservation, &paths.iter().map(String::as_str).collect::<Vec<_>>())?;
                 }

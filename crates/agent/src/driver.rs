@@ -4,9 +4,10 @@ use crate::clock::Clock;
 use crate::consul::Order;
 use crate::dirs::Dirs;
 use crate::docker::{Docker, Error as DockerError, Listener};
+use crate::hands::{Dropped, Hands};
 use crate::metrics::Metrics;
 use crate::probe::Asker;
-use crate::state::Keeper;
+use crate::state::{Error as StateError, Keeper};
 use cluster::agent::{Agent, Container, Done, FromAgent, Input, Listed, Note, Outcome, Output};
 use cluster::catalog::Owner;
 use cluster::{ClusterId, InstanceId, NodeId};
@@ -15,7 +16,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// What is kept is written so long after it changed: a deployment's changes go to the disk together.
@@ -26,6 +27,12 @@ const BATCH: usize = 256;
 
 /// More probes at a time wait for their turn; the time of waiting is not the instance's.
 const MAX_PROBES: usize = 64;
+
+/// How often the loop shows that it goes round, and looks at its hands.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// An agent that ends waits so long for what is kept.
+const KEPT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The pause before the engine's events are asked for again.
 const EVENTS_AGAIN: Duration = Duration::from_millis(500);
@@ -42,6 +49,31 @@ pub(crate) enum Event {
         /// What is put in here goes to that member; dropping it ends the connection.
         outbox: mpsc::UnboundedSender<FromAgent>,
     },
+    /// What was assigned was kept, or could not be.
+    Kept(Result<Result<(), StateError>, Dropped>),
+    /// There are directories of these instances; containers, of those.
+    Sandboxes {
+        /// Whose directories there are.
+        found: Vec<InstanceId>,
+        /// Whose containers there were before.
+        containers: BTreeSet<InstanceId>,
+    },
+}
+
+/// That the loop goes round: an agent whose loop stands still does not keep its word.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pulse {
+    /// The newest assignments that it took in.
+    pub(crate) generation: u64,
+    /// When it last went round.
+    pub(crate) at: Instant,
+}
+
+impl Pulse {
+    /// Now.
+    pub(crate) fn of(agent: &Agent) -> Self {
+        Self { generation: agent.generation(), at: Instant::now() }
+    }
 }
 
 /// The hands of an agent.
@@ -62,6 +94,15 @@ pub(crate) struct Driver {
     pub(crate) outbox: Option<mpsc::UnboundedSender<FromAgent>>,
     pub(crate) starts: HashMap<InstanceId, CancellationToken>,
     pub(crate) probes: Arc<Semaphore>,
+    pub(crate) pulse: watch::Sender<Pulse>,
+    /// What waits for a disk.
+    pub(crate) hands: Hands,
+    /// What unpacks and writes large files.
+    pub(crate) file_hands: Hands,
+    /// What keeps what was assigned.
+    pub(crate) keeping: Hands,
+    pub(crate) is_keeping: bool,
+    pub(crate) is_tied: bool,
 }
 
 impl Driver {
@@ -73,9 +114,12 @@ impl Driver {
     /// Runs until `shutdown`; containers go on running.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let mut keep_at: Option<Instant> = None;
+        let mut pulse = interval(PULSE);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.agent.handle(Input::Tick, self.clock.now());
         loop {
             keep_at = self.perform_all(keep_at);
+            self.pulse.send_replace(Pulse::of(&self.agent));
             let wake_at = self.agent.wake_at().map(|it| Instant::from_std(self.clock.instant(it)));
             tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -88,13 +132,30 @@ impl Driver {
                     }
                 }
                 () = sleep_until_some(wake_at) => self.agent.handle(Input::Tick, self.clock.now()),
-                () = sleep_until_some(keep_at) => {
+                _ = pulse.tick() => self.look_at_hands(),
+                () = sleep_until_some(keep_at.filter(|_| !self.is_keeping)) => {
                     keep_at = None;
-                    self.keep().await;
+                    self.keep();
                 }
             }
         }
-        self.keep().await;
+        let (keeper, saved) = (self.keeper.clone(), self.agent.saved());
+        let kept = timeout(KEPT_WITHIN, self.keeping.run(move || keeper.keep(&saved))).await;
+        if let Ok(kept) = kept {
+            say_kept(kept);
+        } else {
+            tracing::warn!("the disk does not answer; what was assigned last may not be kept");
+        }
+    }
+
+    /// Tells the agent when what it needs a disk for does not go on.
+    fn look_at_hands(&mut self) {
+        let reason = [&self.keeping, &self.hands, &self.file_hands].iter().find_map(|it| it.tied());
+        // The first reason stays: each change of it would be one more entry in the log.
+        if reason.is_some() != self.is_tied {
+            self.is_tied = reason.is_some();
+            self.agent.handle(Input::Tied { reason }, self.clock.now());
+        }
     }
 
     fn take(&mut self, event: Event) {
@@ -104,10 +165,15 @@ impl Driver {
                 self.outbox = Some(outbox);
                 Input::Connected { cluster }
             }
+            Event::Kept(kept) => {
+                self.is_keeping = false;
+                return say_kept(kept);
+            }
+            Event::Sandboxes { found, containers } => return self.sweep(found, &containers),
         };
         match &input {
             Input::Disconnected => self.outbox = None,
-            Input::Listed { containers, .. } => self.sweep(containers),
+            Input::Listed { containers, .. } => self.look_for_sandboxes(containers),
             Input::Done { instance, result } => {
                 let started = self.starts.remove(instance).is_some();
                 if started && matches!(result, Done::Now(Container::Running { .. })) {
@@ -119,31 +185,46 @@ impl Driver {
         self.agent.handle(input, self.clock.now());
     }
 
-    /// Removes the directories of instances that are gone without having been removed here.
-    fn sweep(&self, containers: &[Listed]) {
-        let mut alive: BTreeSet<InstanceId> = containers.iter().map(|it| it.instance).collect();
-        alive.extend(self.agent.instances());
-        let dirs = self.dirs.clone();
-        // What is made from now on is of an instance that the agent knows, and is not looked at.
-        let dead: Vec<InstanceId> = dirs.with_sandboxes().into_iter().filter(|it| !alive.contains(it)).collect();
+    /// Looks which instances have directories.
+    fn look_for_sandboxes(&self, containers: &[Listed]) {
+        let containers = containers.iter().map(|it| it.instance).collect();
+        let (hands, dirs, events) = (self.hands.clone(), self.dirs.clone(), self.events.clone());
+        tokio::spawn(async move {
+            if let Ok(found) = hands.run(move || dirs.with_sandboxes()).await {
+                let _ = events.send(Event::Sandboxes { found, containers });
+            }
+        });
+    }
+
+    /// Removes the directories of instances that are gone without having been removed here. What was made since they
+    /// were found is of an instance that the agent knows.
+    fn sweep(&self, found: Vec<InstanceId>, containers: &BTreeSet<InstanceId>) {
+        let known: BTreeSet<InstanceId> = self.agent.instances().collect();
+        let is_dead = |it: &InstanceId| !containers.contains(it) && !known.contains(it);
+        let dead: Vec<InstanceId> = found.into_iter().filter(is_dead).collect();
         if dead.is_empty() {
             return;
         }
-        tokio::task::spawn_blocking(move || {
+        let (hands, dirs) = (self.hands.clone(), self.dirs.clone());
+        let remove = move || {
             for instance in dead {
                 if let Err(error) = dirs.remove_sandboxes(instance) {
                     tracing::warn!(%instance, %error, "cannot remove the directories of an instance that is gone");
                 }
             }
-        });
+        };
+        tokio::spawn(async move { hands.run(remove).await });
     }
 
-    async fn keep(&self) {
-        let (keeper, saved) = (self.keeper.clone(), self.agent.saved());
-        let kept = tokio::task::spawn_blocking(move || keeper.keep(&saved)).await;
-        if let Ok(Err(error)) = kept {
-            tracing::warn!(%error, "cannot keep what was assigned; a restart without any member would forget it");
-        }
+    /// Keeps what was assigned, beside everything else.
+    fn keep(&mut self) {
+        self.is_keeping = true;
+        let (keeper, saved, events) = (self.keeper.clone(), self.agent.saved(), self.events.clone());
+        let keeping = self.keeping.clone();
+        tokio::spawn(async move {
+            let kept = keeping.run(move || keeper.keep(&saved)).await;
+            let _ = events.send(Event::Kept(kept));
+        });
     }
 
     fn perform_all(&mut self, mut keep_at: Option<Instant>) -> Option<Instant> {
@@ -249,9 +330,9 @@ impl Driver {
             }
             Output::Destroy { reservation } => {
                 tracing::info!(%reservation, "destroying its volumes, as ordered");
-                let dirs = self.dirs.clone();
+                let (dirs, hands) = (self.dirs.clone(), self.hands.clone());
                 self.spawn(async move {
-                    let result = destroy(&docker, dirs, reservation).await;
+                    let result = destroy(&docker, dirs, &hands, reservation).await;
                     Input::Destroyed { reservation, result }
                 });
             }
@@ -295,12 +376,12 @@ impl Driver {
 }
 
 /// Destroys a reservation's volumes, unless a container has them, also one that nobody speaks of.
-async fn destroy(docker: &Docker, dirs: Dirs, reservation: InstanceId) -> Result<(), String> {
+async fn destroy(docker: &Docker, dirs: Dirs, hands: &Hands, reservation: InstanceId) -> Result<(), String> {
     let users = docker.with_reservation(reservation).await.map_err(|it| format!("Docker does not say: {it}"))?;
     if !users.is_empty() {
         return Err(format!("the containers of {} still have them", users.join(", ")));
     }
-    let done = tokio::task::spawn_blocking(move || dirs.destroy_volumes(reservation)).await;
+    let done = hands.run(move || dirs.destroy_volumes(reservation)).await;
     done.map_err(|it| it.to_string())?.map_err(|it| it.to_string())
 }
 
@@ -309,6 +390,15 @@ async fn sleep_until_some(when: Option<Instant>) {
         Some(when) => sleep_until(when).await,
         None => std::future::pending().await,
     }
+}
+
+fn say_kept(kept: Result<Result<(), StateError>, Dropped>) {
+    let error = match kept {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(error, "cannot keep what was assigned; a restart without any member would forget it");
 }
 
 fn say(note: &Note) {

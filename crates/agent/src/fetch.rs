@@ -9,6 +9,7 @@ mod cache;
 mod rules;
 
 use crate::dirs::{Dirs, private};
+use crate::hands::Hands;
 use crate::web::{self, Tls};
 use api::causes::with_causes;
 use archive::{Kind, Limits};
@@ -38,6 +39,9 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// From one word on the progress of a long download to the next.
 const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// A download is written in pieces of this size: few enough that a thread for each costs nothing.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// `O_NONBLOCK`: opening a pipe does not wait for who writes into it.
 const NONBLOCK: i32 = 0o4000;
@@ -87,6 +91,10 @@ pub(crate) struct Fetcher {
     dirs: Dirs,
     /// Host name or address under which others reach the node.
     reached_at: String,
+    /// For what takes milliseconds.
+    hands: Hands,
+    /// For what may take as long as the operator allows.
+    file_hands: Hands,
 }
 
 /// What one start may use up, and who hears of it.
@@ -98,8 +106,8 @@ pub(crate) struct Start<'a> {
 
 impl Fetcher {
     /// One that keeps to these rules.
-    pub(crate) fn new(config: FetchConfig, dirs: Dirs, reached_at: &str) -> Self {
-        Self { config: Arc::new(config), dirs, reached_at: reached_at.to_owned() }
+    pub(crate) fn new(config: FetchConfig, dirs: Dirs, reached_at: &str, hands: Hands, file_hands: Hands) -> Self {
+        Self { config: Arc::new(config), dirs, reached_at: reached_at.to_owned(), hands, file_hands }
     }
 
     /// Fetches everything into the sandboxes, which exist. What is allowed for one instance is for all of it together.
@@ -123,44 +131,60 @@ impl Fetcher {
         let uri = rules::shown(&fetch.uri);
         (start.progress)(format!("fetching {uri}"));
         let (file, temporary) = match source {
-            Source::File(path) => (self.open(&path)?, None),
+            Source::File(path) => {
+                let fetcher = self.clone();
+                (self.at_hand(move || fetcher.open(&path)).await?, None)
+            }
             Source::Web(url) => {
                 let cache = Cache::new(&self.dirs.cache(), self.config.cache_bytes);
-                if let Some(file) = fetch.cache.then(|| cache.find(&fetch.uri)).flatten() {
+                let (cached, known) = (cache.clone(), fetch.uri.clone());
+                let found = if fetch.cache { self.at_hand(move || Ok(cached.find(&known))).await? } else { None };
+                if let Some(file) = found {
                     (file, None)
                 } else {
                     let part = self.dirs.download(start.instance);
                     self.download(url, &part, &limits, start).await?;
-                    let io = |source| Error::Io { path: part.clone(), source };
-                    let file = File::open(&part).map_err(io)?;
-                    if fetch.cache {
-                        cache.keep(&fetch.uri, &part);
-                    }
-                    (file, Some(part))
+                    let (path, keep) = (part.clone(), fetch.cache.then(|| fetch.uri.clone()));
+                    let open = move || {
+                        let file = File::open(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+                        if let Some(uri) = keep {
+                            cache.keep(&uri, &path);
+                        }
+                        Ok(file)
+                    };
+                    (self.at_hand(open).await?, Some(part))
                 }
             }
         };
         let kind = if fetch.extract { Kind::of(&name) } else { None };
         (start.progress)(format!("{} {uri}", if kind.is_some() { "unpacking" } else { "placing" }));
         let (sandbox, executable) = (sandbox.to_owned(), fetch.executable);
-        let unpacked = tokio::task::spawn_blocking(move || {
+        let unpack = move || {
             let mut limits = limits;
             let done = match kind {
                 Some(kind) => archive::unpack(kind, file, &name, &sandbox, &mut limits),
                 None => archive::place(file, &name, &sandbox, if executable { 0o755 } else { 0o644 }, &mut limits),
             };
+            if let Some(part) = temporary {
+                let _ = fs::remove_file(part);
+            }
             done.map(|()| limits)
-        });
-        let unpacked = unpacked.await;
-        if let Some(part) = temporary {
-            let _ = fs::remove_file(part);
-        }
+        };
+        let unpacked = self.file_hands.run(unpack).await;
         match unpacked {
             Ok(Ok(limits)) => Ok(limits),
             Ok(Err(_)) if start.abandoned.is_cancelled() => Err(Error::CalledOff),
             Ok(Err(source)) => Err(Error::Unpack { uri, source }),
             Err(_) => Err(Error::CalledOff),
         }
+    }
+
+    /// Does this where it may wait for a disk.
+    async fn at_hand<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.hands.run(work).await.unwrap_or(Err(Error::CalledOff))
     }
 
     /// A file of the node, if it really is below an allowed directory, and a plain one. What is checked is what was
@@ -203,9 +227,55 @@ impl Fetcher {
             if !answer.status.is_success() {
                 return Err(failed(format!("answered {}", answer.status)));
             }
-            return receive(answer, to, max_bytes, &shown, start).await;
+            return self.receive(answer, to, max_bytes, &shown, start).await;
         }
         Err(Error::Download { uri: rules::shown(url.as_str()), problem: "it redirects too often".to_owned() })
+    }
+
+    /// Writes an answer's body into a file, piece by piece.
+    async fn receive(
+        &self,
+        mut answer: web::Answer,
+        to: &Path,
+        max_bytes: u64,
+        uri: &str,
+        start: &Start<'_>,
+    ) -> Result<(), Error> {
+        let failed = |problem: String| Error::Download { uri: uri.to_owned(), problem };
+        let too_large = || failed(format!("it has more than the {max_bytes} bytes that are left for this instance"));
+        let announced = answer.headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|it| it > max_bytes) {
+            return Err(too_large());
+        }
+        let path = to.to_owned();
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::Io { path, source }
+        };
+        let create = move || private().create(true).truncate(true).write(true).open(&path).map_err(io(&path));
+        let mut file = self.at_hand(create).await?;
+        let (mut received, mut told) = (0u64, Instant::now());
+        let mut piece = Vec::new();
+        loop {
+            let chunk = answer.chunk().await.map_err(|it| failed(with_causes(&it)))?;
+            received += chunk.as_ref().map_or(0, |it| it.len() as u64);
+            if received > max_bytes {
+                return Err(too_large());
+            }
+            piece.extend_from_slice(chunk.as_deref().unwrap_or_default());
+            if piece.len() >= PIECE_BYTES || chunk.is_none() {
+                let (whole, path) = (std::mem::take(&mut piece), to.to_owned());
+                let write = move || file.write_all(&whole).map(|()| file).map_err(io(&path));
+                file = self.at_hand(write).await?;
+            }
+            if chunk.is_none() {
+                return Ok(());
+            }
+            if told.elapsed() > TELL_EVERY {
+                told = Instant::now();
+                (start.progress)(format!("fetching {uri}: {} MiB so far", received >> 20));
+            }
+        }
     }
 
     /// Asks a server where its name was seen to lead, and nowhere else: the name is resolved once, so that it cannot mean
@@ -265,36 +335,6 @@ pub(crate) fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, S
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let found = found.map_err(|it| of_file(it.to_string()))?;
     if found.is_empty() { Err(of_file("there is no certificate in it".to_owned())) } else { Ok(found) }
-}
-
-async fn receive(
-    mut answer: web::Answer,
-    to: &Path,
-    max_bytes: u64,
-    uri: &str,
-    start: &Start<'_>,
-) -> Result<(), Error> {
-    let failed = |problem: String| Error::Download { uri: uri.to_owned(), problem };
-    let too_large = || failed(format!("it has more than the {max_bytes} bytes that are left for this instance"));
-    let announced = answer.headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|it| it > max_bytes) {
-        return Err(too_large());
-    }
-    let io = |source| Error::Io { path: to.to_owned(), source };
-    let mut file = private().create(true).truncate(true).write(true).open(to).map_err(io)?;
-    let (mut received, mut told) = (0u64, Instant::now());
-    while let Some(chunk) = answer.chunk().await.map_err(|it| failed(with_causes(&it)))? {
-        received += chunk.len() as u64;
-        if received > max_bytes {
-            return Err(too_large());
-        }
-        file.write_all(&chunk).map_err(io)?;
-        if told.elapsed() > TELL_EVERY {
-            told = Instant::now();
-            (start.progress)(format!("fetching {uri}: {} MiB so far", received >> 20));
-        }
-    }
-    Ok(())
 }
 
 /// Copies at most so much.

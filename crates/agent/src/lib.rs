@@ -11,6 +11,7 @@
 //! | `docker`, `docker/spec` | what the engine is asked; what a container is made of |
 //! | `dirs` | the instances' directories: sandboxes, persistent volumes |
 //! | `fetch` | files that are there before an instance starts |
+//! | `hands` | what waits for a disk, and what says so |
 //! | `probe` | health checks and readiness checks |
 //! | `web` | one question by HTTP, for the two above |
 //! | `processes` | processes of the machine: those that checks leave, and who listens where |
@@ -26,6 +27,7 @@ mod dirs;
 mod docker;
 mod driver;
 mod fetch;
+mod hands;
 mod link;
 mod metrics;
 mod probe;
@@ -48,11 +50,14 @@ use cluster::agent::{Agent, Settings};
 use consul::Consul;
 use dirs::Dirs;
 use docker::{Docker, PlaceOfNode, Places};
-use driver::{Driver, Event};
+use driver::{Driver, Event, Pulse};
 use fetch::Fetcher;
+use hands::Hands;
+use link::Line;
 use metrics::Metrics;
 use probe::Asker;
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +67,9 @@ pub enum Error {
     /// Its directory cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// What it says of its node no member would take.
+    #[error("{0}")]
+    Description(String),
     /// The Consul agent's address or certificates cannot be used.
     #[error("consul: {0}")]
     Consul(#[from] consul::Error),
@@ -88,6 +96,7 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
     };
     let agent = Agent::new(settings, saved);
     let dirs = Dirs::new(&config.data_dir);
+    let (hands, file_hands) = (Hands::for_directories(), Hands::for_files(config.fetch.timeout));
     let place = PlaceOfNode {
         agent: dir.id,
         node: config.name.clone(),
@@ -97,7 +106,8 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
         grants: config.grants.clone(),
         log_max_mib: config.log_max_mib,
         dirs: dirs.clone(),
-        fetcher: Fetcher::new(config.fetch.clone(), dirs.clone(), &config.address),
+        hands: hands.clone(),
+        fetcher: Fetcher::new(config.fetch.clone(), dirs.clone(), &config.address, hands.clone(), file_hands.clone()),
         credentials: config.docker_config.clone(),
     };
     Places::new(dir.id).clear();
@@ -112,6 +122,9 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
         versions: BTreeMap::from([("agent".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
         grants: config.grants.clone(),
     };
+    if let Some(reason) = description.objection() {
+        return Err(Error::Description(reason));
+    }
     tracing::info!(node = %config.name, address = config.address, dir = %config.data_dir.display(), "agent starts");
 
     let (events, inbox) = mpsc::unbounded_channel();
@@ -123,7 +136,15 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
     let tidied = docker.clone();
     tasks.spawn(async move { tidied.tidy_inside().await });
     tasks.spawn(driver::watch_docker(docker.clone(), watched_cluster.clone(), events.clone()));
-    tasks.spawn(link::dial(config.servers.clone(), watched_description, watched_cluster, events.clone()));
+    let (pulse, watched_pulse) = watch::channel(Pulse::of(&agent));
+    let line = Line {
+        servers: config.servers.clone(),
+        description: watched_description,
+        cluster: watched_cluster,
+        events: events.clone(),
+        pulse: watched_pulse,
+    };
+    tasks.spawn(line.dial());
     if let Some(consul) = &config.consul {
         let consul = Consul::new(consul)?;
         let (answers, mut answered) = mpsc::unbounded_channel();
@@ -154,6 +175,13 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
         outbox: None,
         starts: HashMap::new(),
         probes: Driver::probe_turns(),
+        pulse,
+        hands,
+        file_hands,
+        // One file, written whole: one at a time.
+        keeping: Hands::new(1, "what was assigned", Duration::from_secs(10)),
+        is_keeping: false,
+        is_tied: false,
     };
     driver.run(shutdown).await;
     tasks.shutdown().await;

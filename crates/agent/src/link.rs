@@ -1,30 +1,21 @@
 //! The line to the control plane: dials one member after the other until one leads, and dials anew whenever the line
 //! breaks. Nothing on the node depends on it.
 
-use crate::driver::Event;
+use crate::driver::{Event, Pulse};
 use crate::state::draw;
 use api::link::{Greeting, Link, Receiver, Sender};
-use cluster::agent::{FromAgent, Input, PROTOCOL, ToAgent};
+use cluster::agent::{Call, Dialer, Ended as How, FromAgent, Input, PROTOCOL, Pace, Parts, ToAgent};
 use cluster::{ClusterId, NodeDescription};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 
-/// A member that does not take the connection within this is passed over.
-const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// An agent whose loop stands still for so long says so: its word that it is alive is worth nothing any more.
+const STANDS_STILL_FOR: Duration = Duration::from_secs(10);
 
-/// A member that says nothing for so long is dead to us, if its own pace is not slower (INV-F6).
-const SILENT_FOR: Duration = Duration::from_secs(5);
-
-/// The pause after a failed attempt; doubles up to [`AGAIN_MAX`], less up to a half by chance.
-const AGAIN: Duration = Duration::from_millis(100);
-
-/// The longest pause after a failed attempt.
-const AGAIN_MAX: Duration = Duration::from_secs(2);
-
-/// The pause after a refusal, which only an operator can end.
-const AFTER_REFUSAL: Duration = Duration::from_secs(5);
+/// A session of this length says that what went wrong before is over.
+const GOOD_FOR: Duration = Duration::from_secs(2);
 
 /// What is said of the node at each connection; versions become known later than the rest.
 pub(crate) type Description = watch::Receiver<NodeDescription>;
@@ -60,136 +51,147 @@ struct Life {
     taken_in: bool,
 }
 
-/// Dials for ever; the caller drops it.
-pub(crate) async fn dial(
-    servers: Vec<String>,
-    description: Description,
-    cluster: watch::Receiver<Option<ClusterId>>,
-    events: mpsc::UnboundedSender<Event>,
-) {
-    let mut jitter = Jitter::new(description.borrow().agent);
-    let mut life = Life { drawn: draw(), taken_in: false };
-    let mut failures = 0u32;
-    let mut turn = jitter.roll(servers.len() as u64) as usize;
-    let mut leader: Option<String> = None;
-    let mut last_words = String::new();
-    loop {
-        let hinted = leader.is_some();
-        let server = leader.take().unwrap_or_else(|| {
-            turn += 1;
-            servers[turn % servers.len()].clone()
-        });
-        let begun = Instant::now();
-        let ended = connect(&server, &description, &cluster, &events, &mut life).await;
-        if begun.elapsed() > AGAIN_MAX {
-            failures = 0;
-            last_words.clear();
-        }
-        let words = ended.to_string();
-        let pause = match ended {
-            // A member that knows who leads costs nothing; but two that name each other must not make a storm.
-            Ended::Elsewhere(Some(elsewhere)) if !hinted => {
-                leader = Some(elsewhere);
-                continue;
-            }
-            Ended::Refused(reason) => {
-                if last_words != words {
-                    tracing::error!(server, reason, "refused");
-                }
-                AFTER_REFUSAL
-            }
-            _ => AGAIN.saturating_mul(1 << failures.min(10)).min(AGAIN_MAX),
-        };
-        failures = failures.saturating_add(1);
-        // Every member in turn, and the same words once.
-        if words != last_words && failures as usize > servers.len() {
-            tracing::warn!(
-                server,
-                reason = words,
-                "no member has taken this agent in; containers are left as they are"
-            );
-            last_words = words;
-        }
-        sleep(pause.mul_f64((1000 - jitter.roll(500)) as f64 / 1000.0)).await;
-    }
+/// Who dials, and what it says.
+pub(crate) struct Line {
+    pub(crate) servers: Vec<String>,
+    pub(crate) description: Description,
+    pub(crate) cluster: watch::Receiver<Option<ClusterId>>,
+    pub(crate) events: mpsc::UnboundedSender<Event>,
+    /// How the agent's loop is.
+    pub(crate) pulse: watch::Receiver<Pulse>,
 }
 
-/// One connection, from its greeting to its end.
-async fn connect(
-    server: &str,
-    description: &Description,
-    cluster: &watch::Receiver<Option<ClusterId>>,
-    events: &mpsc::UnboundedSender<Event>,
-    life: &mut Life,
-) -> Ended {
-    match greet(server, description, cluster, life).await {
-        Ok((link, served, alive_every)) => {
-            life.taken_in = true;
-            tracing::info!(server, cluster = %served, "taken in by the leader");
-            let (sender, receiver) = link.split();
-            let (outbox, letters) = mpsc::unbounded_channel();
-            if events.send(Event::Connected { cluster: served, outbox }).is_err() {
-                return Ended::GivenUp;
+impl Line {
+    /// Dials for ever; the caller drops it.
+    pub(crate) async fn dial(self) {
+        let n_servers = self.servers.len();
+        let mut life = Life { drawn: draw(), taken_in: false };
+        let mut dialer = Dialer::new(self.servers.clone(), self.description.borrow().agent);
+        let mut last_words = String::new();
+        loop {
+            let call = dialer.call();
+            let (ended, served_for) = self.connect(&call, &mut dialer, &mut life).await;
+            if served_for > GOOD_FOR {
+                last_words.clear();
             }
-            let ended = tokio::select! {
-                ended = write(sender, letters, alive_every) => ended,
-                ended = read(receiver, events, alive_every) => ended,
+            let words = ended.to_string();
+            let served = served_for > Duration::ZERO;
+            if let Ended::Refused(reason) = &ended
+                && words != last_words
+            {
+                tracing::error!(server = call.server, reason, "refused");
+            }
+            let how = match ended {
+                Ended::Elsewhere(leader) if served => How::Served(leader),
+                _ if served => How::Served(None),
+                Ended::Refused(_) => How::Refused,
+                Ended::Elsewhere(leader) => How::Elsewhere(leader),
+                Ended::Connect(_) | Ended::Broken(_) | Ended::Silent | Ended::GivenUp => How::Unreachable,
             };
-            tracing::info!(server, reason = %ended, "the line to the leader ended");
-            let _ = events.send(Event::Input(Input::Disconnected));
-            ended
+            let pause = dialer.ended(&call, how);
+            // Every member in turn, and the same words once.
+            if words != last_words && dialer.failures() as usize > n_servers {
+                tracing::warn!(
+                    server = call.server,
+                    reason = words,
+                    "no member has taken this agent in; containers are left as they are"
+                );
+                last_words = words;
+            }
+            sleep(Duration::from_millis(pause)).await;
         }
-        Err(ended) => ended,
+    }
+
+    /// One connection, from its greeting to its end; and how long it served.
+    async fn connect(&self, call: &Call, dialer: &mut Dialer, life: &mut Life) -> (Ended, Duration) {
+        let (link, served, told) = match self.greet(call, dialer, life).await {
+            Ok(it) => it,
+            Err(ended) => return (ended, Duration::ZERO),
+        };
+        life.taken_in = true;
+        let pace = dialer.pace();
+        let begun = Instant::now();
+        tracing::info!(server = call.server, cluster = %served, relayed = call.relay, "taken in by the leader");
+        let (sender, receiver) = link.split();
+        let (outbox, letters) = mpsc::unbounded_channel();
+        if self.events.send(Event::Connected { cluster: served, outbox }).is_err() {
+            return (Ended::GivenUp, Duration::ZERO);
+        }
+        let ended = tokio::select! {
+            ended = write(sender, letters, pace, told, self.pulse.clone()) => ended,
+            ended = read(receiver, &self.events, pace) => ended,
+        };
+        tracing::info!(server = call.server, reason = %ended, "the line to the leader ended");
+        let _ = self.events.send(Event::Input(Input::Disconnected));
+        (ended, begun.elapsed().max(Duration::from_millis(1)))
+    }
+
+    /// Introduces the agent; returns who took it in, and whether its pace was told.
+    async fn greet(
+        &self,
+        call: &Call,
+        dialer: &mut Dialer,
+        life: &Life,
+    ) -> Result<(Link<Stream>, ClusterId, bool), Ended> {
+        let node = self.description.borrow().clone();
+        if let Some(reason) = node.objection() {
+            // A member would say the same, or hang up before it has read all of it.
+            return Err(Ended::Refused(reason));
+        }
+        let pace = dialer.pace();
+        let connect_within = Duration::from_millis(pace.connect_ms);
+        let stream = match timeout(connect_within, TcpStream::connect(&call.server)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(Ended::Connect(error.to_string())),
+            Err(_) => return Err(Ended::Connect("no answer in time".to_owned())),
+        };
+        stream.set_nodelay(true).map_err(api::link::Error::from)?;
+        let mut link = Link::new(stream);
+        let known = *self.cluster.borrow();
+        link.send(&Greeting::<()>::Agent { protocol: PROTOCOL }).await?;
+        let (relay, life, taken_in) = (call.relay, life.drawn, life.taken_in);
+        link.send(&FromAgent::Hello { protocol: PROTOCOL, cluster: known, node, life, taken_in, relay }).await?;
+        let mut alive = interval(Duration::from_millis(pace.alive_every_ms));
+        // The first is at once, and was the hello.
+        alive.tick().await;
+        let patience = sleep(Duration::from_millis(pace.patience_ms));
+        tokio::pin!(patience);
+        loop {
+            let answer = tokio::select! {
+                answer = link.receive::<ToAgent>() => answer?,
+                // A leader whose disk is full takes nobody in, and shall lose nobody either.
+                _ = alive.tick() => {
+                    link.send(&FromAgent::Alive).await?;
+                    continue;
+                }
+                () = &mut patience => return Err(Ended::Silent),
+            };
+            patience.as_mut().reset(Instant::now() + Duration::from_millis(pace.patience_ms));
+            match answer {
+                ToAgent::Welcome { cluster, pace, .. } => {
+                    // INV-F1: an agent serves one cluster for ever; its containers are that one's.
+                    if let Some(known) = known.filter(|it| *it != cluster) {
+                        return Err(Ended::Refused(format!(
+                            "it is of cluster {cluster}, and this agent serves {known}; give the agent another \
+                             data_dir to have it serve the other one"
+                        )));
+                    }
+                    dialer.keep_pace(pace.unwrap_or(Pace::of(10_000)));
+                    return Ok((link, cluster, pace.is_some()));
+                }
+                ToAgent::Elsewhere { leader } => return Err(Ended::Elsewhere(leader)),
+                ToAgent::Refused { reason } => return Err(Ended::Refused(reason)),
+                ToAgent::Assign { .. } | ToAgent::Reported { .. } | ToAgent::Alive => {}
+            }
+        }
     }
 }
 
 type Stream = TcpStream;
 
-async fn greet(
-    server: &str,
-    description: &Description,
-    cluster: &watch::Receiver<Option<ClusterId>>,
-    life: &Life,
-) -> Result<(Link<Stream>, ClusterId, Duration), Ended> {
-    let node = description.borrow().clone();
-    if let Some(reason) = node.objection() {
-        // A member would say the same, or hang up before it has read all of it.
-        return Err(Ended::Refused(reason));
-    }
-    let stream = match timeout(CONNECT_WITHIN, TcpStream::connect(server)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(Ended::Connect(error.to_string())),
-        Err(_) => return Err(Ended::Connect("no answer in time".to_owned())),
-    };
-    stream.set_nodelay(true).map_err(api::link::Error::from)?;
-    let mut link = Link::new(stream);
-    let known = *cluster.borrow();
-    link.send(&Greeting::<()>::Agent { protocol: PROTOCOL }).await?;
-    let Life { drawn: life, taken_in } = *life;
-    link.send(&FromAgent::Hello { protocol: PROTOCOL, cluster: known, node, life, taken_in }).await?;
-    loop {
-        let answer = timeout(SILENT_FOR, link.receive::<ToAgent>()).await.map_err(|_| Ended::Silent)??;
-        match answer {
-            ToAgent::Welcome { cluster, alive_every_ms, .. } => {
-                // INV-F1: an agent serves one cluster for ever; its containers are that one's.
-                if let Some(known) = known.filter(|it| *it != cluster) {
-                    return Err(Ended::Refused(format!(
-                        "it is of cluster {cluster}, and this agent serves {known}; give the agent another data_dir to \
-                         have it serve the other one"
-                    )));
-                }
-                return Ok((link, cluster, Duration::from_millis(alive_every_ms.max(10))));
-            }
-            ToAgent::Elsewhere { leader } => return Err(Ended::Elsewhere(leader)),
-            ToAgent::Refused { reason } => return Err(Ended::Refused(reason)),
-            ToAgent::Assign { .. } | ToAgent::Reported { .. } | ToAgent::Alive => {}
-        }
-    }
-}
-
-async fn read(mut receiver: Receiver<Stream>, events: &mpsc::UnboundedSender<Event>, alive_every: Duration) -> Ended {
-    let patience = SILENT_FOR.max(alive_every * 5);
-    let mut complete = true;
+async fn read(mut receiver: Receiver<Stream>, events: &mpsc::UnboundedSender<Event>, pace: Pace) -> Ended {
+    let patience = Duration::from_millis(pace.patience_ms);
+    let mut parts = Parts::default();
     loop {
         let message = match timeout(patience, receiver.receive::<ToAgent>()).await {
             Ok(Ok(message)) => message,
@@ -197,9 +199,9 @@ async fn read(mut receiver: Receiver<Stream>, events: &mpsc::UnboundedSender<Eve
             Err(_) => return Ended::Silent,
         };
         let input = match message {
-            ToAgent::Assign { generation, assignments, forget, destroy, .. } => {
-                let complete = std::mem::take(&mut complete);
-                Input::Assigned { generation, assignments, forget, destroy, complete }
+            ToAgent::Assign { generation, assignments, forget, destroy, more, .. } => {
+                let Some(input) = parts.take(generation, assignments, forget, destroy, more) else { continue };
+                input
             }
             ToAgent::Reported { sequence } => Input::Reported { sequence },
             ToAgent::Elsewhere { leader } => return Ended::Elsewhere(leader),
@@ -215,40 +217,48 @@ async fn read(mut receiver: Receiver<Stream>, events: &mpsc::UnboundedSender<Eve
 async fn write(
     mut sender: Sender<Stream>,
     mut letters: mpsc::UnboundedReceiver<FromAgent>,
-    alive_every: Duration,
+    pace: Pace,
+    told: bool,
+    pulse: watch::Receiver<Pulse>,
 ) -> Ended {
-    let mut alive = interval(alive_every);
+    let mut alive = interval(Duration::from_millis(pace.alive_every_ms));
+    // What the agent itself said last, and what was said in its place.
+    let mut own: Option<String> = None;
+    let mut stands_still = false;
     loop {
         let letter = tokio::select! {
             letter = letters.recv() => match letter {
                 Some(letter) => letter,
                 None => return Ended::GivenUp,
             },
-            _ = alive.tick() => FromAgent::Alive,
+            _ = alive.tick() => {
+                let Pulse { generation, at } = *pulse.borrow();
+                let still = at.elapsed();
+                if (still > STANDS_STILL_FOR) == stands_still {
+                    // Who did not tell its pace is of an earlier version.
+                    if told { FromAgent::Obeys { generation } } else { FromAgent::Alive }
+                } else {
+                    stands_still = !stands_still;
+                    let reason = stands_still.then(|| {
+                        format!(
+                            "the agent's loop has stood still for {} s: its machine is overloaded or its disk hangs",
+                            still.as_secs()
+                        )
+                    });
+                    FromAgent::Degraded { reason: reason.or_else(|| own.clone()) }
+                }
+            }
         };
+        if let FromAgent::Degraded { reason } = &letter
+            && !stands_still
+        {
+            own.clone_from(reason);
+        }
         // A line that takes nothing any more is as dead as a silent one.
-        match timeout(SILENT_FOR, sender.send(&letter)).await {
+        match timeout(Duration::from_millis(pace.patience_ms), sender.send(&letter)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return error.into(),
             Err(_) => return Ended::Silent,
         }
-    }
-}
-
-/// Chance for pauses only, seeded by the agent's id: agents of one machine room do not dial in step.
-struct Jitter(u64);
-
-impl Jitter {
-    fn new(seed: u64) -> Self {
-        Self(seed | 1)
-    }
-
-    /// A number below `n`, or 0.
-    fn roll(&mut self, n: u64) -> u64 {
-        // xorshift64 (G. Marsaglia, 2003).
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        if n == 0 { 0 } else { self.0 % n }
     }
 }

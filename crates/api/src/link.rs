@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
-pub use reader::{Budget, SMALL_FRAME_BYTES};
+pub use reader::{Budget, Frame, SMALL_FRAME_BYTES};
 
 /// No frame is longer. Longer ones are refused before they are read: a stranger cannot make us allocate.
 pub const MAX_FRAME_BYTES: usize = 16 * 1024 * 1024;
@@ -114,7 +114,7 @@ impl<S: AsyncRead + AsyncWrite> Link<S> {
 
     /// Takes frames up to this length from now on, as who dialled has shown who it is.
     pub const fn allow(&mut self, max_frame_bytes: usize) {
-        self.receiver.reader.max_frame_bytes = max_frame_bytes;
+        self.receiver.allow(max_frame_bytes);
     }
 
     /// Both halves, for two tasks.
@@ -195,7 +195,20 @@ impl<S: AsyncRead> Receiver<S> {
     /// # Errors
     /// The connection is of no more use after any; [`Error::Closed`] at its orderly end.
     pub async fn receive<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
-        decode(&self.reader.next().await?.bytes)
+        decode(&self.receive_encoded().await?.bytes)
+    }
+
+    /// Takes frames up to this length from now on, as who dialled has shown who it is.
+    pub const fn allow(&mut self, max_frame_bytes: usize) {
+        self.reader.max_frame_bytes = max_frame_bytes;
+    }
+
+    /// Awaits the next frame, as [`encode`] made it; safe to cancel.
+    ///
+    /// # Errors
+    /// The connection is of no more use after any; [`Error::Closed`] at its orderly end.
+    pub async fn receive_encoded(&mut self) -> Result<Frame, Error> {
+        self.reader.next().await
     }
 }
 

@@ -1,9 +1,9 @@
 //! When a node is lost.
 //!
 //! Judged by the leader alone, from signs of life that stay out of the log; only the verdict is replicated. Silence
-//! costs a node its instances, so there are three guards: a new leader waits as long as an agent may take to find it,
-//! a leader that was paused itself forgives everybody, and when many nodes fall silent at once it is more likely the
-//! leader who is cut off, and nothing is done.
+//! costs a node its instances, so there are three guards: a new leader gives every node the time that its agent may
+//! take to find it, a leader that was paused itself forgives everybody, and when many nodes fall silent at once it is
+//! more likely the leader who is cut off, and nothing is done.
 
 use crate::model::{NodeId, Timestamp};
 use crate::state::State;
@@ -13,22 +13,27 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug)]
 pub struct Liveness {
     loss_after_ms: u64,
+    /// So long a node that this leader has not heard of yet may stay silent.
+    find_ms: u64,
     heard: BTreeMap<NodeId, Timestamp>,
     leading_since: Timestamp,
     judged_at: Timestamp,
     breaker_open: bool,
 }
 
-/// A leader that was not able to judge for so long was paused itself.
+/// A leader that was not able to judge for so long was paused itself, if a node is given up later than after four
+/// times as long: what it did not hear then must not count.
 const OWN_PAUSE_MS: u64 = 2_000;
 
 /// With fewer nodes than this the breaker stays out of it: one of two lost is no majority verdict.
 const BREAKER_MIN_NODES: usize = 4;
 
 impl Liveness {
-    /// A judgement that starts now: every node has `loss_after_ms` to make itself heard.
-    pub fn new(loss_after_ms: u64, now: Timestamp) -> Self {
-        Self { loss_after_ms, heard: BTreeMap::new(), leading_since: now, judged_at: now, breaker_open: false }
+    /// A judgement that starts now. Every node has `find_ms` to make itself heard, or `loss_after_ms` if that is
+    /// longer; after that it may be silent for `loss_after_ms`.
+    pub fn new(loss_after_ms: u64, find_ms: u64, now: Timestamp) -> Self {
+        let find_ms = find_ms.max(loss_after_ms);
+        Self { loss_after_ms, find_ms, heard: BTreeMap::new(), leading_since: now, judged_at: now, breaker_open: false }
     }
 
     /// Takes note of a sign of life.
@@ -43,15 +48,15 @@ impl Liveness {
 
     /// The nodes to give up now. To be called several times a second.
     pub fn lost(&mut self, state: &State, now: Timestamp) -> Vec<NodeId> {
-        if now.since_ms(self.judged_at) > OWN_PAUSE_MS {
+        if now.since_ms(self.judged_at) > OWN_PAUSE_MS.min(self.loss_after_ms / 4) {
             // The silence may have been ours.
             self.leading_since = now;
         }
         self.judged_at = now;
         self.heard.retain(|it, _| state.node(it).is_some());
-        let silent = |node: &NodeId| {
-            let since = self.heard.get(node).copied().unwrap_or_default().max(self.leading_since);
-            now.since_ms(since) >= self.loss_after_ms
+        let silent = |node: &NodeId| match self.heard.get(node).filter(|it| **it > self.leading_since) {
+            Some(heard) => now.since_ms(*heard) >= self.loss_after_ms,
+            None => now.since_ms(self.leading_since) >= self.find_ms,
         };
         let alive = state.nodes().filter(|it| !it.is_lost());
         let lost: Vec<NodeId> = alive.map(|it| it.id()).filter(|it| silent(it)).cloned().collect();

@@ -19,9 +19,6 @@ use tokio_util::sync::CancellationToken;
 /// One member has nobody to wait for: a short tick makes it lead in half a second.
 const TICK: Duration = Duration::from_millis(25);
 
-/// As in a cluster; there is but one node to lose.
-const NODE_LOSS_AFTER: Duration = Duration::from_secs(10);
-
 /// As in a cluster.
 const SNAPSHOT_ENTRIES: u64 = 10_000;
 
@@ -56,7 +53,6 @@ pub(crate) async fn run(
         data_dir: data_dir.join("server"),
         tick: TICK,
         snapshot_entries: SNAPSHOT_ENTRIES,
-        node_loss_after: NODE_LOSS_AFTER,
         settings: config.settings,
     };
     let agent = agent::Args {

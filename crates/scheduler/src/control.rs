@@ -4,23 +4,27 @@
 //! pure core and proposes what that asks for. It also tells the agents' sessions which of them have news.
 
 use crate::leader::{Ask, Leader};
-use crate::link::Sessions;
+use crate::link::Hub;
 use crate::member::Refused;
 use crate::replica::{self, Handle, Next};
+use crate::sessions;
 use crate::state_machine::payload;
 use api::control::{ControlPlane, EventItem, Freshness, Happened, Leadership, SubmitError};
-use cluster::{Applied, ClusterId, Command, Event, Moment, NodeId, Principal, Settings, State, Timestamp};
+use cluster::{Applied, ClusterId, Command, Event, Moment, Principal, Settings, State, Timestamp};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 
 /// How often the leader judges its nodes and looks at its timers.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How often a member that does not lead looks at those who dialled and said nothing.
+const LOOK_ROUND: Duration = Duration::from_secs(1);
 
 /// A member that is offered leadership and does not take it in this time is not there.
 const HAND_OVER_MAX: Duration = Duration::from_secs(3);
@@ -44,10 +48,9 @@ struct Inner {
     replica: Handle<State>,
     id: u64,
     members: BTreeMap<u64, Member>,
-    /// Signs of life since the leader last looked.
-    heard: Mutex<BTreeMap<NodeId, Timestamp>>,
     started: Instant,
-    sessions: Sessions,
+    /// The agents' sessions.
+    hub: Hub,
     metrics: Metrics,
 }
 
@@ -62,58 +65,60 @@ enum Left {
 
 impl Control {
     /// A control plane on a running replica; its office opens as soon as the replica leads.
-    pub fn new(replica: Handle<State>, id: u64, members: BTreeMap<u64, Member>, registry: &Registry) -> Self {
+    /// A node whose agent is silent for `loss_after_ms` is given up.
+    pub fn new(
+        replica: Handle<State>,
+        id: u64,
+        members: BTreeMap<u64, Member>,
+        loss_after_ms: u64,
+        registry: &Registry,
+    ) -> Self {
+        let links = members.iter().map(|(id, it)| (*id, it.link.clone())).collect();
         let inner = Inner {
             replica,
             id,
             members,
-            heard: Mutex::default(),
             started: Instant::now(),
-            sessions: Sessions::default(),
+            hub: Hub::new(sessions::Config { members: links, loss_after_ms }),
             metrics: Metrics::new(registry),
         };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Serves as the leader's office whenever this member leads; until the replica stops.
-    pub async fn run(self, settings: Settings, loss_after_ms: u64) {
+    /// Serves as the leader's office whenever this member leads; until the replica stops. A leader that was deposed
+    /// without its knowledge steps down after at most `step_down_ms`.
+    pub async fn run(self, settings: Settings, step_down_ms: u64) {
         let mut seen = self.inner.replica.watch();
-        while seen.wait_for(|it| it.status.leading).await.is_ok() {
-            tracing::info!("this member leads");
-            let left = self.lead(&settings, loss_after_ms).await;
-            self.inner.sessions.close_all();
-            tracing::info!("this member does not lead any more");
-            if left == Left::Stopped {
-                return;
+        loop {
+            let status = seen.borrow_and_update().status;
+            if status.leading {
+                tracing::info!("this member leads");
+                self.sessions(|it| it.take_office(self.clock()));
+                if self.lead(&settings, step_down_ms).await == Left::Stopped {
+                    return self.sessions(sessions::Sessions::close);
+                }
+                tracing::info!("this member does not lead any more");
+            } else {
+                self.sessions(|it| it.follow(status.leader));
+                let changed = seen.wait_for(|it| it.status != status);
+                match tokio::time::timeout(LOOK_ROUND, changed).await {
+                    Ok(Err(_)) => return self.sessions(sessions::Sessions::close),
+                    Ok(Ok(_)) => {}
+                    // Who dials and says nothing is hung up on here as there.
+                    Err(_) => self.sessions(|it| it.tick(&self.local(), self.clock())),
+                }
             }
         }
     }
 
-    /// Whether there is no other member.
-    pub fn is_alone(&self) -> bool {
-        self.inner.members.len() < 2
+    /// Where agents find a member.
+    pub fn link_of(&self, id: u64) -> Option<&str> {
+        Some(&self.inner.members.get(&id)?.link)
     }
 
-    /// Where agents find the leader, if it is known.
-    pub fn leader_link(&self) -> Option<String> {
-        let leader = self.inner.replica.status().leader?;
-        Some(self.inner.members.get(&leader)?.link.clone())
-    }
-
-    /// Whether this member leads.
-    pub fn is_leading(&self) -> bool {
-        self.inner.replica.status().leading
-    }
-
-    /// The agents' sessions.
-    pub fn sessions(&self) -> &Sessions {
-        &self.inner.sessions
-    }
-
-    /// Takes note of a node's sign of life.
-    pub fn hear(&self, node: NodeId) {
-        let clock = self.clock();
-        lock(&self.inner.heard).insert(node, clock);
+    /// The agents' sessions, and who waits for them.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.inner.hub
     }
 
     /// The state as this member has it.
@@ -127,19 +132,19 @@ impl Control {
     }
 
     /// Milliseconds of a clock that never jumps.
-    fn clock(&self) -> Timestamp {
+    pub(crate) fn clock(&self) -> Timestamp {
         Timestamp(self.inner.started.elapsed().as_millis() as u64)
     }
 
     /// One term of office.
-    async fn lead(&self, settings: &Settings, loss_after_ms: u64) -> Left {
+    async fn lead(&self, settings: &Settings, step_down_ms: u64) -> Left {
         let mut watch = self.inner.replica.watch();
         let (term, applied, view) = {
             let seen = watch.borrow_and_update();
             (seen.status.term, seen.applied, Arc::clone(&seen.view))
         };
         let mut events = self.inner.replica.events(Some(applied));
-        let mut leader = Leader::new(&view, random_cluster(), settings.clone(), loss_after_ms, self.clock());
+        let mut leader = Leader::new(&view, random_cluster(), settings.clone(), step_down_ms, self.clock());
         let (answered, mut answers) = mpsc::unbounded_channel();
         let mut tick = tokio::time::interval(TICK);
         loop {
@@ -150,7 +155,7 @@ impl Control {
                     Next::Gap(through) => {
                         let _ = watch.wait_for(|it| it.applied >= through).await;
                         leader.note_gap(&watch.borrow().view);
-                        self.inner.sessions.wake_all();
+                        self.sessions(sessions::Sessions::note_gap);
                     }
                     Next::End => return Left::Stopped,
                 },
@@ -165,10 +170,15 @@ impl Control {
                 return Left::Deposed;
             }
             if ticked {
-                for (node, at) in std::mem::take(&mut *lock(&self.inner.heard)) {
+                let clock = self.clock();
+                let heard = self.sessions(|it| {
+                    it.tick(&view, clock);
+                    it.heard()
+                });
+                for (node, at) in heard {
                     leader.hear(node, at);
                 }
-                self.propose(leader.tick(&view, self.clock(), self.moment()), &answered);
+                self.propose(leader.tick(&view, clock, self.moment()), &answered);
                 self.inner.metrics.breaker.set(leader.breaker_open().into());
             }
             if leader.is_due(&view, self.moment()) {
@@ -198,27 +208,25 @@ impl Control {
         let view = Arc::clone(&watch.borrow().view);
         let events = || happened.iter().flat_map(|(_, it)| &it.events);
         leader.note(&view, events());
-        for event in events() {
-            self.inner.metrics.count(event);
-            self.inner.sessions.note(&view, event);
-        }
+        events().for_each(|it| self.inner.metrics.count(it));
+        self.sessions(|it| events().for_each(|event| it.note(&view, event)));
     }
 
     /// Proposes what the leader asks for, without waiting.
-    fn propose(&self, ask: Option<Ask>, answered: &mpsc::UnboundedSender<Ask>) {
-        let Some(ask) = ask else { return };
-        let (control, answered) = (self.clone(), answered.clone());
-        tokio::spawn(async move {
-            let (Ask::Plan(command) | Ask::Other(command)) = &ask;
-            if let Command::Lose { node } = command {
-                tracing::warn!(%node, "node lost: its agent was not heard of");
-            }
-            if let Err(error) = control.submit(Principal::Leader, command.clone()).await {
-                tracing::debug!(%error, "the leader's own command was not taken");
-            }
-            // The term may have ended meanwhile.
-            let _ = answered.send(ask);
-        });
+    fn propose(&self, asks: impl IntoIterator<Item = Ask>, answered: &mpsc::UnboundedSender<Ask>) {
+        for ask in asks {
+            let (control, answered) = (self.clone(), answered.clone());
+            tokio::spawn(async move {
+                if let Ask::Lose(node) = &ask {
+                    tracing::warn!(%node, "node lost: its agent was not heard of");
+                }
+                if let Err(error) = control.submit(Principal::Leader, ask.command()).await {
+                    tracing::debug!(%error, "the leader's own command was not taken");
+                }
+                // The term may have ended meanwhile.
+                let _ = answered.send(ask);
+            });
+        }
     }
 }
 
@@ -333,10 +341,6 @@ fn random_cluster() -> ClusterId {
     // The standard library seeds these from the system's random numbers.
     let random = RandomState::new().build_hasher().finish();
     ClusterId((random & 0xffff_ffff_ffff).max(1))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the leader's office measures.

@@ -4,7 +4,7 @@
 //!   api ──▶ control ──submit, read──▶ replica ──▶ member ──▶ machine (cluster::State)
 //!              │                      (thread)   (raft-rs)
 //!              ▼                        │   │
-//!    leader (pure), link (agents)     log   peers
+//!  leader, sessions (pure), link     log   peers
 //! ```
 //!
 //! | read | to learn |
@@ -15,7 +15,8 @@
 //! | [`peers`] | how members talk |
 //! | [`replica`] | the thread that joins those three, and the handle that all others hold |
 //! | [`leader`], [`control`] | what a leader does besides answering |
-//! | [`link`] | how a leader serves agents |
+//! | [`sessions`] | who of the agents is taken in, and what each is told |
+//! | [`link`] | how a member serves agents |
 //! | [`mod@start`] | how a member is put together |
 //!
 //! Nobody outside knows how the log is replicated: `raft` is named in this crate only.
@@ -28,6 +29,7 @@ pub mod machine;
 pub mod member;
 pub mod peers;
 pub mod replica;
+pub mod sessions;
 pub mod start;
 pub mod state_machine;
 

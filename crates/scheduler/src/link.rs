@@ -1,419 +1,325 @@
-//! The scheduler's half of the link to agents: one session per connected node, on the leader only.
+//! The scheduler's half of the link to agents: the shell around [`Sessions`].
 //!
-//! A session registers the node, sends it every assignment once and then only what changed, and puts its reports into
-//! the log. It ends with the connection, with this member's leadership, and when the node is given up; the agent
-//! then dials again. Nothing on the node depends on it.
+//! One task per connection hands what comes to the machine and sends what the machine has for it, beside each other:
+//! a sign of life never waits behind a commit, nor behind an agent that does not read. A member that does not lead
+//! passes an agent that cannot reach the leader on to it.
 
 use crate::control::Control;
-use api::control::{ControlPlane, Freshness, SubmitError};
-use api::link::{Budget, Error, Link, Receiver, Sender};
-use cluster::agent::{FromAgent, PROTOCOL, ToAgent};
-use cluster::claims::{Claims, Verdict};
-use cluster::{
-    AppId, ClusterId, Command, Event, Goal, InstanceId, NodeDescription, NodeId, Principal, Rejected, State, Timestamp,
-    Version,
-};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use crate::member::Refused;
+use crate::replica::SubmitError;
+use crate::sessions::{Answer, Config, Effect, Letter, LinkId, Sent, Sessions};
+use crate::state_machine::payload;
+use api::link::{Budget, Error, Frame, Greeting, Link, MAX_FRAME_BYTES, Receiver, SMALL_FRAME_BYTES, Sender, decode};
+use cluster::agent::{FromAgent, ToAgent};
+use cluster::{Rejected, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use tokio::time::timeout;
 
-/// How often an agent must give a sign of life.
-const ALIVE_EVERY_MS: u64 = 1_000;
+/// A frame that an agent does not take in this time ends its connection. Longer than the machine waits for an agent to
+/// take its orders, which knows the node and says so.
+const SEND_WITHIN: Duration = Duration::from_secs(15);
 
-/// An agent that says nothing for so long after it dialled is hung up on.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// The leader must take the connection of an agent that is passed on in this time: the agent is waiting.
+const RELAY_WITHIN: Duration = Duration::from_secs(1);
 
-/// A connection over which nothing came for so long is dead, whatever TCP says.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// Over a passed-on session nothing came from the agent for so long: it is dead, whatever TCP says.
+const RELAY_SILENT_FOR: Duration = Duration::from_mins(1);
 
 /// Who was not taken in yet sends no longer frame than this. A usual introduction has some hundred bytes, and one that
-/// [`NodeDescription::objection`] has nothing against always fits.
-const HELLO_BYTES_MAX: usize = api::link::SMALL_FRAME_BYTES;
+/// [`objection`](cluster::NodeDescription::objection) has nothing against always fits.
+const HELLO_BYTES_MAX: usize = SMALL_FRAME_BYTES;
 
 /// Frames of all agents that are being read at once have so many bytes: four of the longest. More wait.
-const READING_BYTES_MAX: usize = 4 * api::link::MAX_FRAME_BYTES;
+const READING_BYTES_MAX: usize = 4 * MAX_FRAME_BYTES;
 
-/// The connected agents, by node.
-pub struct Sessions {
-    open: Mutex<BTreeMap<NodeId, Arc<Session>>>,
-    /// What all their connections may be reading at once.
+type Stream = TcpStream;
+
+/// The sessions of one member, and who waits for them.
+pub struct Hub {
+    inner: Mutex<Inner>,
+    /// What all connections may be reading at once.
     reading: Budget,
-    /// Who lives by which identity, while this member leads.
-    claims: Mutex<Option<Claims>>,
-    begun: Instant,
 }
 
-impl Default for Sessions {
-    fn default() -> Self {
-        let reading = Budget::new(READING_BYTES_MAX);
-        Self { open: Mutex::default(), reading, claims: Mutex::default(), begun: Instant::now() }
+struct Inner {
+    sessions: Sessions,
+    /// By connection, to be told that there is something to send.
+    waiting: BTreeMap<LinkId, Arc<Notify>>,
+    next_link: LinkId,
+}
+
+impl Hub {
+    /// Without any connection.
+    pub fn new(config: Config) -> Self {
+        let inner = Inner { sessions: Sessions::new(config), waiting: BTreeMap::new(), next_link: 0 };
+        Self { inner: Mutex::new(inner), reading: Budget::new(READING_BYTES_MAX) }
+    }
+
+    fn open(&self, protocol: u32, clock: Timestamp) -> Option<(LinkId, Arc<Notify>)> {
+        let mut inner = self.lock();
+        inner.next_link += 1;
+        let link = inner.next_link;
+        let woken = Arc::new(Notify::new());
+        inner.sessions.open(link, protocol, clock).then(|| {
+            inner.waiting.insert(link, Arc::clone(&woken));
+            (link, woken)
+        })
+    }
+
+    fn closed(&self, link: LinkId, clock: Timestamp) {
+        let mut inner = self.lock();
+        inner.waiting.remove(&link);
+        inner.sessions.closed(link, clock);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An agent's process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Life {
-    identity: u64,
-    drawn: u64,
-}
-
-/// One connected agent.
-struct Session {
-    /// There may be news for it.
-    news: Notify,
-    /// It is to end.
-    end: CancellationToken,
-    life: Life,
-    /// Why it is refused from now on.
-    refused: OnceLock<String>,
-}
-
-impl Sessions {
-    /// How many agents are connected.
-    pub fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    /// Whether no agent is connected.
-    pub fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-    }
-
-    /// Judges whether an agent may be taken in, as far as its identity goes; where there are two lives of one, ends the
-    /// other's session too. `fresh`: as of [`Claims::claim`].
-    fn claim(&self, life: Life, from: &str, fresh: bool, only: bool) -> Verdict {
-        if life.drawn == 0 {
-            return Verdict::Welcome;
-        }
-        let now = self.now();
-        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        let claims = claims.get_or_insert_with(|| Claims::new(only, now));
-        claims.tidy(now);
-        let verdict = claims.claim(life.identity, life.drawn, from, fresh, now);
-        if let Verdict::Copied { reason, others } = &verdict {
-            let is_other = |it: &Life| it.identity == life.identity && others.contains(&it.drawn);
-            for session in self.lock().values().filter(|it| is_other(&it.life)) {
-                let _ = session.refused.set(reason.clone());
-                session.end.cancel();
-            }
-        }
-        verdict
-    }
-
-    /// A life gave a sign, or hung up.
-    fn note_life(&self, life: Life, hung_up: bool) {
-        let (now, mut claims) = (self.now(), self.claims.lock().unwrap_or_else(PoisonError::into_inner));
-        let Some(claims) = claims.as_mut() else { return };
-        if hung_up {
-            claims.hung_up(life.identity, life.drawn, now);
-        } else {
-            claims.hear(life.identity, life.drawn, now);
-        }
-    }
-
-    fn now(&self) -> Timestamp {
-        Timestamp(self.begun.elapsed().as_millis() as u64)
-    }
-
-    /// Ends all sessions.
-    pub fn close_all(&self) {
-        *self.claims.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        for session in std::mem::take(&mut *self.lock()).into_values() {
-            session.end.cancel();
-        }
-    }
-
-    /// Lets every session look for news.
-    pub fn wake_all(&self) {
-        self.lock().values().for_each(|it| it.news.notify_one());
-    }
-
-    /// Tells the sessions that an event concerns. `state` is the state after it.
-    pub fn note(&self, state: &State, event: &Event) {
-        match event {
-            Event::InstanceLaunched { instance }
-            | Event::InstanceStopping { instance }
-            | Event::InstanceTold { instance }
-            | Event::InstanceRemoved { instance } => self.wake(&instance.node),
-            // Running instances' health checks and labels follow the version that they are brought to.
-            Event::AppPut { version, created: false } => self.wake_nodes_of(state, &version.spec.id),
-            Event::DeploymentStepped { deployment } | Event::DeploymentEnded { deployment } => {
-                for app in deployment.changes.keys() {
-                    self.wake_nodes_of(state, app);
+impl Control {
+    /// Lets the sessions' machine do something, and performs what comes of it.
+    pub fn sessions<R>(&self, act: impl FnOnce(&mut Sessions) -> R) -> R {
+        let mut asked = Vec::new();
+        let res = {
+            let mut inner = self.hub().lock();
+            let res = act(&mut inner.sessions);
+            for effect in inner.sessions.effects() {
+                if let Effect::Wake(link) = effect {
+                    inner.waiting.get(&link).into_iter().for_each(|it| it.notify_one());
+                } else {
+                    asked.push(effect);
                 }
             }
-            Event::ReservationChanged { reservation } => self.wake(&reservation.node),
-            Event::OrphansChanged { node } => self.wake(node),
-            Event::NodeChanged { node } if node.is_lost() => self.end(node.id()),
-            Event::NodeRemoved { node } => self.end(node),
-            _ => {}
+            res
+        };
+        for effect in asked {
+            let control = self.clone();
+            tokio::spawn(async move { control.answer(effect).await });
         }
+        res
     }
 
-    fn wake_nodes_of(&self, state: &State, app: &AppId) {
-        let Some(app) = state.app(app) else { return };
-        let nodes: BTreeSet<_> = state.instances_of(app).map(|it| &it.node).collect();
-        for node in nodes {
-            self.wake(node);
-        }
+    /// Asks the log, and brings its answer back.
+    async fn answer(&self, effect: Effect) {
+        let (question, answer) = match effect {
+            Effect::Submit { question, principal, command } => {
+                let answer = match self.replica().submit(payload(&principal, &command)).await {
+                    Ok(answer) => match answer.reply {
+                        Ok(_) | Err(Rejected::Nothing) => Answer::Done,
+                        Err(rejected) => Answer::Refused { reason: rejected.to_string() },
+                    },
+                    Err(error) => not_done(error),
+                };
+                (question, answer)
+            }
+            Effect::Read { question } => {
+                let answer = self.replica().read().await;
+                (question, answer.map_or_else(not_done, |_| Answer::Done))
+            }
+            Effect::Wake(_) => return,
+        };
+        let (state, clock) = (self.local(), self.clock());
+        self.sessions(|it| it.answered(question, answer, &state, clock));
     }
+}
 
-    fn wake(&self, node: &NodeId) {
-        if let Some(session) = self.lock().get(node) {
-            session.news.notify_one();
-        }
-    }
-
-    fn end(&self, node: &NodeId) {
-        if let Some(session) = self.lock().remove(node) {
-            session.end.cancel();
-        }
-    }
-
-    /// Opens a session; an earlier one of the node ends.
-    fn open(&self, node: &NodeId, life: Life) -> Arc<Session> {
-        let (news, end, refused) = (Notify::new(), CancellationToken::new(), OnceLock::new());
-        let session = Arc::new(Session { news, end, life, refused });
-        if let Some(old) = self.lock().insert(node.clone(), Arc::clone(&session)) {
-            old.end.cancel();
-        }
-        session
-    }
-
-    fn close(&self, node: &NodeId, session: &Arc<Session>) {
-        let mut open = self.lock();
-        if open.get(node).is_some_and(|it| Arc::ptr_eq(it, session)) {
-            open.remove(node);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Arc<Session>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+fn not_done(error: SubmitError) -> Answer {
+    match error {
+        SubmitError::Refused(Refused::Overloaded | Refused::DiskFull) => Answer::NotNow,
+        SubmitError::Refused(Refused::TooLarge) => Answer::Refused { reason: error.to_string() },
+        _ => Answer::Gone,
     }
 }
 
 /// Serves one agent's connection until it ends.
-pub async fn serve(control: Control, stream: TcpStream, protocol: u32) {
+pub async fn serve(control: Control, stream: Stream, protocol: u32) {
     let from = stream.peer_addr().ok();
     let _ = stream.set_nodelay(true);
-    let mut link = Link::limited(stream, HELLO_BYTES_MAX, control.sessions().reading.clone());
-    let (node, life) = match tokio::time::timeout(HELLO_TIMEOUT, admit(&control, &mut link, protocol)).await {
-        Ok(Ok(Some(taken))) => taken,
-        Ok(Ok(None)) => return,
-        Ok(Err(error)) => return tracing::debug!(?from, %error, "an agent's connection ended early"),
-        Err(_) => return tracing::debug!(?from, "an agent did not introduce itself in time"),
+    let Some((link, woken)) = control.hub().open(protocol, control.clock()) else {
+        return tracing::warn!(?from, "an agent is turned away: there are too many connections");
     };
-    let session = control.sessions().open(&node, life);
-    control.hear(node.clone());
-    tracing::info!(%node, ?from, "agent connected");
-    let res = converse(&control, link, &node, &session).await;
-    control.sessions().close(&node, &session);
-    if res.is_err() {
-        control.sessions().note_life(life, true);
-    }
-    tracing::info!(%node, ended = %res.err().map_or_else(|| "by us".to_owned(), |it| it.to_string()), "agent disconnected");
-}
-
-/// Learns who dials, and registers it. None: it was told why not.
-async fn admit(control: &Control, link: &mut Link<TcpStream>, protocol: u32) -> Result<Option<(NodeId, Life)>, Error> {
-    let FromAgent::Hello { protocol: spoken, cluster, node, life, taken_in } = link.receive().await? else {
-        return Err(Error::Closed);
+    let (mut sender, receiver) = Link::limited(stream, HELLO_BYTES_MAX, control.hub().reading.clone()).split();
+    let welcomed = Notify::new();
+    let mut ear = Ear { receiver, welcomed: &welcomed };
+    let mut talk = Talk { control: &control, link, woken: &woken, welcomed: &welcomed, node: None };
+    let ended = tokio::select! {
+        ended = talk.tell(&mut sender) => ended,
+        ended = hear(&control, link, &mut ear) => ended,
     };
-    if protocol != PROTOCOL || spoken != PROTOCOL {
-        let reason =
-            format!("the agent speaks protocol {spoken}, this member {PROTOCOL}: run the same version of both");
-        link.send(&ToAgent::Refused { reason }).await?;
-        return Ok(None);
-    }
-    let founded = control.local().cluster();
-    if !control.is_leading() || founded == ClusterId::default() {
-        let leader = control.leader_link().filter(|_| !control.is_leading());
-        link.send(&ToAgent::Elsewhere { leader }).await?;
-        return Ok(None);
-    }
-    if let Some(reason) = objection(founded, cluster, &node) {
-        // The name may be anything; it was not judged yet, or just was.
-        tracing::warn!(node = %node.id.as_str().escape_debug(), %reason, "agent refused");
-        link.send(&ToAgent::Refused { reason }).await?;
-        return Ok(None);
-    }
-    let life = Life { identity: node.agent, drawn: life };
-    let state = control.local();
-    let is_it = |it: &&Arc<cluster::Node>| it.description.agent == node.agent && !it.is_lost();
-    let fresh = !taken_in && state.nodes().any(|it| is_it(&it));
-    let from = format!("{} ({})", node.id, node.address);
-    match control.sessions().claim(life, &from, fresh, control.is_alone()) {
-        Verdict::Welcome => {}
-        Verdict::Wait { ms } => {
-            tracing::info!(node = %node.id, ms, "waiting whether an earlier process of this agent is over");
-            link.send(&ToAgent::Elsewhere { leader: None }).await?;
-            return Ok(None);
-        }
-        Verdict::Copied { reason, .. } => {
-            tracing::error!(node = %node.id, %reason, "agents refused");
-            link.send(&ToAgent::Refused { reason }).await?;
-            return Ok(None);
-        }
-    }
-    let id = node.id.clone();
-    match control.submit(Principal::Agent(id.clone()), Command::Register { node }).await {
-        Ok(_) | Err(SubmitError::Rejected(Rejected::Nothing)) => {
-            let welcome = ToAgent::Welcome { cluster: founded, node: id.clone(), alive_every_ms: ALIVE_EVERY_MS };
-            link.send(&welcome).await?;
-            link.allow(api::link::MAX_FRAME_BYTES);
-            Ok(Some((id, life)))
-        }
-        Err(SubmitError::Rejected(rejected)) => {
-            tracing::warn!(node = %id, reason = %rejected, "agent refused");
-            link.send(&ToAgent::Refused { reason: rejected.to_string() }).await?;
-            Ok(None)
-        }
-        Err(_) => {
-            link.send(&ToAgent::Elsewhere { leader: control.leader_link() }).await?;
-            Ok(None)
-        }
+    let node = talk.node.take();
+    let ended = match ended {
+        Ok(Some((to, hello))) => relay(&control, link, &woken, to, hello, protocol, sender, ear).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    control.hub().closed(link, control.clock());
+    let ended = ended.err().map_or_else(|| "by us".to_owned(), |it| it.to_string());
+    if let Some(node) = node {
+        tracing::info!(node, ended, "agent disconnected");
+    } else {
+        tracing::debug!(?from, ended, "an agent's connection ended early");
     }
 }
 
-/// Why an agent cannot serve this cluster.
-fn objection(founded: ClusterId, served: Option<ClusterId>, node: &NodeDescription) -> Option<String> {
-    if let Some(served) = served.filter(|it| *it != founded) {
-        return Some(format!(
-            "the agent's data directory belongs to cluster {served}, this is cluster {founded}: give the agent an \
-             empty data directory to move it here (containers of the other cluster stay as they are)"
-        ));
-    }
-    node.objection()
-}
+/// Whom a session is to be passed on to, and what the agent said.
+type Passed = Option<(u64, FromAgent)>;
 
-/// What a session has sent: for each instance how soon it shall stop, if it shall, and the app's version whose policy it
-/// knows; and which reservations are to be destroyed.
-#[derive(Debug, Default)]
-pub struct Sent {
-    instances: BTreeMap<InstanceId, (Option<u64>, Version)>,
-    destroy: BTreeSet<InstanceId>,
-    opened: bool,
-}
-
-async fn converse(control: &Control, link: Link<TcpStream>, node: &NodeId, session: &Session) -> Result<(), Error> {
-    let (mut sender, mut receiver) = link.split();
-    let mut sent = Sent::default();
-    let Ok(mut state) = control.view(Freshness::Linearizable).await else { return Ok(()) };
+/// Hands on what an agent says.
+async fn hear(control: &Control, link: LinkId, ear: &mut Ear<'_>) -> Result<Passed, Error> {
     loop {
-        if let Some(news) = sent.news(&state, node) {
-            sender.send(&news).await?;
-        }
-        tokio::select! {
-            () = session.end.cancelled() => {
-                if let Some(reason) = session.refused.get().cloned() {
-                    sender.send(&ToAgent::Refused { reason }).await?;
-                }
-                return Ok(());
-            }
-            () = session.news.notified() => {}
-            message = tokio::time::timeout(SILENCE_MAX, receive(&mut receiver)) => {
-                let Ok(message) = message else { return Err(Error::Closed) };
-                control.hear(node.clone());
-                control.sessions().note_life(session.life, false);
-                if !answer(control, &mut sender, node, message?).await? {
-                    return Ok(());
-                }
-            }
-        }
-        state = control.local();
+        let message = decode(&ear.next().await?.bytes)?;
+        let (state, clock) = (control.local(), control.clock());
+        control.sessions(|it| it.said(link, message, &state, clock));
     }
 }
 
-async fn receive(receiver: &mut Receiver<TcpStream>) -> Result<FromAgent, Error> {
-    receiver.receive().await
+/// What one agent says. Whoever is not taken in yet has only small things to say.
+struct Ear<'a> {
+    receiver: Receiver<Stream>,
+    /// Told before the agent is.
+    welcomed: &'a Notify,
 }
 
-/// Does what an agent's message asks for; false if the session is to end.
-async fn answer(
+impl Ear<'_> {
+    async fn next(&mut self) -> Result<Frame, Error> {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.welcomed.notified() => self.receiver.allow(MAX_FRAME_BYTES),
+                frame = self.receiver.receive_encoded() => return frame,
+            }
+        }
+    }
+}
+
+/// What is told to one agent.
+struct Talk<'a> {
+    control: &'a Control,
+    link: LinkId,
+    woken: &'a Notify,
+    welcomed: &'a Notify,
+    /// Once it is taken in.
+    node: Option<String>,
+}
+
+impl Talk<'_> {
+    async fn tell(&mut self, sender: &mut Sender<Stream>) -> Result<Passed, Error> {
+        let mut sent = Sent::default();
+        loop {
+            match self.control.sessions(|it| it.next(self.link)) {
+                Some(Letter::Say(message)) => {
+                    self.note(&message);
+                    send(sender, &message).await?;
+                }
+                Some(Letter::News { node, news }) => {
+                    sent.note(news);
+                    while let Some(message) = sent.next(&self.control.local(), &node) {
+                        if let ToAgent::Assign { generation, more, .. } = &message {
+                            let clock = self.control.clock();
+                            self.control.sessions(|it| it.sending(self.link, *generation, *more, clock));
+                        }
+                        send(sender, &message).await?;
+                    }
+                }
+                Some(Letter::Relay { to, hello }) => return Ok(Some((to, hello))),
+                Some(Letter::End) => return Ok(None),
+                None => self.woken.notified().await,
+            }
+        }
+    }
+
+    fn note(&mut self, message: &ToAgent) {
+        match message {
+            ToAgent::Welcome { node, .. } => {
+                self.welcomed.notify_one();
+                tracing::info!(%node, "agent connected");
+                self.node = Some(node.to_string());
+            }
+            ToAgent::Refused { reason } => tracing::warn!(reason, "agent refused"),
+            _ => {}
+        }
+    }
+}
+
+async fn send(sender: &mut Sender<Stream>, message: &ToAgent) -> Result<(), Error> {
+    timeout(SEND_WITHIN, sender.send(message)).await.unwrap_or(Err(Error::Closed))
+}
+
+/// Passes everything on between an agent and the leader, until either side ends, or this member hears of another
+/// leader.
+#[expect(clippy::too_many_arguments, reason = "both ends, and who is to be told")]
+async fn relay(
     control: &Control,
-    sender: &mut Sender<TcpStream>,
-    node: &NodeId,
-    message: FromAgent,
-) -> Result<bool, Error> {
-    let principal = Principal::Agent(node.clone());
-    match message {
-        FromAgent::Alive => sender.send(&ToAgent::Alive).await?,
-        FromAgent::Report { sequence, observations, destroyed } => {
-            let report = Command::Report { node: node.clone(), observations, destroyed };
-            match control.submit(principal, report).await {
-                Ok(_) | Err(SubmitError::Rejected(Rejected::Nothing)) => {
-                    sender.send(&ToAgent::Reported { sequence }).await?;
+    link: LinkId,
+    woken: &Notify,
+    to: u64,
+    hello: FromAgent,
+    protocol: u32,
+    mut to_agent: Sender<Stream>,
+    mut from_agent: Ear<'_>,
+) -> Result<(), Error> {
+    let dialled = timeout(RELAY_WITHIN, dial(control, to, &hello, protocol)).await.unwrap_or(Err(Error::Closed));
+    let Ok((mut to_leader, mut from_leader)) = dialled else {
+        // It knows already that this one leads, and cannot reach it either.
+        return send(&mut to_agent, &ToAgent::Elsewhere { leader: None }).await;
+    };
+    tracing::debug!(leader = to, "passing an agent on");
+    let farewell = {
+        let welcomed = from_agent.welcomed;
+        let up = async {
+            loop {
+                let frame = timeout(RELAY_SILENT_FOR, from_agent.next()).await.unwrap_or(Err(Error::Closed))?;
+                to_leader.send_encoded(frame.bytes.clone()).await?;
+            }
+        };
+        let down = async {
+            let mut is_welcome = false;
+            loop {
+                let frame = from_leader.receive_encoded().await?.bytes;
+                if !is_welcome && matches!(decode(&frame), Ok(ToAgent::Welcome { .. })) {
+                    is_welcome = true;
+                    welcomed.notify_one();
                 }
-                Err(_) => return Ok(false),
+                timeout(SEND_WITHIN, to_agent.send_encoded(frame)).await.unwrap_or(Err(Error::Closed))?;
             }
-        }
-        FromAgent::Strangers { strangers } => {
-            let state = control.local();
-            let news = |it: &cluster::Node| state.orphans_among(it, &strangers) != it.orphans;
-            if state.node(node).is_some_and(|it| news(it)) {
-                match control.submit(principal, Command::FindStrangers { node: node.clone(), strangers }).await {
-                    Ok(_) | Err(SubmitError::Rejected(Rejected::Nothing)) => {}
-                    Err(_) => return Ok(false),
+        };
+        let over = async {
+            loop {
+                match control.sessions(|it| it.next(link)) {
+                    Some(Letter::Say(farewell)) => return Some(farewell),
+                    Some(Letter::End) => return None,
+                    _ => woken.notified().await,
                 }
             }
+        };
+        tokio::select! {
+            ended = up => return ended,
+            ended = down => return ended,
+            farewell = over => farewell,
         }
-        FromAgent::Degraded { reason } => {
-            let degrade = Command::Degrade { node: node.clone(), reason };
-            match control.submit(principal, degrade).await {
-                Ok(_) | Err(SubmitError::Rejected(Rejected::Nothing)) => {}
-                Err(_) => return Ok(false),
-            }
-        }
-        FromAgent::Hello { .. } => return Ok(false),
+    };
+    match farewell {
+        Some(farewell) => send(&mut to_agent, &farewell).await,
+        None => Ok(()),
     }
-    Ok(true)
 }
 
-impl Sent {
-    /// Whether nothing was sent yet.
-    pub const fn is_new(&self) -> bool {
-        !self.opened
-    }
-
-    /// What the node's agent does not know yet, if anything. The first message has all assignments, also when there
-    /// are none.
-    pub fn news(&mut self, state: &State, node: &NodeId) -> Option<ToAgent> {
-        let record = state.node(node)?;
-        let mut assignments = Vec::new();
-        for instance in state.instances_on(record) {
-            let followed = state.app(&instance.app).and_then(|it| it.followed_by(instance));
-            let stop = (instance.goal != Goal::Run).then(|| state.kill_grace_ms(instance));
-            let known = (stop, followed.map_or(Version::default(), |it| it.version));
-            if self.instances.insert(instance.id, known) != Some(known) {
-                assignments.push(state.assignment(instance));
-            }
-        }
-        let mut n_orders = record.instances.len();
-        for removal in state.removals_of_orphans(record) {
-            n_orders += 1;
-            if self.instances.insert(removal.instance, (Some(removal.kill_grace_ms), Version::default())).is_none() {
-                assignments.push(removal);
-            }
-        }
-        let gone =
-            |it: &&InstanceId| !record.instances.contains(*it) && !record.orphans.get(*it).is_some_and(|it| it.doomed);
-        let forget: Vec<InstanceId> = if self.instances.len() > n_orders {
-            self.instances.keys().filter(gone).copied().collect()
-        } else {
-            Vec::new()
-        };
-        for instance in &forget {
-            self.instances.remove(instance);
-        }
-        let doomed: BTreeSet<InstanceId> = state.doomed_on(record).collect();
-        let destroy: Vec<InstanceId> = doomed.difference(&self.destroy).copied().collect();
-        self.destroy = doomed;
-        let nothing = assignments.is_empty() && forget.is_empty() && destroy.is_empty() && self.opened;
-        self.opened = true;
-        let (generation, time) = (state.index(), state.time());
-        (!nothing).then_some(ToAgent::Assign { generation, time, assignments, forget, destroy })
-    }
+async fn dial(
+    control: &Control,
+    to: u64,
+    hello: &FromAgent,
+    protocol: u32,
+) -> Result<(Sender<Stream>, Receiver<Stream>), Error> {
+    let address = control.link_of(to).ok_or(Error::Closed)?;
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let mut link = Link::new(stream);
+    link.send(&Greeting::<()>::Agent { protocol }).await?;
+    link.send(hello).await?;
+    Ok(link.split())
 }

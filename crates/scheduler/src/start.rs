@@ -27,8 +27,6 @@ pub struct Config {
     pub tick: Duration,
     /// A snapshot is made after so many entries.
     pub snapshot_entries: u64,
-    /// A node whose agent was silent for so long is given up.
-    pub node_loss_after: Duration,
     /// What the operator has set for the whole cluster; counts while this member leads.
     pub settings: Settings,
 }
@@ -47,7 +45,7 @@ pub fn start(
     shutdown: CancellationToken,
     fatal: impl FnOnce(replica::Error) + Send + 'static,
 ) -> Result<Control, replica::Error> {
-    let Config { cluster, id, members, data_dir, tick, snapshot_entries, node_loss_after, settings } = config;
+    let Config { cluster, id, members, data_dir, tick, snapshot_entries, settings } = config;
     let disk = log::Dir::open(&data_dir)?;
     disk.claim(&cluster, id)?;
     let addresses = members.iter().filter(|(it, _)| **it != id).map(|(it, member)| (*it, member.link.clone()));
@@ -58,12 +56,14 @@ pub fn start(
     let peers = Peers::dial(&peers_config, &inbox);
     let mut replica_config = replica::Config::new(id, members.keys().copied().collect());
     replica_config.tick = tick;
+    // A leader looks once in an election's time whether a quorum was heard of in the last one.
+    let step_down = tick * 2 * replica_config.member.election_ticks.1 as u32;
     replica_config.member.snapshot_entries = snapshot_entries;
     let metrics = replica::Metrics::new(registry);
     let handle = starting.run(replica_config, Arc::new(disk), State::new, peers, metrics, fatal)?;
 
-    let control = Control::new(handle, id, members, registry);
-    tokio::spawn(control.clone().run(settings, node_loss_after.as_millis() as u64));
+    let control = Control::new(handle, id, members, settings.node_loss_after_ms, registry);
+    tokio::spawn(control.clone().run(settings, step_down.as_millis() as u64));
     tokio::spawn(accept(control.clone(), Listener::new(peers_config, inbox), listener, shutdown));
     Ok(control)
 }
@@ -90,7 +90,7 @@ async fn accept(control: Control, peers: Listener, listener: TcpListener, shutdo
             }
         });
     }
-    control.sessions().close_all();
+    control.sessions(crate::sessions::Sessions::close);
     peers.close();
     control.replica().stop();
 }

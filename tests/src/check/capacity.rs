@@ -13,7 +13,10 @@ const NONE: WantedHostPort = WantedHostPort::None;
 
 /// Adds up.
 #[derive(Default)]
-pub(super) struct Capacity;
+pub(super) struct Capacity {
+    /// By which transports the host ports of instances are reached, also of those whose app is gone before they are.
+    transports: BTreeMap<InstanceId, Vec<Protocol>>,
+}
 
 impl Check for Capacity {
     fn name(&self) -> &'static str {
@@ -22,7 +25,7 @@ impl Check for Capacity {
 
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Applied { first: true, taken, .. } => books(&taken.after),
+            Fact::Applied { first: true, taken, .. } => self.books(&taken.after),
             Fact::Docker { node, did, engine } => {
                 if let Did::Refused(name, _, Trouble::PortTaken(port)) = did {
                     return Err(format!("{node}: {name} got host port {port}, which another container has"));
@@ -34,35 +37,40 @@ impl Check for Capacity {
     }
 }
 
-fn books(state: &State) -> Result<(), String> {
-    let mut sums: BTreeMap<&cluster::NodeId, (Resources, Held)> = BTreeMap::new();
-    for instance in state.instances() {
-        let (sum, ports) = sums.entry(&instance.node).or_default();
-        *sum = add(*sum, instance.resources);
-        let launched = state.app(&instance.app).and_then(|it| it.versions.get(&instance.run));
-        let mut wanted = launched.into_iter().flat_map(|it| &it.spec.run.ports).filter(|it| it.host_port != NONE);
-        for port in &instance.ports {
-            // Of one whose definition is gone nobody can say by which transport it is reached.
-            for transport in transports(wanted.next().map_or(Protocol::Both, |it| it.protocol)) {
-                if let Some(other) = ports.insert((*port, transport), instance.id) {
-                    let (node, id) = (&instance.node, instance.id);
-                    return Err(format!("{node}: port {port}/{transport} is held by {other} and {id}"));
+impl Capacity {
+    fn books(&mut self, state: &State) -> Result<(), String> {
+        self.transports.retain(|it, _| state.instance(*it).is_some());
+        let mut sums: BTreeMap<&cluster::NodeId, (Resources, Held)> = BTreeMap::new();
+        for instance in state.instances() {
+            let (sum, ports) = sums.entry(&instance.node).or_default();
+            *sum = add(*sum, instance.resources);
+            if let Some(launched) = state.app(&instance.app).and_then(|it| it.versions.get(&instance.run)) {
+                let wanted = launched.spec.run.ports.iter().filter(|it| it.host_port != NONE);
+                self.transports.insert(instance.id, wanted.map(|it| it.protocol).collect());
+            }
+            let mut wanted = self.transports.get(&instance.id).into_iter().flatten();
+            for port in &instance.ports {
+                for transport in transports(wanted.next().copied().unwrap_or(Protocol::Both)) {
+                    if let Some(other) = ports.insert((*port, transport), instance.id) {
+                        let (node, id) = (&instance.node, instance.id);
+                        return Err(format!("{node}: port {port}/{transport} is held by {other} and {id}"));
+                    }
                 }
             }
         }
-    }
-    for reservation in state.reservations() {
-        let (sum, _) = sums.entry(&reservation.node).or_default();
-        sum.disk_bytes += reservation.disk_bytes;
-    }
-    for (id, (sum, _)) in sums {
-        let capacity = state.node(id).ok_or_else(|| format!("{id}: instances on an unknown node"))?;
-        let capacity = capacity.description.capacity;
-        if exceeds(sum, capacity) {
-            return Err(format!("{id}: its instances and volumes hold {sum:?} of {capacity:?}"));
+        for reservation in state.reservations() {
+            let (sum, _) = sums.entry(&reservation.node).or_default();
+            sum.disk_bytes += reservation.disk_bytes;
         }
+        for (id, (sum, _)) in sums {
+            let capacity = state.node(id).ok_or_else(|| format!("{id}: instances on an unknown node"))?;
+            let capacity = capacity.description.capacity;
+            if exceeds(sum, capacity) {
+                return Err(format!("{id}: its instances and volumes hold {sum:?} of {capacity:?}"));
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn machine(engine: &Engine) -> Result<(), String> {

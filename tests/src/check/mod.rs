@@ -5,6 +5,7 @@
 
 mod agreement;
 mod capacity;
+mod contact;
 mod durability;
 mod freshness;
 mod honesty;
@@ -81,6 +82,24 @@ pub enum Fact<'a> {
         node: &'a NodeId,
         /// How new they are.
         generation: u64,
+    },
+    /// A node was given up.
+    GivenUp {
+        /// Which one.
+        node: &'a NodeId,
+        /// For how long its agent could have reached the leader, directly or through another member.
+        reachable_ms: u64,
+        /// So long it may take to be heard of.
+        allowed_ms: u64,
+    },
+    /// Somebody sent a message to an agent.
+    Framed {
+        /// Its length.
+        bytes: usize,
+        /// The longest that the other side takes.
+        bytes_max: usize,
+        /// What it was.
+        what: &'a str,
     },
     /// A container engine did as its agent asked, or refused.
     Docker {
@@ -178,6 +197,7 @@ impl Checks {
             Box::<durability::Durability>::default(),
             Box::<freshness::Freshness>::default(),
             Box::<uniqueness::Uniqueness>::default(),
+            Box::<contact::Contact>::default(),
             Box::<capacity::Capacity>::default(),
             Box::<order::Order>::default(),
             Box::<pace::Pace>::default(),

@@ -2,6 +2,7 @@
 
 use super::docker::Daemon;
 use super::network::Place;
+use super::seats::Seat;
 use super::world::{Event, Fault, Undo, World};
 
 impl World {
@@ -15,6 +16,7 @@ impl World {
             Fault::Container,
             Fault::Node,
             Fault::Clock,
+            Fault::Silence,
         ];
         for fault in all {
             self.plan_fault(fault);
@@ -31,6 +33,7 @@ impl World {
             Fault::Container => self.options.container_ms,
             Fault::Node => self.options.node_ms,
             Fault::Clock => self.options.clock_ms,
+            Fault::Silence => self.options.silence_ms,
         };
         if mean > 0 {
             let ms = self.rng.around(mean);
@@ -48,6 +51,7 @@ impl World {
         self.figures.faults += 1;
         match fault {
             Fault::Partition => self.partition(),
+            Fault::Silence => self.silence(),
             Fault::Crash => {
                 if self.rng.chance(150) {
                     let all: Vec<u64> = self.seats.keys().copied().collect();
@@ -118,6 +122,29 @@ impl World {
         self.clocks_right_since.get_or_insert(self.now);
     }
 
+    /// The leader's port for agents is closed to them for a while, or its disk has no room.
+    fn silence(&mut self) {
+        let leads = |it: &Seat| it.life.as_ref().is_some_and(|it| it.leader.is_some());
+        let Some(id) = self.seats.iter().find(|it| leads(it.1)).map(|it| *it.0) else { return };
+        let until = self.now + self.rng.range(500, 20_000);
+        if self.rng.chance(400) {
+            self.say(format_args!("the disk of member {id} is full until {until}"));
+            if let Some(seat) = self.seats.get_mut(&id) {
+                seat.full_until = until;
+            }
+            return;
+        }
+        self.say(format_args!("no agent reaches member {id}"));
+        let one_way = self.rng.chance(300);
+        for n in 0..self.options.n_agents {
+            self.network.cut(Place::Member(id), Place::Node(n));
+            if !one_way {
+                self.network.cut(Place::Node(n), Place::Member(id));
+            }
+        }
+        self.at(until, Event::Undo(Undo::Partition));
+    }
+
     fn partition(&mut self) {
         let members = (1..=self.options.n_members as u64).map(Place::Member);
         let nodes = (0..self.options.n_agents).map(Place::Node);
@@ -182,6 +209,7 @@ impl World {
         for id in members {
             if let Some(seat) = self.seats.get_mut(&id) {
                 seat.paused_until = 0;
+                seat.full_until = 0;
                 seat.extinguish();
             }
             self.start_member(id);

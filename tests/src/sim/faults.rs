@@ -73,6 +73,10 @@ pub struct Options {
     pub consul: bool,
     /// A node is given up after so long a silence.
     pub loss_after_ms: u64,
+    /// Agents and the leader are cut off from each other for some seconds, or a member's disk is full.
+    pub silence_ms: u64,
+    /// The longest frame that agents take.
+    pub frame_bytes: usize,
 }
 
 impl Options {
@@ -133,7 +137,9 @@ impl Options {
             snapshot_entries: *rng.pick(&[5, 20, 100, 10_000]),
             segment_bytes: *rng.pick(&[1 << 12, 1 << 14, 1 << 16]),
             consul: rng.chance(500),
-            loss_after_ms: *rng.pick(&[6_000, 10_000, 15_000]),
+            loss_after_ms: *rng.pick(&[2_000, 3_000, 6_000, 10_000, 15_000]),
+            silence_ms: if rng.chance(500) { rng.range(3_000, 20_000) } else { 0 },
+            frame_bytes: *rng.pick(&[1 << 15, api::link::MAX_FRAME_BYTES]),
         }
     }
 
@@ -180,6 +186,23 @@ impl Options {
                 self.snapshot_entries = 5_000;
             }
             Mutant::CountsAtOnce => self.min_live_ms = 5_000,
+            Mutant::KeepsSessions => {
+                self.n_members = 3;
+                self.partition_ms = 4_000;
+                self.loss = 0;
+            }
+            Mutant::HearsOnlyTheRegistered | Mutant::NeverRelays => {
+                self.n_members = 3;
+                self.silence_ms = 3_000;
+                self.loss = 0;
+            }
+            Mutant::WaitsAsLongAsEver => {
+                self.n_members = 3;
+                self.loss_after_ms = 2_000;
+                self.crash_ms = 4_000;
+                self.loss = 0;
+            }
+            Mutant::AssignsInOneFrame => self.frame_bytes = 1 << 11,
             _ => {}
         }
     }

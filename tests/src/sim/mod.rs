@@ -5,7 +5,7 @@
 //! | [`world`] | the clock, the queue of what comes next, the end |
 //! | [`faults`] | what can go wrong, and how often |
 //! | [`network`], [`disk`], [`docker`] | what lies below: simulated |
-//! | `seats`, `office`, `session`, `nodes`, `errands`, `users` | the shells: the real cores, and what they want done |
+//! | `seats`, `office`, `sessions`, `nodes`, `errands`, `users` | the shells: the real cores, and what they want done |
 //! | [`client`] | what users ask for |
 //! | [`trace`] | the story, and its hash |
 
@@ -24,7 +24,7 @@ mod errands;
 mod nodes;
 mod office;
 mod seats;
-mod session;
+mod sessions;
 mod users;
 
 /// Where the wall clocks start: far from zero, as they are.

@@ -6,7 +6,9 @@ use super::network::Place;
 use super::world::{Event, Link, World};
 use crate::check::Fact;
 use crate::mutants::{self, Mutant};
-use cluster::agent::{Agent, FromAgent, Input, Maker, Observation, Output, PROTOCOL, Saved, Seen, Settings, ToAgent};
+use cluster::agent::{
+    Agent, Call, Dialer, Ended, FromAgent, Input, Maker, Output, PROTOCOL, Pace, Parts, Saved, Seen, Settings, ToAgent,
+};
 use cluster::{InstanceId, NodeDescription, NodeId, PortRange, Resources, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,11 +25,17 @@ pub(super) struct NodeSeat {
     pub(super) incarnation: u64,
     link: Option<u64>,
     welcome: bool,
-    /// The connection's first assignments have come.
-    assigned: bool,
+    /// What has come of the connection's first assignments.
+    parts: Parts,
     heard_at: u64,
     said_at: u64,
-    next_member: u64,
+    dialer: Dialer,
+    call: Option<Call>,
+    dial_at: u64,
+    /// The ways from its agent to the leader, each by term and by the member that is dialled, and since when.
+    pub(super) ways: BTreeMap<(u64, u64), u64>,
+    /// Since when nothing is wrong that its agent could feel, but for one member that is not there.
+    pub(super) well_since: u64,
     /// Starts that were called off.
     pub(super) abandoned: BTreeSet<InstanceId>,
     /// Instances that some message told to end; only planted faults read it.
@@ -36,10 +44,17 @@ pub(super) struct NodeSeat {
     pub(super) off: bool,
 }
 
-/// Silence of a member after which an agent tries another one.
-const PATIENCE_MS: u64 = 4_000;
 /// From one look of an agent at its clock to the next.
-const WAKE_MS: u64 = 200;
+const WAKE_MS: u64 = 100;
+
+/// Where agents reach a member.
+pub(super) fn address_of(member: u64) -> String {
+    format!("m{member}:4800")
+}
+
+fn member_at(address: &str) -> u64 {
+    address.trim_start_matches('m').split(':').next().and_then(|it| it.parse().ok()).unwrap_or(1)
+}
 
 impl NodeSeat {
     /// What the labels of its containers say.
@@ -82,6 +97,7 @@ impl World {
             if self.options.sick_node == Some(n) {
                 engine.sick = Some(*self.rng.pick(&[Sickness::Creates, Sickness::Starts]));
             }
+            let dialer = self.dialer(n, description.agent);
             self.nodes.push(NodeSeat {
                 description,
                 engine,
@@ -91,10 +107,14 @@ impl World {
                 incarnation: 0,
                 link: None,
                 welcome: false,
-                assigned: false,
+                parts: Parts::default(),
                 heard_at: 0,
                 said_at: 0,
-                next_member: n as u64,
+                dialer,
+                call: None,
+                dial_at: 0,
+                ways: BTreeMap::new(),
+                well_since: 0,
                 abandoned: BTreeSet::new(),
                 stopping: BTreeSet::new(),
                 off: false,
@@ -103,8 +123,14 @@ impl World {
         }
     }
 
+    fn dialer(&self, n: usize, seed: u64) -> Dialer {
+        let members = (1..=self.options.n_members as u64).map(address_of).collect();
+        Dialer::new(members, seed.wrapping_add(n as u64))
+    }
+
     pub(super) fn start_agent(&mut self, n: usize) {
         let consul = self.options.consul;
+        let dialer = self.dialer(n, self.nodes[n].description.agent);
         let node = &mut self.nodes[n];
         if node.agent.is_some() || node.off {
             return;
@@ -112,6 +138,8 @@ impl World {
         node.incarnation += 1;
         node.agent = Some(Agent::new(node.settings(consul), node.saved.clone()));
         node.save_due = false;
+        (node.dialer, node.call, node.dial_at) = (dialer, None, 0);
+        (node.ways, node.well_since) = (BTreeMap::new(), self.now);
         node.abandoned.clear();
         let incarnation = node.incarnation;
         self.say(format_args!("the agent of n{n} starts"));
@@ -122,7 +150,7 @@ impl World {
         let node = &mut self.nodes[n];
         node.agent = None;
         if let Some(link) = node.link.take() {
-            self.links.remove(&link);
+            self.let_go(link);
         }
         self.say(format_args!("the agent of n{n} ends"));
     }
@@ -135,14 +163,19 @@ impl World {
         }
         self.after(WAKE_MS, Event::Agent { node: n, incarnation });
         self.save(n);
+        self.look_at_ways(n);
         let node = &self.nodes[n];
-        if node.link.is_some() && self.now > node.heard_at + PATIENCE_MS {
+        let pace = self.pace(n);
+        if node.link.is_some() && self.now > node.heard_at + pace.patience_ms {
             self.hang_up(n);
         }
-        if self.nodes[n].link.is_none() {
+        let node = &self.nodes[n];
+        if node.link.is_none() && self.now >= node.dial_at {
             self.dial(n);
-        } else if self.nodes[n].welcome && self.now >= self.nodes[n].said_at + 1_000 {
-            self.agent_sends(n, FromAgent::Alive);
+        } else if node.link.is_some() && self.now + WAKE_MS > node.said_at + pace.alive_every_ms {
+            let generation = node.agent.as_ref().map_or(0, Agent::generation);
+            let sign = if node.welcome { FromAgent::Obeys { generation } } else { FromAgent::Alive };
+            self.agent_sends(n, sign);
         }
         let due = self.nodes[n].agent.as_ref().and_then(Agent::wake_at);
         if due.is_some_and(|it| it.0 <= EPOCH + self.now) {
@@ -158,11 +191,81 @@ impl World {
         }
     }
 
-    fn hang_up(&mut self, n: usize) {
-        if let Some(link) = self.nodes[n].link.take() {
-            self.links.remove(&link);
-            self.say(format_args!("n{n} hangs up on {link}"));
+    fn pace(&self, n: usize) -> Pace {
+        let pace = self.nodes[n].dialer.pace();
+        if mutants::planted(Mutant::WaitsAsLongAsEver) { Pace { patience_ms: 5_000, ..pace } } else { pace }
+    }
+
+    /// Looks which ways there are from the agent of a node to the leader, and since when.
+    fn look_at_ways(&mut self, n: usize) {
+        let now = self.now;
+        let runs = |it: &u64| self.seats[it].life.is_some() && self.seats[it].paused_until <= now;
+        let terms = self.seats.iter().filter_map(|(id, it)| {
+            let life = it.life.as_ref().filter(|it| it.leader.is_some() && it.member.status().leading)?;
+            Some((life.member.status().term, *id))
+        });
+        let leader = terms.max().filter(|it| runs(&it.1));
+        let linked = |a: Place, b: Place| !self.network.is_cut(a, b) && !self.network.is_cut(b, a);
+        let node = Place::Node(n);
+        let Some((term, leading)) = leader else {
+            (self.nodes[n].ways, self.nodes[n].well_since) = (BTreeMap::new(), now);
+            return;
+        };
+        let knows =
+            |it: &u64| self.seats[it].life.as_ref().is_some_and(|it| it.member.status().leader == Some(leading));
+        let members: Vec<u64> = self.seats.keys().copied().collect();
+        let open = |it: &u64| {
+            let way = linked(node, Place::Member(*it)) && linked(Place::Member(*it), Place::Member(leading));
+            way && runs(it) && knows(it)
+        };
+        let ways: Vec<u64> = members.iter().copied().filter(open).collect();
+        // Nothing is wrong that an agent could feel, but for one member that is not there.
+        let standing = |it: &u64| self.seats[it].life.is_some() && !runs(it);
+        let well = ways.contains(&leading) && ways.len() + 1 >= members.len() && !members.iter().any(standing);
+        let before = std::mem::take(&mut self.nodes[n].ways);
+        let since = |way: u64| before.get(&(term, way)).copied().unwrap_or(now);
+        self.nodes[n].ways = ways.into_iter().map(|it| ((term, it), since(it))).collect();
+        if !well {
+            self.nodes[n].well_since = now;
+        }
+    }
+
+    /// A connection ends, as its agent sees it.
+    fn let_go(&mut self, link: u64) {
+        let Some(it) = self.links.remove(&link) else { return };
+        for member in [Some(it.member), it.to].into_iter().flatten() {
+            if !self.network.is_cut(Place::Node(it.node), Place::Member(member)) {
+                self.after(5, Event::AgentGone { member, link });
+            }
+        }
+    }
+
+    /// The agent has no connection any more, and knows.
+    fn line_ended(&mut self, n: usize, ended: Ended) {
+        let node = &mut self.nodes[n];
+        node.link = None;
+        let ended = match ended {
+            Ended::Elsewhere(leader) if node.welcome => Ended::Served(leader),
+            _ if node.welcome => Ended::Served(None),
+            ended => ended,
+        };
+        let was_welcome = std::mem::take(&mut node.welcome);
+        let what = format!("{ended:?}");
+        let call = node.call.take();
+        if let Some(call) = &call {
+            node.dial_at = self.now + node.dialer.ended(call, ended);
+        }
+        self.say(format_args!("n{n}: {what} after {call:?}"));
+        if was_welcome {
             self.agent_takes(n, Input::Disconnected);
+        }
+    }
+
+    fn hang_up(&mut self, n: usize) {
+        if let Some(link) = self.nodes[n].link {
+            self.let_go(link);
+            self.say(format_args!("n{n} hangs up on {link}"));
+            self.line_ended(n, Ended::Unreachable);
         }
         if mutants::planted(Mutant::StopsWhenCutOff) {
             self.stop_all(n, |_| true);
@@ -172,24 +275,37 @@ impl World {
     fn dial(&mut self, n: usize) {
         self.next_link += 1;
         let link = self.next_link;
-        let n_members = self.options.n_members as u64;
         let node = &mut self.nodes[n];
-        node.next_member += 1;
-        let member = 1 + node.next_member % n_members;
+        let call = node.dialer.call();
+        let (member, relay) = (member_at(&call.server), call.relay);
+        node.call = Some(call);
         node.link = Some(link);
         node.welcome = false;
-        node.assigned = false;
+        node.parts = Parts::default();
         node.heard_at = self.now;
+        let connect_ms = node.dialer.pace().connect_ms;
         let cluster = node.agent.as_ref().and_then(Agent::cluster);
         let description = node.description.clone();
-        self.links.insert(link, Link { node: n, member, stuck: [false; 2], last: [0; 2] });
+        self.links.insert(link, Link { node: n, member, to: None, stuck: [false; 2], last: [0; 2] });
+        let (here, there) = (Place::Node(n), Place::Member(member));
+        if self.network.is_cut(here, there) || self.network.is_cut(there, here) {
+            return self.after(connect_ms, Event::NoAnswer { link });
+        }
         if !self.is_alive(member) {
-            return self.after(20, Event::LinkLost { link });
+            return self.after(20, Event::NoAnswer { link });
         }
         self.agent_sends(
             n,
-            FromAgent::Hello { protocol: PROTOCOL, cluster, node: description, life: 0, taken_in: false },
+            FromAgent::Hello { protocol: PROTOCOL, cluster, node: description, life: 0, taken_in: false, relay },
         );
+    }
+
+    /// A member did not take a connection.
+    pub(super) fn no_answer(&mut self, link: u64) {
+        let Some(it) = self.links.remove(&link) else { return };
+        if self.nodes[it.node].link == Some(link) {
+            self.line_ended(it.node, Ended::Unreachable);
+        }
     }
 
     fn agent_sends(&mut self, n: usize, mut message: FromAgent) {
@@ -199,20 +315,6 @@ impl World {
         {
             let stopping = &self.nodes[n].stopping;
             observations.iter_mut().filter(|it| stopping.contains(&it.instance)).for_each(|it| it.seen = Seen::Removed);
-        }
-        if mutants::planted(Mutant::BelievesAnybody)
-            && let FromAgent::Report { observations, .. } = &mut message
-            && self.rng.chance(200)
-        {
-            let others = self.nodes.iter().enumerate().filter(|it| it.0 != n);
-            let foreign = others.flat_map(|it| it.1.engine.containers.values()).map(|it| it.instance).next();
-            observations.clear();
-            observations.extend(foreign.map(|instance| Observation {
-                instance,
-                judged_by: Timestamp::default(),
-                trial: None,
-                seen: Seen::Removed,
-            }));
         }
         if let Some(link) = self.nodes[n].link {
             self.send_over(link, true, || Event::ToMember { link, message });
@@ -226,10 +328,9 @@ impl World {
         if self.network.is_cut(from, to) {
             return;
         }
-        self.links.remove(&link);
+        self.let_go(link);
         if self.nodes[it.node].link == Some(link) {
-            self.nodes[it.node].link = None;
-            self.agent_takes(it.node, Input::Disconnected);
+            self.line_ended(it.node, Ended::Unreachable);
         }
     }
 
@@ -241,21 +342,28 @@ impl World {
         }
         node.heard_at = self.now;
         match message {
-            ToAgent::Elsewhere { .. } | ToAgent::Refused { .. } => {
-                self.links.remove(&link);
-                node.link = None;
-                self.agent_takes(n, Input::Disconnected);
+            ToAgent::Elsewhere { leader } => {
+                self.let_go(link);
+                self.line_ended(n, Ended::Elsewhere(leader));
             }
-            ToAgent::Welcome { cluster, .. } => {
+            ToAgent::Refused { .. } => {
+                self.let_go(link);
+                self.line_ended(n, Ended::Refused);
+            }
+            ToAgent::Welcome { cluster, pace, .. } => {
                 node.welcome = true;
+                node.dialer.keep_pace(pace.unwrap_or(Pace::of(10_000)));
                 self.agent_takes(n, Input::Connected { cluster });
             }
             ToAgent::Reported { sequence } => self.agent_takes(n, Input::Reported { sequence }),
             ToAgent::Alive => {}
-            ToAgent::Assign { generation, assignments, forget, destroy, .. } => {
+            ToAgent::Assign { generation, assignments, forget, destroy, more, .. } => {
                 let stops = assignments.iter().filter(|it| it.stop).map(|it| it.instance);
                 node.stopping.extend(stops);
-                let complete = !std::mem::replace(&mut node.assigned, true);
+                let whole = node.parts.take(generation, assignments, forget, destroy, more);
+                let Some(Input::Assigned { generation, assignments, forget, destroy, complete }) = whole else {
+                    return;
+                };
                 if mutants::planted(Mutant::ObeysOldGenerations) {
                     let consul = self.options.consul;
                     let agent = node.agent.as_ref().map(Agent::saved).unwrap_or_default();

@@ -2,49 +2,56 @@
 
 use super::machine::for_any_term;
 use super::network::Place;
-use super::session::Session;
 use super::world::{Event, World};
 use crate::check::{Fact, Told};
 use crate::mutants::{self, Mutant};
-use cluster::agent::{FromAgent, ToAgent};
+use cluster::agent::Pace;
 use cluster::{Applied, ClusterId, Command, Moment, NodeId, Principal, Rejected, Settings, State, Timestamp};
 use scheduler::leader::{Ask, Leader};
-use scheduler::member::{Answer, Input, Refused, Ticket};
+use scheduler::member::{Answer, Input, Refused, Status, Ticket};
 use scheduler::state_machine::payload;
+
+/// A leader that has lost its quorum steps down after at most so long: twice an election, of some 15 ticks.
+const STEP_DOWN_MS: u64 = 3_000;
 
 /// Who waits for an answer.
 pub(super) enum Asked {
-    Client { client: usize, name: String },
+    Client {
+        client: usize,
+        name: String,
+    },
     Leader(Ask),
-    Register { link: u64, node: NodeId },
-    Report { link: u64, sequence: u64 },
+    /// The agents' sessions.
+    Session(u64),
     Nobody,
 }
 
 impl World {
     /// Takes or leaves office.
-    pub(super) fn office(&mut self, id: u64, leading: bool) {
+    pub(super) fn office(&mut self, id: u64, status: Status) {
         let Some(life) = self.seats.get_mut(&id).and_then(|it| it.life.as_mut()) else { return };
-        if leading && life.leader.is_none() {
+        if status.leading && life.leader.is_none() {
             life.state = life.member.machine().0.clone();
             let cluster = ClusterId(0xC0FF_EE00 + id);
-            life.leader = Some(Leader::new(
-                &life.state,
-                cluster,
-                Settings { min_live_ms: self.options.min_live_ms, ..Settings::default() },
-                self.options.loss_after_ms,
-                Timestamp(self.now),
-            ));
-        } else if !leading && life.leader.is_some() {
-            if mutants::planted(Mutant::StaleLeader) {
+            let settings = Settings {
+                min_live_ms: self.options.min_live_ms,
+                node_loss_after_ms: self.options.loss_after_ms,
+                ..Settings::default()
+            };
+            // As if it were no business of the leader's how fast agents are.
+            let step_down_ms = if mutants::planted(Mutant::WaitsAsLongAsEver) { 0 } else { STEP_DOWN_MS };
+            life.leader = Some(Leader::new(&life.state, cluster, settings, step_down_ms, Timestamp(self.now)));
+            life.sessions.take_office(Timestamp(self.now));
+        } else if !status.leading {
+            if mutants::planted(Mutant::StaleLeader) && life.leader.is_some() {
                 return;
             }
             life.leader = None;
-            let links: Vec<u64> = std::mem::take(&mut life.sessions).into_keys().collect();
-            for link in links {
-                self.close_link(link, 5);
+            if !mutants::planted(Mutant::KeepsSessions) {
+                life.sessions.follow(status.leader);
             }
         }
+        self.pump(id);
     }
 
     /// Lets the leader act; whether it did.
@@ -63,27 +70,40 @@ impl World {
         };
         let believed = mutants::view(&life.state);
         let state = believed.as_ref().unwrap_or(&life.state);
+        life.sessions.tick(&life.state, Timestamp(self.now));
+        let registered = |it: &NodeId| {
+            life.sent.keys().any(|link| self.links.get(link).is_some_and(|l| self.nodes[l.node].id() == *it))
+        };
+        for (node, at) in life.sessions.heard() {
+            if !mutants::planted(Mutant::HearsOnlyTheRegistered) || registered(&node) {
+                leader.hear(node, at);
+            }
+        }
         let asks: Vec<Ask> =
             leader.tick(state, Timestamp(self.now), now).into_iter().chain(leader.plan(state, now)).collect();
         let any = !asks.is_empty();
         for ask in asks {
-            let (Ask::Plan(command) | Ask::Other(command)) = &ask;
-            if mutants::planted(Mutant::NeverLosesNodes) && matches!(command, Command::Lose { .. }) {
+            if mutants::planted(Mutant::NeverLosesNodes) && matches!(ask, Ask::Lose(_)) {
                 continue;
             }
-            let command = command.clone();
+            let command = ask.command();
             self.submit(id, &Principal::Leader, &command, Asked::Leader(ask));
         }
-        any
+        self.pump(id) || any
     }
 
-    fn submit(&mut self, id: u64, principal: &Principal, command: &Command, asked: Asked) {
+    pub(super) fn submit(&mut self, id: u64, principal: &Principal, command: &Command, asked: Asked) {
         let Some(seat) = self.seats.get_mut(&id) else { return };
         let now = seat.clocks(self.now);
         let Some(life) = &mut seat.life else { return };
         life.next_ticket += 1;
         let ticket = Ticket(life.next_ticket);
         life.tickets.insert(ticket, asked);
+        if seat.full_until > self.now {
+            // As the replica says it, before the member sees the command.
+            let incarnation = seat.incarnation();
+            return self.after(1, Event::Full { member: id, incarnation, ticket });
+        }
         let encode = if mutants::planted(Mutant::StaleLeader) { for_any_term } else { payload };
         life.member.handle(Input::Submit(ticket, encode(principal, command)), now);
         if mutants::planted(Mutant::ProposesTwice) && matches!(principal, Principal::User { .. }) {
@@ -116,6 +136,10 @@ impl World {
     pub(super) fn read(&mut self, id: u64, ticket: Ticket, answered: bool) {
         let Some(life) = self.seats.get_mut(&id).and_then(|it| it.life.as_mut()) else { return };
         let seen = life.member.applied().index;
+        if let Some(question) = life.session_reads.remove(&ticket) {
+            let answer = if answered { Ok(()) } else { Err(Refused::NoLeader) };
+            return self.session_answered(id, question, &answer, None);
+        }
         if let Some(known) = life.reads.remove(&ticket).filter(|_| answered) {
             self.figures.reads += 1;
             self.see(&Fact::Read { member: id, known, seen });
@@ -169,13 +193,13 @@ impl World {
                     leader.answered(&ask, now);
                 }
             }
-            Asked::Register { link, node } => self.registered(id, link, node, &answer.map(|it| it.reply)),
-            Asked::Report { link, sequence } => match answer.map(|it| it.reply) {
-                Ok(Ok(_) | Err(Rejected::Nothing)) => {
-                    self.send_over(link, false, || Event::ToAgent { link, message: ToAgent::Reported { sequence } });
-                }
-                _ => self.close_session(id, link),
-            },
+            Asked::Session(question) => {
+                let refusal = match answer.as_ref().map(|it| &it.reply) {
+                    Ok(Err(rejected)) if *rejected != Rejected::Nothing => Some(rejected.to_string()),
+                    _ => None,
+                };
+                self.session_answered(id, question, &answer, refusal);
+            }
             Asked::Nobody => {}
         }
     }
@@ -191,105 +215,31 @@ impl World {
         self.at(at, Event::Answered { client, name, told: Box::new(told) });
     }
 
-    /// An agent's message arrives.
-    pub(super) fn agent_says(&mut self, link: u64, message: FromAgent) {
-        let Some(id) = self.links.get(&link).map(|it| it.member) else { return };
-        mutants::enter(id);
-        let Some(seat) = self.seats.get_mut(&id) else { return };
-        if seat.paused_until > self.now {
-            let at = seat.paused_until;
-            return self.at(at, Event::ToMember { link, message });
-        }
+    /// A disk without room: a command was refused.
+    pub(super) fn refuse(&mut self, id: u64, incarnation: u64, ticket: Ticket) {
+        let Some(seat) = self.seats.get_mut(&id).filter(|it| it.incarnation() == incarnation) else { return };
         let Some(life) = &mut seat.life else { return };
-        let Some(leader) = life.leader.as_mut() else {
-            self.send_over(link, false, || Event::ToAgent { link, message: ToAgent::Elsewhere { leader: None } });
-            return;
-        };
-        let session = life.sessions.get(&link).and_then(|it| it.node.clone());
-        if let Some(node) = &session {
-            leader.hear(node.clone(), Timestamp(self.now));
-        }
-        match (message, session) {
-            (FromAgent::Hello { node, .. }, None) => {
-                life.sessions.insert(link, Session::default());
-                let principal = Principal::Agent(node.id.clone());
-                let asked = Asked::Register { link, node: node.id.clone() };
-                self.submit(id, &principal, &Command::Register { node }, asked);
-            }
-            (FromAgent::Report { sequence, observations, destroyed }, Some(node)) => {
-                let command = Command::Report { node: node.clone(), observations, destroyed };
-                self.submit(id, &Principal::Agent(node), &command, Asked::Report { link, sequence });
-            }
-            (FromAgent::Strangers { strangers }, Some(node)) => {
-                let state = self.seats.get(&id).and_then(|it| it.life.as_ref()).map(|it| &it.state);
-                let news = |it: &State| it.node(&node).is_some_and(|on| it.orphans_among(on, &strangers) != on.orphans);
-                if state.is_some_and(news) {
-                    let command = Command::FindStrangers { node: node.clone(), strangers };
-                    self.submit(id, &Principal::Agent(node), &command, Asked::Nobody);
-                }
-            }
-            (FromAgent::Degraded { reason }, Some(node)) => {
-                let command = Command::Degrade { node: node.clone(), reason };
-                self.submit(id, &Principal::Agent(node), &command, Asked::Nobody);
-            }
-            (FromAgent::Alive, Some(_)) => {
-                self.send_over(link, false, || Event::ToAgent { link, message: ToAgent::Alive });
-            }
-            _ => {}
+        if let Some(question) = life.session_reads.remove(&ticket) {
+            self.session_answered(id, question, &Err::<(), _>(Refused::DiskFull), None);
+        } else {
+            self.ticket_answered(id, ticket, Err(Refused::DiskFull));
         }
         self.drain(id);
     }
 
-    fn registered(&mut self, id: u64, link: u64, node: NodeId, reply: &Result<Result<Applied, Rejected>, Refused>) {
-        let Some(life) = self.seats.get_mut(&id).and_then(|it| it.life.as_mut()) else { return };
-        let Some(session) = life.sessions.get_mut(&link) else { return };
-        match reply {
-            Ok(Ok(_) | Err(Rejected::Nothing)) => {
-                session.node = Some(node.clone());
-                let cluster = life.state.cluster();
-                let message = ToAgent::Welcome { cluster, node: node.clone(), alive_every_ms: 1_000 };
-                if let Some(leader) = &mut life.leader {
-                    leader.hear(node, Timestamp(self.now));
-                }
-                self.send_over(link, false, || Event::ToAgent { link, message });
-                self.tell_agents(id);
-            }
-            _ => self.close_session(id, link),
+    /// Whether a node that was given up had been reachable for long.
+    pub(super) fn judge_loss(&mut self, command: &Command) {
+        let Command::Lose { node } = command else { return };
+        let Some(seat) = self.nodes.iter().find(|it| it.id() == *node && it.agent.is_some()) else { return };
+        let loss_after_ms = self.options.loss_after_ms;
+        let find_ms = Pace::of(loss_after_ms).find_ms(STEP_DOWN_MS);
+        let (mut reachable_ms, mut allowed_ms) = (self.now - seat.well_since, loss_after_ms * 9 / 10);
+        // A message that is lost is a connection that is lost, and members that stand still or are cut off cost an
+        // attempt each: finding the leader takes more than one round.
+        if self.options.loss > 0 || reachable_ms <= allowed_ms {
+            let oldest = seat.ways.values().min().copied().unwrap_or(self.now);
+            (reachable_ms, allowed_ms) = (self.now - oldest, loss_after_ms + 4 * find_ms);
         }
-    }
-
-    /// Sends each agent what is new for it.
-    pub(super) fn tell_agents(&mut self, id: u64) {
-        let Some(life) = self.seats.get_mut(&id).and_then(|it| it.life.as_mut()) else { return };
-        let (mut news, mut lost) = (Vec::new(), Vec::new());
-        for (link, session) in &mut life.sessions {
-            let node = session.node.as_ref().and_then(|it| life.state.node(it));
-            if node.is_some_and(|it| it.is_lost()) {
-                // It was given up while it was connected: it must introduce itself again.
-                lost.push(*link);
-            } else {
-                // An old backup, or a member that answers from the past.
-                let stale = mutants::planted(Mutant::ObeysOldGenerations) && session.is_new();
-                let state = if stale { &life.past } else { &life.state };
-                news.extend(session.news(state).map(|it| (*link, it)));
-            }
-        }
-        for (link, message) in news {
-            self.send_over(link, false, || Event::ToAgent { link, message });
-        }
-        for link in lost {
-            self.close_session(id, link);
-        }
-    }
-
-    fn close_session(&mut self, id: u64, link: u64) {
-        if let Some(life) = self.seats.get_mut(&id).and_then(|it| it.life.as_mut()) {
-            life.sessions.remove(&link);
-        }
-        self.close_link(link, 5);
-    }
-
-    fn close_link(&mut self, link: u64, ms: u64) {
-        self.after(ms, Event::LinkLost { link });
+        self.see(&Fact::GivenUp { node, reachable_ms, allowed_ms });
     }
 }

@@ -5,7 +5,6 @@ use super::disk::Platter;
 use super::machine::Replica;
 use super::network::Place;
 use super::office::Asked;
-use super::session::Session;
 use super::world::{Event, World};
 use crate::check::Fact;
 use crate::mutants::{self, Mutant};
@@ -14,6 +13,7 @@ use scheduler::leader::Leader;
 use scheduler::log::{Log, Options as LogOptions, SnapshotFile, write_snapshot};
 use scheduler::member::{Chore, Config, Input, Member, Now, Output, Ready, Ticket};
 use scheduler::peers::frame_bytes;
+use scheduler::sessions::{self, Sent, Sessions};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -39,6 +39,8 @@ pub(super) struct Seat {
     pub(super) jump_ms: i64,
     /// It stands still until then.
     pub(super) paused_until: u64,
+    /// Its disk has no room until then.
+    pub(super) full_until: u64,
 }
 
 /// A running process.
@@ -55,7 +57,11 @@ pub(super) struct Life {
     pub(super) next_ticket: u64,
     n_ticks: u64,
     pub(super) leader: Option<Leader>,
-    pub(super) sessions: BTreeMap<u64, Session>,
+    pub(super) sessions: Sessions,
+    /// What was sent over each of their connections.
+    pub(super) sent: BTreeMap<u64, Sent>,
+    /// What the sessions want to be sure of.
+    pub(super) session_reads: BTreeMap<Ticket, u64>,
     /// What the leader goes by.
     pub(super) state: State,
     /// What it was some time ago; only planted faults read it.
@@ -78,6 +84,11 @@ impl Seat {
         self.disk.light(0);
     }
 
+    /// Counts its starts.
+    pub(super) const fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
     /// What the member has applied, while it lives.
     pub(super) fn state(&self) -> Option<&State> {
         self.life.as_ref().map(|it| &it.member.machine().0)
@@ -88,7 +99,15 @@ impl World {
     pub(super) fn found_members(&mut self) {
         for id in 1..=self.options.n_members as u64 {
             let skew_ms = self.rng.below(self.options.skew_ms + 1);
-            let seat = Seat { disk: Platter::new(), incarnation: 0, life: None, skew_ms, jump_ms: 0, paused_until: 0 };
+            let seat = Seat {
+                disk: Platter::new(),
+                incarnation: 0,
+                life: None,
+                skew_ms,
+                jump_ms: 0,
+                paused_until: 0,
+                full_until: 0,
+            };
             self.seats.insert(id, seat);
             self.start_member(id);
             let first = self.rng.below(100);
@@ -132,6 +151,7 @@ impl World {
             Err(error) => return self.checks.fail("recovery", format!("member {id} cannot start: {error}")),
         };
         let state = member.machine().0.clone();
+        let members = (1..=self.options.n_members as u64).map(|it| (it, super::nodes::address_of(it))).collect();
         seat.life = Some(Life {
             member,
             log,
@@ -143,7 +163,9 @@ impl World {
             next_ticket: 0,
             n_ticks: 0,
             leader: None,
-            sessions: BTreeMap::new(),
+            sessions: Sessions::new(sessions::Config { members, loss_after_ms: self.options.loss_after_ms }),
+            sent: BTreeMap::new(),
+            session_reads: BTreeMap::new(),
             state: state.clone(),
             past: state.clone(),
         });
@@ -161,7 +183,8 @@ impl World {
         seat.disk.crash(|n| rng.below(n));
         self.figures.faults += 1;
         self.say(format_args!("member {id} crashes"));
-        let lost: Vec<u64> = self.links.iter().filter(|it| it.1.member == id).map(|it| *it.0).collect();
+        let of_it = |it: &super::world::Link| it.member == id || it.to == Some(id);
+        let lost: Vec<u64> = self.links.iter().filter(|it| of_it(it.1)).map(|it| *it.0).collect();
         for link in lost {
             self.after(1, Event::LinkLost { link });
         }
@@ -339,6 +362,7 @@ impl World {
             if let Some(leader) = &mut life.leader {
                 leader.note_gap(&state);
             }
+            life.sessions.note_gap();
             self.say(format_args!("member {id} is replaced up to {index}"));
             self.see(&Fact::Replaced { member: id, state: &state });
         }
@@ -352,6 +376,9 @@ impl World {
             let right = self.clocks_right_since.is_some_and(|it| self.now >= it + CORRECTED_MS);
             let wall = right.then_some(EPOCH + self.now);
             self.see(&Fact::Applied { member: id, first, taken: &taken, lived_ms: self.now, wall });
+            if first && taken.result.is_ok() {
+                self.judge_loss(&taken.entry.command);
+            }
             let Some(life) = self.seats.get_mut(&id).and_then(|it| it.life.as_mut()) else { return };
             if !(mutants::planted(Mutant::StaleLeader) && life.leader.is_some() && !life.member.status().leading) {
                 life.state = taken.after.clone();
@@ -361,11 +388,12 @@ impl World {
             }
             if let (Some(leader), Ok(applied)) = (&mut life.leader, &taken.result) {
                 leader.note(&taken.after, &applied.events);
+                applied.events.iter().for_each(|it| life.sessions.note(&taken.after, it));
             }
         }
         if let Some(status) = output.status {
             self.say(format_args!("member {id}: {status:?}"));
-            self.office(id, status.leading);
+            self.office(id, status);
         }
         for (ticket, res) in output.reads {
             self.read(id, ticket, res.is_ok());
@@ -388,6 +416,6 @@ impl World {
             self.crash_member(id);
             return self.member_will_be_back(id);
         }
-        self.tell_agents(id);
+        self.pump(id);
     }
 }

@@ -12,7 +12,7 @@ use crate::check::{Checks, Fact, Told, Violation};
 use crate::mutants::{self, Mutant};
 use cluster::Command;
 use cluster::agent::{FromAgent, ToAgent};
-use scheduler::member::Input;
+use scheduler::member::{Input, Ticket};
 use std::collections::BTreeMap;
 
 /// A whole cluster, its users and its bad luck.
@@ -43,6 +43,8 @@ pub struct World {
 pub(super) struct Link {
     pub(super) node: usize,
     pub(super) member: u64,
+    /// The leader that the member passes it on to.
+    pub(super) to: Option<u64>,
     /// By direction, to the member first: nothing arrives any more.
     pub(super) stuck: [bool; 2],
     pub(super) last: [u64; 2],
@@ -58,6 +60,9 @@ pub(super) enum Event {
     ToMember { link: u64, message: FromAgent },
     ToAgent { link: u64, message: ToAgent },
     LinkLost { link: u64 },
+    NoAnswer { link: u64 },
+    AgentGone { member: u64, link: u64 },
+    Full { member: u64, incarnation: u64, ticket: Ticket },
     Agent { node: usize, incarnation: u64 },
     Docker { node: usize, incarnation: u64, errand: Errand, timeout: bool },
     Told { node: usize, input: cluster::agent::Input },
@@ -82,6 +87,7 @@ pub(super) enum Fault {
     Container,
     Node,
     Clock,
+    Silence,
 }
 
 /// And ends again.
@@ -231,6 +237,9 @@ impl World {
             Event::ToMember { link, message } => self.agent_says(link, message),
             Event::ToAgent { link, message } => self.agent_hears(link, message),
             Event::LinkLost { link } => self.link_lost(link),
+            Event::NoAnswer { link } => self.no_answer(link),
+            Event::AgentGone { member, link } => self.agent_gone(member, link),
+            Event::Full { member, incarnation, ticket } => self.refuse(member, incarnation, ticket),
             Event::Agent { node, incarnation } => self.agent_wakes(node, incarnation),
             Event::Docker { node, incarnation, errand, timeout } => {
                 self.errand_done(node, incarnation, errand, timeout);
@@ -269,15 +278,21 @@ impl World {
         let Some(it) = self.links.get_mut(&link) else { return };
         let direction = usize::from(!to_member);
         let (member, node) = (Place::Member(it.member), Place::Node(it.node));
-        let (from, to) = if to_member { (node, member) } else { (member, node) };
+        let leader = Place::Member(it.to.unwrap_or(it.member));
+        let cut = |from, to| if to_member { self.network.is_cut(from, to) } else { self.network.is_cut(to, from) };
+        let relays = it.to.is_none() || self.seats.get(&it.member).is_some_and(|it| it.life.is_some());
         // A lost segment is sent again; only a partition, or very bad luck, ends a connection.
-        let lost = self.network.is_cut(from, to) || (self.rng.chance(self.options.loss) && self.rng.chance(50));
+        let lost = cut(node, member)
+            || cut(member, leader)
+            || !relays
+            || (self.rng.chance(self.options.loss) && self.rng.chance(50));
         it.stuck[direction] |= lost;
         if it.stuck[direction] {
             return;
         }
         let (low, high) = self.options.delay_ms;
-        let at = (self.now + self.rng.range(low, high)).max(it.last[direction]);
+        let hops = if it.to.is_some() { 2 } else { 1 };
+        let at = (self.now + hops * self.rng.range(low, high)).max(it.last[direction]);
         it.last[direction] = at;
         self.at(at, wrap());
     }

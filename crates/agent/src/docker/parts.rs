@@ -177,7 +177,7 @@ impl Docker {
             }
         }
         let dirs = self.inner.place.dirs.clone();
-        let removed = tokio::task::spawn_blocking(move || dirs.remove_sandboxes(instance)).await;
+        let removed = self.inner.place.hands.run(move || dirs.remove_sandboxes(instance)).await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(%instance, %error, "cannot remove the instance's directories; trying again later");
         }

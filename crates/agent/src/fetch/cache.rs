@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// What is kept, by its URI.
+#[derive(Clone)]
 pub(super) struct Cache {
     dir: PathBuf,
     max_bytes: u64,

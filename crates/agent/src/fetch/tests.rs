@@ -102,7 +102,8 @@ impl Desk {
         let instance = InstanceId::derive(ClusterId(7), 1, 1);
         let sandbox = dirs.sandbox(instance, "");
         dirs.make_sandboxes(instance, std::slice::from_ref(&sandbox)).unwrap();
-        Self { fetcher: Fetcher::new(config, dirs, "127.0.0.1"), sandbox, dir }
+        let hands = (Hands::for_directories(), Hands::for_files(config.timeout));
+        Self { fetcher: Fetcher::new(config, dirs, "127.0.0.1", hands.0, hands.1), sandbox, dir }
     }
 
     async fn fetch(&self, fetches: &[Fetch]) -> Result<Vec<String>, String> {

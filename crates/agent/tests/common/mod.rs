@@ -241,6 +241,7 @@ async fn serve(
         assignments,
         forget: vec![],
         destroy,
+        more: false,
     };
     loop {
         let (stream, _) = listener.accept().await.unwrap();
@@ -249,7 +250,8 @@ async fn serve(
         let Ok(Greeting::<()>::Agent { .. }) = link.receive().await else { continue };
         let Ok(FromAgent::Hello { node, .. }) = link.receive().await else { continue };
         book.lock().unwrap().connections += 1;
-        let welcome = ToAgent::Welcome { cluster, node: NodeId::new(node.id.as_str()), alive_every_ms: 1_000 };
+        let welcome =
+            ToAgent::Welcome { cluster, node: NodeId::new(node.id.as_str()), alive_every_ms: 1_000, pace: None };
         link.send(&welcome).await.unwrap();
         while changes.try_recv().is_ok() {}
         let all = orders.lock().unwrap().values().cloned().collect();
@@ -284,7 +286,7 @@ async fn serve(
                         book.lock().unwrap().strangers = strangers;
                         continue;
                     }
-                    Ok(FromAgent::Alive) => ToAgent::Alive,
+                    Ok(FromAgent::Alive | FromAgent::Obeys { .. }) => ToAgent::Alive,
                     Ok(FromAgent::Hello { .. }) => continue,
                     Err(_) => break,
                 },

@@ -42,10 +42,11 @@ impl Budget {
     }
 }
 
-/// One frame's content, with its place in the budget.
+/// One frame's content, with its place in the budget, which it has until it is dropped.
 #[derive(Debug)]
-pub(super) struct Frame {
-    pub(super) bytes: Bytes,
+pub struct Frame {
+    /// As [`encode`](super::encode) made it.
+    pub bytes: Bytes,
     _place: Option<OwnedSemaphorePermit>,
 }
 

@@ -79,6 +79,8 @@ pub struct Agent {
     doomed: BTreeMap<InstanceId, Doomed>,
     engine: Engine,
     reporter: Reporter,
+    /// Why something else that it needs does not answer.
+    tied: Option<String>,
     degraded: Option<String>,
     revision: u64,
     wish: Option<Wish>,
@@ -108,6 +110,7 @@ impl Agent {
             doomed: BTreeMap::new(),
             engine: Engine::default(),
             reporter: Reporter::default(),
+            tied: None,
             degraded: None,
             revision: 0,
             wish: None,
@@ -126,6 +129,11 @@ impl Agent {
             instances: self.instances.values().map(Known::saved).collect(),
             gone: self.gone.values().cloned().collect(),
         }
+    }
+
+    /// The newest generation of assignments that was taken in.
+    pub const fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The cluster served, if any.
@@ -161,6 +169,7 @@ impl Agent {
             Input::Destroyed { reservation, result } => self.take_destruction(reservation, result, now),
             Input::Published { revision } => self.published(Some(revision), now),
             Input::PublishFailed => self.published(None, now),
+            Input::Tied { reason } => self.tied = reason,
             Input::Tick => self.dirty.extend(self.instances.keys()),
         }
         self.settle(now);

@@ -27,8 +27,13 @@ pub enum Input {
         forget: Vec<InstanceId>,
         /// Reservations whose volumes are to be destroyed.
         destroy: Vec<InstanceId>,
-        /// The first of a connection: it has them all.
+        /// The first of a connection: it has them all. [`super::Parts`] puts it together.
         complete: bool,
+    },
+    /// What the agent needs besides Docker does not answer, or does again.
+    Tied {
+        /// Why new instances would not start, for people.
+        reason: Option<String>,
     },
     /// A report is in the log.
     Reported {

@@ -5,12 +5,16 @@
 //! [`next`] is the one place that decides about a container. `crates/agent` carries it out on a real Docker engine,
 //! the simulator on a made-up one.
 
+mod bounds;
 mod core;
+mod dial;
 mod effect;
 mod engine;
 mod health;
 mod known;
+mod pace;
 mod parameters;
+mod parts;
 mod plan;
 mod pod;
 mod print;
@@ -24,10 +28,14 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub use bounds::{bound_observations, bound_text};
 pub use core::{Agent, Counts, Settings};
+pub use dial::{Call, Dialer, Ended};
 pub use effect::{Done, Get, Input, Listed, Listing, Maker, Note, Output, Probe, Saved, SavedInstance};
 pub use health::{Checks, Outcome};
+pub use pace::Pace;
 pub use parameters::{PARAMETERS, ParameterError, bytes, check_parameter, device, parameter_allowed, publish, ulimit};
+pub use parts::Parts;
 pub use plan::{Container, Exit, Next, Wanted, end_of, next};
 pub use pod::{Part, Role, fold, fold_list};
 pub use print::task_id;

@@ -1,5 +1,6 @@
 //! What a scheduler and an agent tell each other: field-named MessagePack in length-prefixed frames.
 
+use super::Pace;
 use crate::model::{
     AppId, AppSpec, CheckResult, ClusterId, End, Health, InstanceId, NodeDescription, NodeId, Readiness, Stranger,
     Timestamp, Version,
@@ -107,6 +108,9 @@ pub enum FromAgent {
         /// A leader has taken this process in before.
         #[serde(default)]
         taken_in: bool,
+        /// It could not reach the leader: a member that does not lead shall pass the session on to who does.
+        #[serde(default)]
+        relay: bool,
     },
     /// What it saw, at first of all its instances, then of those that changed. Answered by [`ToAgent::Reported`].
     Report {
@@ -127,8 +131,14 @@ pub enum FromAgent {
         /// Why they would not.
         reason: Option<String>,
     },
-    /// A sign of life; at least each second.
+    /// A sign of life; as often as [`ToAgent::Welcome`] says.
     Alive,
+    /// A sign of life that says how far the agent has come with its orders; instead of [`FromAgent::Alive`] where the
+    /// leader told its pace.
+    Obeys {
+        /// The newest generation of assignments that it took in.
+        generation: u64,
+    },
 }
 
 /// What a scheduler says to an agent.
@@ -142,6 +152,9 @@ pub enum ToAgent {
         node: NodeId,
         /// How often it must give a sign of life, milliseconds.
         alive_every_ms: u64,
+        /// How fast it shall notice that the line is dead, and find another.
+        #[serde(default)]
+        pace: Option<Pace>,
     },
     /// This member does not lead: ask there, or, if it does not know either, another member.
     Elsewhere {
@@ -153,7 +166,8 @@ pub enum ToAgent {
         /// Why, and what to do.
         reason: String,
     },
-    /// Assignments that are new or changed since the last such message of this connection; the first has them all.
+    /// Assignments that are new or changed since the last such message of this connection; the first, with those that
+    /// follow it as [`ToAgent::Assign::more`] says, has them all.
     Assign {
         /// The log index they were read at. An agent refuses an older one than it has seen.
         generation: u64,
@@ -165,6 +179,9 @@ pub enum ToAgent {
         forget: Vec<InstanceId>,
         /// Reservations whose volumes are to be destroyed; repeated until that is reported.
         destroy: Vec<InstanceId>,
+        /// Further parts of the first set follow, of the same generation. Whoever has not got them all has got nothing.
+        #[serde(default)]
+        more: bool,
     },
     /// A report is in the log.
     Reported {

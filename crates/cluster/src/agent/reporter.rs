@@ -1,6 +1,7 @@
 //! What was told to the scheduler: the last value wins, nothing queues.
 
 use super::Observation;
+use super::bounds::{bound_observation, weight};
 use crate::model::{InstanceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +10,9 @@ const ACKNOWLEDGED_WITHIN_MS: u64 = 10_000;
 
 /// No report has more observations; the rest follows in the next.
 const MAX_OBSERVATIONS: usize = 1_000;
+
+/// Nor more bytes than this and one observation: it must fit into one command, of 1 MiB.
+const MAX_BYTES: usize = 256 << 10;
 
 /// What was told on this connection, and what is still to be told.
 #[derive(Clone, Debug, Default)]
@@ -95,12 +99,17 @@ impl Reporter {
         if !self.connected || self.awaited.is_some() {
             return None;
         }
-        let mut observations = Vec::new();
-        while observations.len() < MAX_OBSERVATIONS {
+        let (mut observations, mut bytes) = (Vec::new(), 0);
+        while observations.len() < MAX_OBSERVATIONS && bytes < MAX_BYTES {
             let Some(instance) = self.pending.pop_first() else { break };
-            if let Some(observation) = observe(instance)
+            let observation = observe(instance).map(|mut it| {
+                bound_observation(&mut it);
+                it
+            });
+            if let Some(observation) = observation
                 && self.told.get(&instance) != Some(&observation)
             {
+                bytes += weight(&observation);
                 self.told.insert(instance, observation.clone());
                 observations.push(observation);
             }

@@ -296,6 +296,49 @@ fn a_full_disk_refuses_the_start_and_the_node_for_a_while() {
 }
 
 #[test]
+fn a_node_whose_hands_are_tied_says_so_and_what_is_worse_comes_first() {
+    let mut desk = Desk::new(false);
+    let tied = |it: Option<&str>| Input::Tied { reason: it.map(str::to_owned) };
+    let degraded = |it: Option<&str>| [Output::Degraded { reason: it.map(str::to_owned) }];
+    assert_eq!(desk.give(tied(Some("the disk hangs"))), degraded(Some("the disk hangs")));
+    assert_eq!(desk.pass(1_000), []);
+    for _ in 0..2 {
+        desk.give(Input::ListFailed { message: "timed out".into() });
+    }
+    desk.give(Input::Disconnected);
+    let away = "Docker does not answer: timed out";
+    assert_eq!(desk.give(Input::Connected { cluster: CLUSTER }), degraded(Some(away)), "each leader is told");
+    assert_eq!(desk.list(&[]), degraded(Some("the disk hangs")));
+    assert_eq!(desk.give(tied(None)), degraded(None));
+}
+
+#[test]
+fn a_report_fits_into_a_command_whatever_there_is_to_tell() {
+    let mut desk = Desk::new(false);
+    desk.assign((1..=500).map(order).collect());
+    let noise = "x".repeat(1 << 20);
+    let mut told = BTreeMap::new();
+    for n in 1..=500 {
+        let refused = Done::Refused { message: noise.clone(), container: Container::Absent };
+        for output in desk.done(n, refused) {
+            let Output::Report { observations, .. } = output else { continue };
+            let bytes: usize = observations.iter().map(bounds::weight).sum();
+            assert!(bytes < 512 << 10, "{bytes}");
+            told.extend(observations.into_iter().map(|it| (it.instance, it.seen)));
+        }
+    }
+    for _ in 0..10 {
+        for output in desk.acknowledge() {
+            let Output::Report { observations, .. } = output else { continue };
+            let bytes: usize = observations.iter().map(bounds::weight).sum();
+            assert!(bytes < 512 << 10, "{bytes}");
+            told.extend(observations.into_iter().map(|it| (it.instance, it.seen)));
+        }
+    }
+    assert_eq!(told.len(), 500, "all of it is told in the end");
+}
+
+#[test]
 fn a_container_that_was_started_and_is_gone_has_vanished_after_a_second_look() {
     let vanished = ended(EndKind::Vanished, None, "its container is gone, and Ekiden did not remove it");
     let mut desk = Desk::new(false);

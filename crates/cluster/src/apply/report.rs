@@ -6,8 +6,8 @@ use crate::command::Rejected;
 use crate::event::Event;
 use crate::model::{
     Cause, Condition, End, EndKind, Goal, Health, Instance, InstanceId, Moment, NodeId, Reservation, Since, StopReason,
-    Version,
 };
+use crate::state::State;
 use std::sync::Arc;
 
 impl Changing<'_> {
@@ -24,12 +24,12 @@ impl Changing<'_> {
             return Err(Rejected::NoNode { node: node.clone() });
         }
         let mut changed = false;
-        for Observation { instance, judged_by, trial, seen } in observations {
-            let own = self.state.instances.get(&instance).filter(|it| it.node == *node);
+        for observation in observations {
+            let own = self.state.instances.get(&observation.instance).filter(|it| it.node == *node);
             if let Some(instance) = own.map(Arc::clone) {
-                changed |= self.observe(&instance, judged_by, trial, seen);
-            } else if seen == Seen::Removed {
-                changed |= self.forget_orphan(node, instance);
+                changed |= self.observe(&instance, observation);
+            } else if observation.seen == Seen::Removed {
+                changed |= self.forget_orphan(node, observation.instance);
             }
         }
         for id in destroyed {
@@ -42,33 +42,33 @@ impl Changing<'_> {
         if changed { Ok(()) } else { Err(Rejected::Nothing) }
     }
 
-    fn observe(&mut self, instance: &Arc<Instance>, judged_by: Version, trial: Option<String>, seen: Seen) -> bool {
+    fn observe(&mut self, instance: &Arc<Instance>, observation: Observation) -> bool {
+        if !is_news(instance, &observation) {
+            return false;
+        }
+        let Observation { judged_by, trial, seen, .. } = observation;
         match seen {
             Seen::Staging { message } => self.observe_staging(instance, message),
             Seen::Running { ip, health, checks, readiness } => {
                 let after = Instance { health, checks, judged_by, trial, readiness, ip, ..Instance::clone(instance) };
-                self.observe_running(instance, after)
+                self.observe_running(instance, after);
             }
-            Seen::Ended(end) => self.observe_end(instance, end).is_some(),
+            Seen::Ended(end) => drop(self.observe_end(instance, end)),
             Seen::Removed => {
                 let gone = "the container is gone, and Ekiden did not remove it".to_owned();
                 let end = End { kind: EndKind::Vanished, exit_code: None, message: gone };
                 let last = self.observe_end(instance, end).unwrap_or_else(|| Arc::clone(instance));
                 self.remove_instance(&last);
-                true
             }
         }
+        true
     }
 
-    fn observe_staging(&mut self, instance: &Instance, message: String) -> bool {
-        let news = instance.condition == Condition::Staging && instance.message != message;
-        if news {
-            self.put_instance(Instance { message, news_at: self.now(), ..instance.clone() });
-        }
-        news
+    fn observe_staging(&mut self, instance: &Instance, message: String) {
+        self.put_instance(Instance { message, news_at: self.now(), ..instance.clone() });
     }
 
-    fn observe_running(&mut self, before: &Instance, mut after: Instance) -> bool {
+    fn observe_running(&mut self, before: &Instance, mut after: Instance) {
         // Once ready, always ready: an agent that forgot may ask again, but takes nothing back.
         after.readiness.ready |= before.readiness.ready;
         // What is so from now on, and what has been so, without a break.
@@ -80,9 +80,6 @@ impl Changing<'_> {
             ready: since(after.readiness.ready, before.since.ready),
         };
         let started = before.condition == Condition::Staging;
-        if before.has_ended() || (!started && after == *before) {
-            return false;
-        }
         let passed_others = after.judged_by != before.judged_by && before.is_running();
         let became_ready = after.readiness.ready && !before.readiness.ready;
         if started {
@@ -102,7 +99,6 @@ impl Changing<'_> {
         if before.health != instance.health {
             self.event(Event::HealthChanged { instance, before: before.health });
         }
-        true
     }
 
     /// The instance as it is after its end; nothing if that was known.
@@ -133,5 +129,38 @@ impl Changing<'_> {
         let ended = self.put_instance(ended);
         self.event(Event::InstanceChanged { instance: Arc::clone(&ended) });
         Some(ended)
+    }
+}
+
+impl State {
+    /// Whether a report of this node would tell something that is not in the state. Agents tell all that they see at
+    /// each connection; only what changed is worth an entry in the log.
+    pub fn is_news(&self, node: &NodeId, observation: &Observation) -> bool {
+        let Observation { instance: id, seen, .. } = observation;
+        let Some(instance) = self.instances.get(id) else {
+            let orphans = self.nodes.get(node).map(|it| &it.orphans);
+            return *seen == Seen::Removed && orphans.is_some_and(|it| it.contains_key(id));
+        };
+        instance.node == *node && is_news(instance, observation)
+    }
+}
+
+fn is_news(instance: &Instance, Observation { judged_by: by, trial: failing, seen, .. }: &Observation) -> bool {
+    let staging = instance.condition == Condition::Staging;
+    match seen {
+        Seen::Staging { message: told } => staging && instance.message != *told,
+        Seen::Running { .. } if instance.has_ended() => false,
+        Seen::Running { .. } if staging => true,
+        Seen::Running { ip: at, health: now, checks: results, readiness: told } => {
+            let Instance { ip, health, checks, judged_by, trial, readiness, since, .. } = instance;
+            let is_ready = told.ready || readiness.ready;
+            (ip, health, checks, judged_by, trial) != (at, now, results, by, failing)
+                || (is_ready, &told.response) != (readiness.ready, &readiness.response)
+                || since.running.is_none()
+                || since.healthy.is_some() != (*health == Health::Healthy)
+                || since.ready.is_some() != readiness.ready
+        }
+        Seen::Ended(_) => !instance.has_ended(),
+        Seen::Removed => true,
     }
 }

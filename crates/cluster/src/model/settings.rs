@@ -34,6 +34,9 @@ pub struct Settings {
     pub service_ports: PortRange,
     /// An app that would be found in Consul under a name that another app has is refused, not only warned of.
     pub unique_services: bool,
+    /// A node whose agent is silent for so long is given up, milliseconds. In the state so that a new leader knows how
+    /// fast the agents of the last one look for it.
+    pub node_loss_after_ms: u64,
 }
 
 /// Service ports unless the operator says otherwise: Marathon's.
@@ -55,6 +58,7 @@ impl Default for Settings {
             roles: BTreeSet::new(),
             service_ports: SERVICE_PORTS,
             unique_services: false,
+            node_loss_after_ms: 10_000,
         }
     }
 }

@@ -224,7 +224,7 @@ fn nothing_is_placed_on_a_degraded_node() {
 fn silence_costs_a_node_its_place_but_never_most_of_the_cluster() {
     let cluster = Cluster::with_nodes(5);
     let names: Vec<NodeId> = cluster.state.nodes().map(|it| it.id().clone()).collect();
-    let mut liveness = liveness::Liveness::new(10_000, Timestamp(0));
+    let mut liveness = liveness::Liveness::new(10_000, 7_000, Timestamp(0));
     let mut lost = |heard: &[usize], from: u64, to: u64| {
         let mut lost = Vec::new();
         for now in (from..to).step_by(500) {
@@ -239,6 +239,41 @@ fn silence_costs_a_node_its_place_but_never_most_of_the_cluster() {
     assert_eq!(lost(&[0, 1, 2, 3], 10_000, 11_000), [names[4].clone()]);
     assert_eq!(lost(&[0, 1], 11_000, 30_000), [], "three of five at once: the leader may be the one who is cut off");
     assert_eq!(lost(&[0, 1, 2, 3], 100_000, 100_500), [], "after a pause of its own it forgives");
+}
+
+#[test]
+fn whatever_is_set_a_new_leader_gives_every_node_the_time_to_find_it() {
+    let cluster = Cluster::with_nodes(3);
+    let names: Vec<NodeId> = cluster.state.nodes().map(|it| it.id().clone()).collect();
+    let mut liveness = liveness::Liveness::new(2_000, 5_000, Timestamp(0));
+    for now in (0..5_000).step_by(100) {
+        if now % 200 == 0 && now > 500 {
+            liveness.hear(names[0].clone(), Timestamp(now));
+        }
+        if now == 1_000 {
+            liveness.hear(names[1].clone(), Timestamp(now));
+        }
+        // Who was heard by this leader knows where it is, and may be silent as long as ever.
+        let expect = if now >= 3_000 { &names[1..2] } else { &[] };
+        assert_eq!(liveness.lost(&cluster.state, Timestamp(now)), expect, "at {now}");
+    }
+    assert_eq!(liveness.lost(&cluster.state, Timestamp(5_000)), names[1..], "and then it is over");
+}
+
+#[test]
+fn a_short_pause_of_the_leader_costs_no_node_where_little_silence_is_allowed() {
+    let cluster = Cluster::with_nodes(3);
+    let names: Vec<NodeId> = cluster.state.nodes().map(|it| it.id().clone()).collect();
+    let mut liveness = liveness::Liveness::new(2_000, 3_000, Timestamp(0));
+    for now in (100..=10_000).step_by(100) {
+        for node in &names {
+            liveness.hear(node.clone(), Timestamp(now));
+        }
+        assert_eq!(liveness.lost(&cluster.state, Timestamp(now)), []);
+    }
+    // What came in the meantime is not read yet.
+    assert_eq!(liveness.lost(&cluster.state, Timestamp(11_900)), []);
+    assert_eq!(liveness.lost(&cluster.state, Timestamp(12_000)), []);
 }
 
 #[test]

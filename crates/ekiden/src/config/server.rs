@@ -180,9 +180,9 @@ impl ServerArgs {
         let hosts = hosts(self.hosts.unwrap_or_default(), wrong);
         let log = LogConfig::check(self.log.as_deref(), self.log_format, wrong);
         let tick = Duration::from_millis(tick_ms);
-        let settings = self.settings.check(wrong);
-        let member =
-            scheduler::Config { cluster, id, members, data_dir, tick, snapshot_entries, node_loss_after, settings };
+        let node_loss_after_ms = node_loss_after.as_millis() as u64;
+        let settings = scheduler::Settings { node_loss_after_ms, ..self.settings.check(wrong) };
+        let member = scheduler::Config { cluster, id, members, data_dir, tick, snapshot_entries, settings };
         violations.or((ServerConfig { listen, link_listen, member, event_callbacks, hosts }, log))
     }
 }
@@ -321,7 +321,7 @@ mod tests {
         let (bare, _) = ServerArgs { data_dir: Some("/x".into()), ..ServerArgs::default() }.check().unwrap();
         let defaults = |it: ServerConfig| {
             let member = it.member;
-            (member.cluster, member.id, member.tick, member.snapshot_entries, member.node_loss_after, member.settings)
+            (member.cluster, member.id, member.tick, member.snapshot_entries, member.settings)
         };
         assert_eq!(defaults(documented), defaults(bare));
     }

@@ -103,6 +103,8 @@ impl SettingsArgs {
             roles,
             service_ports,
             unique_services: self.unique_services.unwrap_or(defaults.unique_services),
+            // Set beside these.
+            node_loss_after_ms: defaults.node_loss_after_ms,
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::start;
-use tokio::net::TcpListener;
+use api::link::{Greeting, Link};
+use cluster::NodeId;
+use cluster::agent::{FromAgent, PROTOCOL, ToAgent};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 /// No step of these tests takes longer.
@@ -35,7 +38,6 @@ impl Group {
                 data_dir: dir.path().to_owned(),
                 tick: Duration::from_millis(20),
                 snapshot_entries: 10_000,
-                node_loss_after: Duration::from_secs(10),
                 settings: cluster::Settings::default(),
             };
             let fatal = |error| panic!("{error}");
@@ -81,7 +83,7 @@ async fn a_leader_that_abdicates_is_followed_by_another() {
 
     let began = Instant::now();
     group.controls[&first].abdicate().await.unwrap();
-    assert!(!group.controls[&first].is_leading(), "it is done when it is answered");
+    assert!(!group.controls[&first].leadership().leading, "it is done when it is answered");
     let second = group.leader(Some(first)).await;
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 
@@ -106,6 +108,85 @@ async fn a_member_alone_has_nobody_to_hand_over_to() {
     group.leader(None).await;
     let refused = group.controls[&1].abdicate().await.unwrap_err();
     assert!(refused.to_string().contains("only member"), "{refused}");
-    assert!(group.controls[&1].is_leading(), "it goes on");
+    assert!(group.controls[&1].leadership().leading, "it goes on");
     group.controls[&1].view(Freshness::Linearizable).await.expect("and answers");
+}
+
+/// Dials a member as an agent.
+async fn hello(address: &str, relay: bool) -> Link<TcpStream> {
+    let mut link = Link::new(TcpStream::connect(address).await.unwrap());
+    let node = cluster::NodeDescription {
+        id: NodeId::new("n1"),
+        agent: 1,
+        address: "10.0.0.1".to_owned(),
+        capacity: cluster::Resources::default(),
+        ports: cluster::PortRange::default(),
+        attributes: BTreeMap::new(),
+        versions: BTreeMap::new(),
+        grants: cluster::Grants::default(),
+    };
+    link.send(&Greeting::<()>::Agent { protocol: PROTOCOL }).await.unwrap();
+    link.send(&FromAgent::Hello { protocol: PROTOCOL, cluster: None, node, life: 0, taken_in: false, relay })
+        .await
+        .unwrap();
+    link
+}
+
+/// The next message that is no answer to a sign of life.
+async fn next(link: &mut Link<TcpStream>) -> ToAgent {
+    loop {
+        let message = tokio::time::timeout(PATIENCE, link.receive::<ToAgent>()).await.expect("in time");
+        match message.expect("a message") {
+            ToAgent::Alive => {}
+            message => return message,
+        }
+    }
+}
+
+/// Waits until a leader has founded the cluster.
+async fn founded(control: &Control) {
+    let mut watch = control.inner.replica.watch();
+    let founded = watch.wait_for(|it| it.view.cluster() != ClusterId::default());
+    tokio::time::timeout(PATIENCE, founded).await.expect("in time").expect("it runs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_reaches_a_follower_only_is_served_through_it() {
+    let group = Group::start(3).await;
+    let leader = group.leader(None).await;
+    founded(&group.controls[&leader]).await;
+    let (_, follower) = group.controls.iter().find(|(id, _)| **id != leader).unwrap();
+    let link_of = |id: u64| follower.link_of(id).unwrap().to_owned();
+    let follower_at = link_of(follower.inner.id);
+
+    let mut asks = hello(&follower_at, false).await;
+    assert_eq!(next(&mut asks).await, ToAgent::Elsewhere { leader: Some(link_of(leader)) });
+
+    let mut relayed = hello(&follower_at, true).await;
+    assert!(matches!(next(&mut relayed).await, ToAgent::Welcome { .. }));
+    let ToAgent::Assign { generation, more: false, .. } = next(&mut relayed).await else { panic!("assignments") };
+    relayed.send(&FromAgent::Obeys { generation }).await.unwrap();
+    assert_eq!(relayed.receive::<ToAgent>().await.unwrap(), ToAgent::Alive);
+    assert_eq!(group.controls[&leader].sessions(|it| it.len()), 1);
+    assert!(follower.sessions(|it| it.is_empty()));
+
+    group.controls[&leader].abdicate().await.unwrap();
+    assert!(matches!(next(&mut relayed).await, ToAgent::Elsewhere { .. }), "its leader is none any more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_of_a_deposed_leader_is_told_and_finds_the_next() {
+    let group = Group::start(3).await;
+    let first = group.leader(None).await;
+    founded(&group.controls[&first]).await;
+    let address = group.controls[&first].link_of(first).unwrap().to_owned();
+    let mut agent = hello(&address, false).await;
+    assert!(matches!(next(&mut agent).await, ToAgent::Welcome { .. }));
+    group.controls[&first].abdicate().await.unwrap();
+    while !matches!(next(&mut agent).await, ToAgent::Elsewhere { .. }) {}
+    assert!(agent.receive::<ToAgent>().await.is_err(), "nobody is kept where nobody leads");
+    let second = group.leader(Some(first)).await;
+    let address = group.controls[&second].link_of(second).unwrap().to_owned();
+    let mut agent = hello(&address, false).await;
+    while !matches!(next(&mut agent).await, ToAgent::Welcome { .. }) {}
 }

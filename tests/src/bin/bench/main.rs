@@ -1,7 +1,7 @@
 //! `make bench`: measures, prints a table, and writes it to `docs/benchmarks.md`.
 //!
 //! ```text
-//! bench [--quick] [SECTION...]      plan containers commands api groups events; all where none is named
+//! bench [--quick] [SECTION...]      plan containers commands api groups events agents; all where none is named
 //! ```
 //! With `--quick` it shows in a minute that everything works, and writes nothing.
 
@@ -12,6 +12,7 @@ mod containers;
 mod engine;
 mod etcd;
 mod events;
+mod fleet;
 mod groups;
 mod http;
 mod load;
@@ -30,13 +31,14 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The sections in the order of the document.
-const SECTIONS: [(&str, &str); 6] = [
+const SECTIONS: [(&str, &str); 7] = [
     ("plan", PLAN),
     ("containers", containers::TITLE),
     ("commands", commands::TITLE),
     ("api", api::TITLE),
     ("groups", groups::TITLE),
     ("events", events::TITLE),
+    ("agents", fleet::TITLE),
 ];
 
 const PLAN: &str = "Deciding: plan + place + apply, one core";
@@ -57,6 +59,7 @@ struct Scale {
     n_apps: usize,
     n_instances: usize,
     n_readers: usize,
+    n_nodes: usize,
 }
 
 const FULL: Scale = Scale {
@@ -67,6 +70,7 @@ const FULL: Scale = Scale {
     n_apps: 1_000,
     n_instances: 1_000,
     n_readers: 1_000,
+    n_nodes: 2_000,
 };
 const QUICK: Scale = Scale {
     n_containers: 5,
@@ -76,6 +80,7 @@ const QUICK: Scale = Scale {
     n_apps: 100,
     n_instances: 100,
     n_readers: 100,
+    n_nodes: 100,
 };
 
 fn main() -> ExitCode {
@@ -118,7 +123,7 @@ async fn interruptible(wanted: &[String], quick: bool) -> Result<()> {
 
 async fn run(wanted: &[String], quick: bool) -> Result<()> {
     if let Some(unknown) = wanted.iter().find(|it| SECTIONS.iter().all(|(name, _)| name != it)) {
-        bail!("no section {unknown}; there are plan containers commands api groups events");
+        bail!("no section {unknown}; there are plan containers commands api groups events agents");
     }
     let scratch = Scratch::take()?;
     let scale = if quick { &QUICK } else { &FULL };
@@ -147,6 +152,7 @@ async fn run(wanted: &[String], quick: bool) -> Result<()> {
             "commands" => commands::run(&mut table, &scratch, scale).await?,
             "groups" => groups::run(&mut table, &scratch, scale).await?,
             "events" => events::run(&mut table, &scratch, scale).await?,
+            "agents" => fleet::run(&mut table, &scratch, scale).await?,
             _ => api::run(&mut table, &scratch, scale).await?,
         }
         summary.push_str(&table.summary());

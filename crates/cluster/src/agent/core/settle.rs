@@ -92,7 +92,7 @@ impl Agent {
             self.probe(instance, now);
         }
         self.destroy_doomed(now);
-        let reason = self.engine.reason();
+        let reason = self.engine.reason().or_else(|| self.tied.clone());
         if reason != self.degraded {
             self.degraded = reason;
             if self.connected {
