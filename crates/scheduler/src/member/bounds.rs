@@ -42,7 +42,9 @@ pub(super) fn check(raft: &Raft<Tail>, message: &Message) -> Result<(), &'static
         }
         MessageType::MsgReadIndex => ensure(message.get_entries().len() == 1, "it asks for nothing, or too much"),
         MessageType::MsgReadIndexResp => ensure(message.index <= known, "it was told what cannot be there"),
+        // A leader hands over by its own decision; raft ends the process when it is to pass such a wish on.
         MessageType::MsgHup
+        | MessageType::MsgTransferLeader
         | MessageType::MsgBeat
         | MessageType::MsgUnreachable
         | MessageType::MsgSnapStatus
