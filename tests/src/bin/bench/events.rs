@@ -176,7 +176,7 @@ fn app(n_instances: usize) -> String {
 }
 
 /// Waits until nothing is being deployed.
-async fn ended(members: &Members) -> Result<()> {
+pub(crate) async fn ended(members: &Members) -> Result<()> {
     let start = Instant::now();
     loop {
         let (status, answer) = http::ask(members.leader, "GET", "/v2/deployments", "").await?;

@@ -3,6 +3,7 @@
 use crate::Scale;
 use crate::agents::Agents;
 use crate::api::definition;
+use crate::events;
 use crate::http;
 use crate::members::Members;
 use crate::process::{Scratch, as_root};
@@ -55,8 +56,7 @@ pub(crate) async fn run(table: &mut Table, scratch: &Scratch, scale: &Scale) -> 
     table.push(Row::plain(format!("{what}: put and assigned, all of them"), took, "s"));
 
     table.progress("at rest");
-    // Deployments end, timers run out.
-    tokio::time::sleep(Duration::from_secs(15)).await;
+    events::ended(&members).await?;
     let leader = members.leading();
     let (begun, before) = (Instant::now(), leader.cpu_seconds());
     tokio::time::sleep(scale.load.max(Duration::from_secs(1)) * 2).await;
@@ -75,7 +75,7 @@ pub(crate) async fn run(table: &mut Table, scratch: &Scratch, scale: &Scale) -> 
     table.push(Row::plain("leader's processor time for that", leader.cpu_seconds() - before, "s"));
 
     table.progress("a tenth lost");
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    events::ended(&members).await?;
     let (begun, before) = (Instant::now(), leader.cpu_seconds());
     agents.hang_up(n_nodes / 10);
     until(&mut agents, |it| it.n_running() < n_instances).await?;
