@@ -224,7 +224,8 @@ fn spec(name: &str, rng: &mut Rng) -> AppSpec {
             tty: false,
             fetch: Vec::new(),
             pod: None,
-        },
+        }
+        .into(),
         policy: Policy {
             labels: BTreeMap::new(),
             constraints,
@@ -241,7 +242,8 @@ fn spec(name: &str, rng: &mut Rng) -> AppSpec {
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),
             residency: None,
-        },
+        }
+        .into(),
     }
 }
 

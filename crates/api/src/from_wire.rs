@@ -30,7 +30,7 @@ pub use group::{GroupChange, check_scaled, group, group_patch, group_path};
 pub use limits::ChangeSize;
 pub use pod::{pod, pod_instance_ids};
 pub use problems::{Problems, Warning};
-pub use update::{Merge, Update, Updates, merge, one_update, updates};
+pub use update::{Merge, Update, Updates, merge, one_update, scaled, updates};
 pub(crate) use volumes::{DRIVER, SIZE};
 
 use crate::limits::INSTANCES_MAX;
@@ -93,7 +93,7 @@ fn app_in(
         require_ports: attachment.require_ports,
         pod: None,
     };
-    let spec = AppSpec { id: id.clone(), instances, run, policy };
+    let spec = AppSpec { id: id.clone(), instances, run: run.into(), policy: policy.into() };
     limits::check_instances(&mut problems, &spec);
     limits::check_definition(&mut problems, &spec);
     refused::check_limits(&mut problems, &object, &spec.run.resources);

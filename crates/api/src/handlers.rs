@@ -32,13 +32,12 @@ pub(crate) fn ok(body: &impl serde::Serialize) -> Result<Response, Error> {
 
 /// Prints the answer of a change: its version, and the deployment that carries it out.
 pub(crate) fn deployment_result(status: StatusCode, applied: &Applied) -> Response {
-    let id = deployment_of(applied);
     let body = v2::DeploymentResult {
-        deployment_id: id.to_string(),
+        deployment_id: deployment_of(applied).to_string(),
         version: time::print(applied.version.unwrap_or_default()),
     };
     let mut response = json(status, &body);
-    add_deployment(&mut response, id);
+    add_deployment(&mut response, &body.deployment_id);
     response
 }
 
@@ -47,8 +46,8 @@ pub(crate) fn deployment_of(applied: &Applied) -> DeploymentId {
     applied.deployment.unwrap_or_else(|| DeploymentId::derive(ClusterId(0), applied.index, 0))
 }
 
-pub(crate) fn add_deployment(response: &mut Response, id: DeploymentId) {
-    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+pub(crate) fn add_deployment(response: &mut Response, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
         response.headers_mut().insert("marathon-deployment-id", id);
     }
 }

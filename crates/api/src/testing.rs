@@ -30,6 +30,7 @@ struct Inner {
     failure: Option<SubmitError>,
     panics: bool,
     n_abdications: u32,
+    last: Option<Command>,
     /// The states that were handed out.
     views: Vec<Weak<State>>,
     n_held: usize,
@@ -64,6 +65,7 @@ impl Fake {
             failure: None,
             panics: false,
             n_abdications: 0,
+            last: None,
             views: Vec::new(),
             n_held: 0,
         })));
@@ -76,6 +78,11 @@ impl Fake {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was asked for last.
+    pub fn last(&self) -> Option<Command> {
+        self.inner().last.clone()
     }
 
     /// The state as it is.
@@ -231,6 +238,7 @@ impl ControlPlane for Fake {
             let mut inner = self.inner();
             inner.views.retain(|it| it.strong_count() > 0);
             inner.n_held += inner.views.len();
+            inner.last = Some(command.clone());
             if let Some(failure) = &inner.failure {
                 return Err(failure.clone());
             }

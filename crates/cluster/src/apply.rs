@@ -73,6 +73,7 @@ impl Changing<'_> {
             Command::Found { cluster } => self.found(cluster),
             Command::Configure { settings } => self.configure(settings),
             Command::PutApps { apps, force } => self.put_apps(apps, force),
+            Command::ScaleApps { apps, force } => self.scale_apps(&apps, force),
             Command::RestartApp { app, force } => self.restart_app(&app, force),
             Command::RemoveApp { app, force } => self.remove_app(&app, force),
             Command::PutGroup { update, absent, force } => self.put_group(update, absent, force),
@@ -184,8 +185,17 @@ impl Changing<'_> {
     fn put_app(&mut self, app: App) {
         let app = Arc::new(app);
         let before = self.state.apps.insert(app.id.clone(), Arc::clone(&app));
-        self.state.external.replace(before.as_deref(), Some(&app));
-        self.state.services.replace(before.as_deref(), Some(&app));
+        self.state.note_wanted(before.as_ref().and_then(|it| it.wanted()), app.wanted());
+    }
+
+    /// Changes an app in place, if it is there: nothing is copied of one that no view has.
+    fn change_app(&mut self, id: &AppId, change: impl FnOnce(&mut App)) {
+        let Some(app) = self.state.apps.get_mut(id) else { return };
+        let before = (!app.removing).then(|| Arc::clone(&app.current));
+        let app = Arc::make_mut(app);
+        change(app);
+        let after = (!app.removing).then(|| Arc::clone(&app.current));
+        self.state.note_wanted(before.as_ref().map(|it| &it.spec), after.as_ref().map(|it| &it.spec));
     }
 
     fn put_node(&mut self, node: Node) {
@@ -317,10 +327,8 @@ impl Changing<'_> {
         let Some(deployment) = self.state.deployments.get(&id) else { return };
         let mut deployment = Deployment::clone(deployment);
         for app in deployment.changes.keys() {
-            if let Some(app) = self.state.apps.get(app)
-                && app.deployment == Some(id)
-            {
-                self.put_app(App { deployment: None, held: None, ..App::clone(app) });
+            if self.state.apps.get(app).is_some_and(|it| it.deployment == Some(id)) {
+                self.change_app(app, |app| (app.deployment, app.held) = (None, None));
             }
         }
         self.state.active.remove(&id);

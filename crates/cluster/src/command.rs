@@ -59,6 +59,13 @@ pub enum Command {
         /// Take over from deployments that hold one of the apps.
         force: bool,
     },
+    /// Sets how many instances apps shall have, in one deployment; all else of them stays as it is.
+    ScaleApps {
+        /// Each app with its number.
+        apps: Vec<Scaling>,
+        /// Take over from deployments that hold one of the apps.
+        force: bool,
+    },
     /// Replaces all instances of an app by new ones of the same content.
     RestartApp {
         /// Which app.
@@ -188,6 +195,7 @@ impl Command {
     pub const fn is_a_users(&self) -> bool {
         match self {
             Self::PutApps { .. }
+            | Self::ScaleApps { .. }
             | Self::RestartApp { .. }
             | Self::RemoveApp { .. }
             | Self::PutGroup { .. }
@@ -221,6 +229,17 @@ pub enum Expect {
     Absent,
     /// The app's wanted version must be this one: nothing changed since it was read.
     Version(Version),
+}
+
+/// How many instances an app shall have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scaling {
+    /// Which app.
+    pub app: AppId,
+    /// So many.
+    pub instances: u32,
+    /// The condition on what is there.
+    pub expect: Expect,
 }
 
 /// One step of a plan.

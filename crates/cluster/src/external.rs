@@ -11,13 +11,13 @@ impl External {
     /// The volumes of these apps.
     pub(crate) fn of<'a>(apps: impl Iterator<Item = &'a App>) -> Self {
         let mut external = Self::default();
-        apps.for_each(|it| external.replace(None, Some(it)));
+        apps.for_each(|it| external.replace(None, it.wanted()));
         external
     }
 
-    /// Takes note of an app that changes, comes or goes.
-    pub(crate) fn replace(&mut self, before: Option<&App>, after: Option<&App>) {
-        for (app, volume) in before.into_iter().flat_map(had) {
+    /// Takes note of an app that has another wanted definition, comes or goes.
+    pub(crate) fn replace(&mut self, before: Option<&AppSpec>, after: Option<&AppSpec>) {
+        for (app, volume) in before.into_iter().flat_map(has) {
             if let Some(holders) = self.0.get_mut(volume) {
                 holders.remove(app);
                 if holders.is_empty() {
@@ -25,7 +25,7 @@ impl External {
                 }
             }
         }
-        for (app, volume) in after.into_iter().flat_map(had) {
+        for (app, volume) in after.into_iter().flat_map(has) {
             self.0.entry(volume.to_owned()).or_default().insert(app.clone());
         }
     }
@@ -44,8 +44,6 @@ pub(crate) fn exclusive(spec: &AppSpec) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What an app has; nothing once it is being removed.
-fn had(app: &App) -> impl Iterator<Item = (&AppId, &str)> {
-    let there = (!app.removing).then_some(app);
-    there.into_iter().flat_map(|it| exclusive(&it.current.spec).map(|volume| (&it.id, volume)))
+fn has(spec: &AppSpec) -> impl Iterator<Item = (&AppId, &str)> {
+    exclusive(spec).map(|volume| (&spec.id, volume))
 }

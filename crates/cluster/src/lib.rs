@@ -42,7 +42,7 @@ mod services;
 pub mod agent;
 pub mod catalog;
 
-pub use command::{Applied, Command, Entry, Expect, Principal, Rejected, SharedService, Step};
+pub use command::{Applied, Command, Entry, Expect, Principal, Rejected, Scaling, SharedService, Step};
 pub use event::Event;
 pub use model::*;
 pub use plan::{Agenda, Plan, plan};

@@ -1,10 +1,8 @@
 //! Which apps are found under which name: two that have one are told so when they come, however many apps there are.
 
 use crate::catalog::service_names;
-use crate::model::{App, AppId};
+use crate::model::{App, AppId, AppSpec};
 use imbl::{OrdMap, OrdSet};
-use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// The apps by the names of their services.
 #[derive(Clone, Debug, Default)]
@@ -14,20 +12,13 @@ impl Services {
     /// Those of these apps.
     pub(crate) fn of<'a>(apps: impl Iterator<Item = &'a App>) -> Self {
         let mut services = Self::default();
-        apps.for_each(|it| services.replace(None, Some(it)));
+        apps.for_each(|it| services.replace(None, it.wanted()));
         services
     }
 
-    /// Takes note of an app that changes, comes or goes.
-    pub(crate) fn replace(&mut self, before: Option<&App>, after: Option<&App>) {
-        let same = |(before, after): (&App, &App)| {
-            Arc::ptr_eq(&before.current, &after.current) && before.removing == after.removing
-        };
-        if before.zip(after).is_some_and(same) {
-            return;
-        }
-        let names = |it: &App| if it.removing { BTreeSet::new() } else { service_names(&it.current.spec) };
-        for (app, name) in before.into_iter().flat_map(|it| names(it).into_iter().map(move |name| (&it.id, name))) {
+    /// Takes note of an app that has another wanted definition, comes or goes.
+    pub(crate) fn replace(&mut self, before: Option<&AppSpec>, after: Option<&AppSpec>) {
+        for (app, name) in before.into_iter().flat_map(names) {
             if let Some(apps) = self.0.get_mut(&name) {
                 apps.remove(app);
                 if apps.is_empty() {
@@ -35,7 +26,7 @@ impl Services {
                 }
             }
         }
-        for (app, name) in after.into_iter().flat_map(|it| names(it).into_iter().map(move |name| (&it.id, name))) {
+        for (app, name) in after.into_iter().flat_map(names) {
             self.0.entry(name).or_default().insert(app.clone());
         }
     }
@@ -44,4 +35,8 @@ impl Services {
     pub(crate) fn holders(&self, service: &str) -> impl Iterator<Item = &AppId> {
         self.0.get(service).into_iter().flatten()
     }
+}
+
+fn names(spec: &AppSpec) -> impl Iterator<Item = (&AppId, String)> {
+    service_names(spec).into_iter().map(|name| (&spec.id, name))
 }

@@ -108,12 +108,21 @@ impl State {
     #[must_use]
     pub fn indexed(mut self) -> Self {
         self.take_over();
+        self.apps = self.apps.iter().map(|(id, app)| (id.clone(), Arc::new(app.sharing()))).collect();
         self.capacity = Capacity::of(self.nodes.values().map(AsRef::as_ref));
         self.external = External::of(self.apps.values().map(AsRef::as_ref));
         self.lookups = Lookups::of(&self);
         self.count_chosen_service_ports();
         self.services = Services::of(self.apps.values().map(AsRef::as_ref));
         self
+    }
+
+    /// Takes note of an app that has another wanted definition, comes or goes.
+    pub(crate) fn note_wanted(&mut self, before: Option<&AppSpec>, after: Option<&AppSpec>) {
+        if !before.zip(after).is_some_and(|(before, after)| before.shares_all(after)) {
+            self.external.replace(before, after);
+            self.services.replace(before, after);
+        }
     }
 
     /// The cluster's name; `ClusterId(0)` before it was founded.
@@ -363,7 +372,9 @@ impl State {
         let AppSpec { id, instances, run, policy: _ } = &launched.spec;
         let policy = app.followed_by(instance)?.spec.policy.clone();
         let mut spec = AppSpec { id: id.clone(), instances: *instances, run: run.clone(), policy };
-        self.add_command_image(&mut spec.run);
+        if spec.run.image.is_empty() || spec.run.pod.is_some() {
+            self.add_command_image(&mut spec.run);
+        }
         Some(Arc::new(spec))
     }
 

@@ -99,8 +99,9 @@ const DEPLOYMENT_BYTES: usize = 8 * 1024;
 /// What a change takes in a deployment's first record.
 const CHANGE_BYTES: usize = 192;
 
-/// About how many bytes an event keeps alive. Definitions count as what they take in the log; later records of a
-/// deployment share most changes with the first one.
+/// About how many bytes an event keeps alive. Definitions count as what they take in the log, once: a version that has
+/// only another number of instances shares the one before; later records of a deployment share most changes with the
+/// first one.
 fn weight(event: &Event) -> usize {
     let texts = |it: &Instance| {
         let causes = it.checks.iter().filter_map(|it| it.last_failure_cause.as_ref()).map(String::len);
@@ -108,6 +109,7 @@ fn weight(event: &Event) -> usize {
     };
     EVENT_BYTES
         + match event {
+            Event::AppPut { version, .. } if version.configured != version.version => 0,
             Event::AppPut { version, .. } => {
                 let mut bytes = Counted(0);
                 rmp_serde::encode::write(&mut bytes, &version.spec).expect("a definition can be encoded");

@@ -8,7 +8,7 @@ use cluster::{
     AppId, AppSpec, CheckPort, CheckResult, Closeness, ClusterId, Command, Constraint, DeploymentId, End, EndKind,
     Expect, GroupUpdate, Health, HealthCheck, HealthKind, HostVolume, InstanceId, KillSelection, Network,
     NodeDescription, NodeId, Operator, PathId, Policy, PortHolders, PortRange, PortSpec, Protocol, Readiness,
-    Resources, RunSpec, Settings, Step, StopReason, Stranger, Timestamp, Unreachable, UpgradeStrategy, Volume,
+    Resources, RunSpec, Scaling, Settings, Step, StopReason, Stranger, Timestamp, Unreachable, UpgradeStrategy, Volume,
     VolumeMode, WantedHostPort,
 };
 use std::collections::BTreeMap;
@@ -78,7 +78,8 @@ fn spec() -> AppSpec {
             tty: false,
             fetch: Vec::new(),
             pod: None,
-        },
+        }
+        .into(),
         policy: Policy {
             labels: map("team", "pay"),
             constraints: vec![Constraint {
@@ -108,7 +109,8 @@ fn spec() -> AppSpec {
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),
             residency: None,
-        },
+        }
+        .into(),
     }
 }
 
@@ -209,6 +211,10 @@ fn commands() -> Vec<(&'static str, Command)> {
     let all = vec![
         Command::Found { cluster: ClusterId(42) },
         Command::PutApps { apps: vec![(spec(), Expect::Version(Timestamp(5)))], force: true },
+        Command::ScaleApps {
+            apps: vec![Scaling { app: app.clone(), instances: 4, expect: Expect::Version(Timestamp(5)) }],
+            force: true,
+        },
         Command::RestartApp { app: app.clone(), force: true },
         Command::RemoveApp { app: app.clone(), force: false },
         Command::Configure { settings: Settings::default() },
@@ -242,6 +248,7 @@ fn name(command: &Command) -> &'static str {
     match command {
         Command::Found { .. } => "found",
         Command::PutApps { .. } => "put_apps",
+        Command::ScaleApps { .. } => "scale_apps",
         Command::RestartApp { .. } => "restart_app",
         Command::RemoveApp { .. } => "remove_app",
         Command::Configure { .. } => "configure",

@@ -63,6 +63,7 @@ impl Check for Durability {
                 }
                 let changed = match &taken.entry.command {
                     Command::PutApps { apps, .. } => apps.iter().map(|it| &it.0.id).collect(),
+                    Command::ScaleApps { apps, .. } => apps.iter().map(|it| &it.app).collect(),
                     Command::RemoveApp { app, .. } | Command::RestartApp { app, .. } => vec![app],
                     // These change apps that they do not name.
                     Command::RollBack { .. }

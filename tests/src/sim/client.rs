@@ -4,8 +4,8 @@ use super::rng::Rng;
 use cluster::apply::{DEADLINE_LABEL, ROLLBACK_LABEL};
 use cluster::{
     AppId, AppSpec, CheckPort, Command, Constraint, Expect, GroupUpdate, HealthCheck, HealthKind, KillSelection,
-    Network, Operator, PathId, PersistentVolume, Policy, PortSpec, Protocol, ReadinessCheck, Resources, RunSpec, State,
-    Unreachable, UpgradeStrategy, Volume, VolumeMode, WantedHostPort,
+    Network, Operator, PathId, PersistentVolume, Policy, PortSpec, Protocol, ReadinessCheck, Resources, RunSpec,
+    Scaling, State, Unreachable, UpgradeStrategy, Volume, VolumeMode, WantedHostPort,
 };
 use std::collections::BTreeMap;
 
@@ -41,7 +41,8 @@ pub fn wish(state: &State, rng: &mut Rng) -> Command {
         // Scale.
         0..30 => {
             let expect = if rng.chance(300) { Expect::Version(app.current.version) } else { Expect::Any };
-            put(AppSpec { instances: rng.below(6) as u32, ..current() }, expect)
+            let scaling = Scaling { app: app.id.clone(), instances: rng.below(6) as u32, expect };
+            Command::ScaleApps { apps: vec![scaling], force }
         }
         // Update.
         30..50 => {
@@ -167,7 +168,8 @@ fn spec(app: &AppId, rng: &mut Rng) -> AppSpec {
             tty: false,
             fetch: Vec::new(),
             pod: None,
-        },
+        }
+        .into(),
         policy: Policy {
             labels: patience(rng),
             constraints,
@@ -188,7 +190,8 @@ fn spec(app: &AppId, rng: &mut Rng) -> AppSpec {
             readiness_checks: if asked { vec![readiness_check()] } else { Vec::new() },
             dependencies: dependencies(app, rng),
             residency: None,
-        },
+        }
+        .into(),
     };
     // One app has data, another one sometimes.
     let stays = app.as_str() == "/pay/db" || (app.as_str() == "/x" && rng.chance(300));

@@ -48,7 +48,8 @@ fn spec() -> AppSpec {
             tty: false,
             fetch: Vec::new(),
             pod: None,
-        },
+        }
+        .into(),
         policy: Policy {
             labels: BTreeMap::new(),
             constraints: vec![],
@@ -65,7 +66,8 @@ fn spec() -> AppSpec {
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),
             residency: None,
-        },
+        }
+        .into(),
     }
 }
 

@@ -362,7 +362,8 @@ pub fn app(cmd: &str) -> AppSpec {
             tty: false,
             fetch: Vec::new(),
             pod: None,
-        },
+        }
+        .into(),
         policy: Policy {
             labels: BTreeMap::new(),
             constraints: vec![],
@@ -379,7 +380,8 @@ pub fn app(cmd: &str) -> AppSpec {
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),
             residency: None,
-        },
+        }
+        .into(),
     }
 }
 

@@ -125,7 +125,7 @@ pub fn pod(
         require_ports: false,
         pod: Some(Pod { containers: parts.into_iter().map(|it| it.container).collect(), volumes }),
     };
-    let spec = AppSpec { id: id.clone(), instances, run, policy };
+    let spec = AppSpec { id: id.clone(), instances, run: run.into(), policy: policy.into() };
     limits::check_definition(&mut problems, &spec);
     problems.into_result(spec)
 }

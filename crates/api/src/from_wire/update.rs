@@ -1,11 +1,11 @@
 //! Updates of apps: what a `PUT` or `PATCH` asks for, and the definition that comes of it.
 
-use super::Problems;
 use super::read::Object;
 use super::seen::Seen;
-use crate::limits::APPS_MAX;
+use super::{Problems, limits};
+use crate::limits::{APPS_MAX, INSTANCES_MAX};
 use crate::time;
-use cluster::{AppId, Version};
+use cluster::{AppId, AppSpec, Version};
 use serde_json::{Map, Value};
 
 /// What an update asks for.
@@ -49,6 +49,29 @@ pub fn one_update(update: Map<String, Value>, current: Option<Version>) -> Resul
         ),
     }
     Err(problems)
+}
+
+/// The definition that is there in another number of instances, where an update asks for nothing else; all that was
+/// accepted is not read once more for it.
+///
+/// # Errors
+/// The app cannot have so many.
+pub fn scaled(current: &AppSpec, update: &Map<String, Value>) -> Result<Option<AppSpec>, Problems> {
+    let is_id = |it: &Value| it.as_str().is_some_and(|it| AppId::parse(it).is_ok_and(|it| it == current.id));
+    let asks_only = update.iter().all(|(name, it)| match name.as_str() {
+        "instances" => it.is_number(),
+        "id" => is_id(it),
+        _ => false,
+    });
+    if !asks_only || !update.contains_key("instances") {
+        return Ok(None);
+    }
+    let mut problems = Problems::default();
+    let object = Object::root(update);
+    let instances = object.int(&mut problems, "instances", 0, INSTANCES_MAX).unwrap_or_default() as u32;
+    let spec = AppSpec { instances, ..current.clone() };
+    limits::check_instances(&mut problems, &spec);
+    if problems.is_empty() { Ok(Some(spec)) } else { Err(problems) }
 }
 
 /// App updates as they were given, by app.

@@ -90,7 +90,7 @@ pub(crate) async fn delete<C: ControlPlane>(api: &Api<C>, request: &Request) -> 
     };
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::ACCEPTED;
-    add_deployment(&mut response, deployment_of(&applied));
+    add_deployment(&mut response, &deployment_of(&applied).to_string());
     Ok(response)
 }
 
@@ -206,7 +206,7 @@ fn stored(applied: &Applied, id: &AppId) -> Option<v2::Pod> {
 
 fn answer(status: StatusCode, pod: &v2::Pod, applied: &Applied, warnings: &[Warning]) -> Response {
     let mut response = json(status, pod);
-    add_deployment(&mut response, deployment_of(applied));
+    add_deployment(&mut response, &deployment_of(applied).to_string());
     add_warnings(&mut response, &with_shared_services(warnings.to_vec(), applied));
     response
 }

@@ -10,7 +10,7 @@ use crate::request::Request;
 use crate::service::Api;
 use crate::{time, to_wire, v2};
 use axum::response::Response;
-use cluster::{AppId, AppSpec, Applied, Command, Event, Expect, Rejected, State};
+use cluster::{AppId, AppSpec, Applied, Command, Event, Expect, Rejected, Scaling, State};
 use http::StatusCode;
 use serde_json::{Map, Value};
 
@@ -31,18 +31,18 @@ pub(crate) async fn create<C: ControlPlane>(api: &Api<C>, request: &Request) -> 
     let command = Command::PutApps { apps: vec![(spec, Expect::Absent)], force };
     let applied = api.submit(request, command).await?;
 
-    let deployment = deployment_of(&applied);
+    let deployment = deployment_of(&applied).to_string();
     let stored = applied.events.iter().find_map(|it| match it {
         Event::AppPut { version, .. } if version.spec.id == id => Some(to_wire::app(version)),
         _ => None,
     });
     let body = v2::AppInfo {
         app: stored.unwrap_or_else(|| v2::App { id: id.to_string(), ..v2::App::default() }),
-        deployments: vec![v2::DeploymentRef { id: deployment.to_string() }],
+        deployments: vec![v2::DeploymentRef { id: deployment.clone() }],
         ..v2::AppInfo::default()
     };
     let mut response = json(StatusCode::CREATED, &body);
-    add_deployment(&mut response, deployment);
+    add_deployment(&mut response, &deployment);
     add_location(&mut response, request, &id);
     add_warnings(&mut response, &with_shared_services(warnings, &applied));
     Ok(response)
@@ -134,8 +134,8 @@ async fn change<C: ControlPlane>(
             defined => defined?,
         };
         request.check_strict(&warnings)?;
-        let created = updates.len() == 1 && matches!(apps[0].1, Expect::Absent);
-        match api.submit(request, Command::PutApps { apps, force }).await {
+        let created = updates.len() == 1 && matches!(apps[0].expect, Expect::Absent);
+        match api.submit(request, command(apps, force)).await {
             Err(SubmitError::Rejected(Rejected::Changed { .. } | Rejected::Exists { .. } | Rejected::NoApp { .. }))
                 if attempt == 1 || (attempt < ATTEMPTS && !names_version) => {}
             outcome => return Ok(changed(request, &outcome?, created.then(|| &updates[0].0), &warnings)),
@@ -153,23 +153,43 @@ fn changed(request: &Request, applied: &Applied, created: Option<&AppId>, warnin
     response
 }
 
-type Definitions = (Vec<(AppSpec, Expect)>, Vec<Warning>);
+/// What an update makes of an app.
+struct Defined {
+    spec: AppSpec,
+    /// What it was made on.
+    expect: Expect,
+    /// Whether nothing but the number of instances is new.
+    is_scaled: bool,
+}
 
-fn define_all(state: &State, updates: &[(AppId, Map<String, Value>)], kind: Kind) -> Result<Definitions, Error> {
+/// Says no more than is new: definitions are long, and every member reads them.
+fn command(apps: Vec<Defined>, force: bool) -> Command {
+    if !apps.is_empty() && apps.iter().all(|it| it.is_scaled) {
+        let scaling = |Defined { spec, expect, .. }| Scaling { app: spec.id, instances: spec.instances, expect };
+        return Command::ScaleApps { apps: apps.into_iter().map(scaling).collect(), force };
+    }
+    Command::PutApps { apps: apps.into_iter().map(|it| (it.spec, it.expect)).collect(), force }
+}
+
+fn define_all(
+    state: &State,
+    updates: &[(AppId, Map<String, Value>)],
+    kind: Kind,
+) -> Result<(Vec<Defined>, Vec<Warning>), Error> {
     let mut problems = Problems::default();
     let (mut apps, mut size) = (Vec::new(), ChangeSize::default());
     for (n, (id, update)) in updates.iter().enumerate() {
         match define(state, id, update.clone(), kind) {
-            Ok((spec, expect, warnings)) => {
+            Ok((defined, warnings)) => {
                 if updates.len() > 1 {
                     problems.warn(&format!("({n})"), warnings);
-                    if !size.add(&mut problems, &spec) {
+                    if !size.add(&mut problems, &defined.spec) {
                         break;
                     }
                 } else {
                     problems.warn("", warnings);
                 }
-                apps.push((spec, expect));
+                apps.push(defined);
             }
             Err(Error::Invalid(part)) if updates.len() > 1 => problems.absorb(&format!("({n})"), part),
             Err(error) => return Err(error),
@@ -179,12 +199,7 @@ fn define_all(state: &State, updates: &[(AppId, Map<String, Value>)], kind: Kind
 }
 
 /// The definition that comes of an update, and what it was made on.
-fn define(
-    state: &State,
-    id: &AppId,
-    update: Map<String, Value>,
-    kind: Kind,
-) -> Result<(AppSpec, Expect, Vec<Warning>), Error> {
+fn define(state: &State, id: &AppId, update: Map<String, Value>, kind: Kind) -> Result<(Defined, Vec<Warning>), Error> {
     let current = app_of(state, id);
     if let (Err(_), Kind::Patch(_)) = (&current, kind) {
         return Err(Error::no_app(id));
@@ -198,16 +213,22 @@ fn define(
             let stored = current?.versions.get(&version).ok_or_else(|| {
                 Error::NotFound(format!("App '{id}' does not exist in version {}", time::print(version)))
             })?;
-            return Ok((stored.spec.clone(), expect, Vec::new()));
+            return Ok((Defined { spec: stored.spec.clone(), expect, is_scaled: false }, Vec::new()));
         }
     };
+    if let (Ok(current), Kind::Put | Kind::Patch(_)) = (&current, kind)
+        && let Some(spec) = from_wire::scaled(&current.current.spec, &definition)?
+    {
+        from_wire::check_granted("", &spec, state)?;
+        return Ok((Defined { spec, expect, is_scaled: true }, Vec::new()));
+    }
     let definition = match (current, kind) {
         (Ok(current), Kind::Put) => from_wire::merge(to_wire::app_map(&current.current), definition, Merge::NullKeeps),
         (Ok(current), Kind::Patch(merge)) => from_wire::merge(to_wire::app_map(&current.current), definition, merge),
         _ => definition,
     };
     let (spec, warnings) = read(id, &definition, state)?;
-    Ok((spec, expect, warnings))
+    Ok((Defined { spec, expect, is_scaled: false }, warnings))
 }
 
 /// Reads a definition that this cluster can carry out.

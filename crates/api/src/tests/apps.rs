@@ -1,6 +1,7 @@
 //! `/v2/apps`: create, read, change, restart, delete.
 
 use super::world::{World, app};
+use cluster::{AppId, AppSpec, Command};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -393,6 +394,53 @@ async fn what_is_odd_but_works_is_not_refused_when_strict() {
     let answer = world.ask("POST /v2/apps?strict=true", body).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     assert!(answer.header("x-ekiden-warnings").starts_with("/healthChecks(0)/timeoutSeconds: is longer"));
+}
+
+#[tokio::test]
+async fn another_number_is_all_that_is_said_where_nothing_else_is_asked_for() {
+    let world = World::new();
+    world.run(app("/a", 1)).await;
+    world.run(app("/b", 1)).await;
+    let before = world.fake.state().app(&AppId::parse("/a").unwrap()).unwrap().current.clone();
+    for (line, body, n) in [
+        ("PATCH /v2/apps//a?force=true", json!({ "instances": 2 }), 1),
+        ("PUT /v2/apps//a?force=true", json!({ "instances": 3 }), 1),
+        ("PATCH /v2/apps?force=true", json!([{ "id": "/a", "instances": 4 }, { "id": "b", "instances": 4 }]), 2),
+    ] {
+        assert_eq!(world.ask(line, body).await.status, 200);
+        let Some(Command::ScaleApps { apps, force: true }) = world.fake.last() else { panic!("{line}") };
+        assert_eq!(apps.len(), n, "{line}");
+        let current = world.fake.state().app(&apps[0].app).unwrap().current.clone();
+        assert_eq!(current.spec, AppSpec { instances: apps[0].instances, ..before.spec.clone() }, "{line}");
+        assert_eq!((current.run, current.configured), (before.run, before.configured), "{line}");
+    }
+    for (line, body) in [
+        ("PATCH /v2/apps//a?force=true", json!({ "instances": 2, "cpus": 0.2 })),
+        ("PATCH /v2/apps?force=true", json!([{ "id": "/a", "instances": 5 }, { "id": "/b", "cpus": 0.2 }])),
+        ("PUT /v2/apps?force=true", json!([])),
+    ] {
+        assert_eq!(world.ask(line, body).await.status, 200, "{line}");
+        assert!(matches!(world.fake.last(), Some(Command::PutApps { .. })), "{line}");
+    }
+    let unset = [("content-type", "application/merge-patch+json")];
+    let answer = world.send("PATCH /v2/apps//a?force=true", &unset, r#"{"instances":null}"#).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(matches!(world.fake.last(), Some(Command::PutApps { .. })), "the default is asked for");
+
+    for (body, why) in [
+        (json!({ "instances": -1 }), "/instances"),
+        (json!({ "instances": 1.5 }), "/instances"),
+        (json!({ "id": "/b", "instances": 1 }), "/id"),
+    ] {
+        let answer = world.ask("PATCH /v2/apps//a?force=true", body).await;
+        assert!(matches!(answer.status, 400 | 422) && answer.text.contains(why), "{}", answer.text);
+    }
+    let mut single = app("/single", 1);
+    single["labels"] = json!({ "MARATHON_SINGLE_INSTANCE_APP": "true" });
+    single["upgradeStrategy"] = json!({ "minimumHealthCapacity": 0, "maximumOverCapacity": 0 });
+    world.run(single).await;
+    let answer = world.ask("PATCH /v2/apps//single?force=true", json!({ "instances": 2 })).await;
+    assert_eq!(answer.status, 422, "{}", answer.text);
 }
 
 #[tokio::test]

@@ -38,7 +38,8 @@ pub(crate) fn spec(id: &str, n_ports: usize) -> AppSpec {
             tty: false,
             fetch: Vec::new(),
             pod: None,
-        },
+        }
+        .into(),
         policy: Policy {
             labels: BTreeMap::new(),
             constraints: vec![],
@@ -55,7 +56,8 @@ pub(crate) fn spec(id: &str, n_ports: usize) -> AppSpec {
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),
             residency: None,
-        },
+        }
+        .into(),
     }
 }
 

@@ -22,7 +22,7 @@ impl Changing<'_> {
     /// An app's path is not a group's: no app inside another, none where a group is.
     pub(super) fn check_paths(&self, targets: &Targets) -> Result<(), Rejected> {
         let given: BTreeSet<&AppId> =
-            targets.apps.iter().filter(|it| !matches!(it, Target::Removed(_))).map(Target::app).collect();
+            targets.apps.iter().filter(|it| matches!(it, Target::Spec(..))).map(Target::app).collect();
         let removed: BTreeSet<&AppId> =
             targets.apps.iter().filter(|it| matches!(it, Target::Removed(_))).map(Target::app).collect();
         let there = |it: &AppId| !removed.contains(it) && (given.contains(it) || self.state.live_app(it).is_some());
@@ -88,7 +88,7 @@ impl Changing<'_> {
     pub(super) fn check_external_volumes(&self, targets: &Targets) -> Result<(), Rejected> {
         // Those that are changed as well keep what their targets say.
         let changed: BTreeSet<&AppId> =
-            targets.apps.iter().filter(|it| !matches!(it, Target::Restart(_))).map(Target::app).collect();
+            targets.apps.iter().filter(|it| !it.keeps_definition()).map(Target::app).collect();
         let mut taken: BTreeMap<&str, &AppId> = BTreeMap::new();
         for target in &targets.apps {
             let Target::Spec(spec, _) = target else { continue };

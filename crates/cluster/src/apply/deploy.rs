@@ -3,14 +3,13 @@
 
 use super::Changing;
 use super::versions::held_at;
-use crate::command::{Expect, Rejected};
+use crate::command::{Expect, Rejected, Scaling};
 use crate::event::Event;
 use crate::layers::{self, Overlay};
 use crate::model::{
-    App, AppId, AppSpec, Backoff, Change, Closeness, Deployment, DeploymentId, GroupSpec, Instance, Outcome, PathId,
-    Policy, Version,
+    AppId, AppSpec, Backoff, Change, Closeness, Deployment, DeploymentId, GroupSpec, Instance, Outcome, PathId, Policy,
+    Version,
 };
-use imbl::OrdMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -24,6 +23,8 @@ pub const ROLLBACK_LABEL: &str = "EKIDEN_DEPLOYMENT_ROLLBACK";
 pub(super) enum Target {
     /// This content. With a run version: instances that run it stay; without: those of equal content do.
     Spec(Box<AppSpec>, Option<Version>),
+    /// What it is, in another number of instances.
+    Scaled(AppId, u32),
     /// The same content, in new instances.
     Restart(AppId),
     /// Nothing: the app goes.
@@ -34,8 +35,13 @@ impl Target {
     pub(super) fn app(&self) -> &AppId {
         match self {
             Self::Spec(spec, _) => &spec.id,
-            Self::Restart(app) | Self::Removed(app) => app,
+            Self::Scaled(app, _) | Self::Restart(app) | Self::Removed(app) => app,
         }
+    }
+
+    /// Whether the app keeps its names, its volumes, its ports and what it depends on.
+    pub(super) const fn keeps_definition(&self) -> bool {
+        matches!(self, Self::Scaled(..) | Self::Restart(_))
     }
 }
 
@@ -72,6 +78,17 @@ impl Changing<'_> {
         self.deploy(Targets::of(apps.into_iter().map(|(spec, _)| Target::Spec(Box::new(spec), None)).collect()), force)
     }
 
+    pub(super) fn scale_apps(&mut self, apps: &[Scaling], force: bool) -> Result<(), Rejected> {
+        for Scaling { app, expect, .. } in apps {
+            self.check_expectation(app, *expect)?;
+            if self.state.live_app(app).is_none() {
+                return Err(Rejected::NoApp { app: app.clone() });
+            }
+        }
+        let targets = apps.iter().map(|it| Target::Scaled(it.app.clone(), it.instances)).collect();
+        self.deploy(Targets::of(targets), force)
+    }
+
     pub(super) fn restart_app(&mut self, app: &AppId, force: bool) -> Result<(), Rejected> {
         self.live_app(app)?;
         self.deploy(Targets::of(vec![Target::Restart(app.clone())]), force)
@@ -88,10 +105,8 @@ impl Changing<'_> {
             *by_app.entry(&victim.app).or_default() += 1;
         }
         let targets = by_app.into_iter().filter_map(|(app, n)| {
-            let app = self.state.live_app(app)?;
-            let mut spec = app.current.spec.clone();
-            spec.instances = spec.instances.saturating_sub(n);
-            Some(Target::Spec(Box::new(spec), Some(app.current.run)))
+            let there = self.state.live_app(app)?.current.spec.instances;
+            Some(Target::Scaled(app.clone(), there.saturating_sub(n)))
         });
         let targets = targets.collect();
         self.deploy(Targets::of(targets), force)
@@ -154,6 +169,13 @@ impl Changing<'_> {
         targets: &Targets,
         carried: &[(AppId, Change)],
     ) -> Result<BTreeMap<AppId, u32>, Rejected> {
+        if let [target] = &targets.apps[..]
+            && target.keeps_definition()
+            && carried.iter().all(|(app, _)| app == target.app())
+        {
+            // One app that depends on what it did is the only step, and in no circle that it was not in.
+            return Ok(BTreeMap::from([(target.app().clone(), 1)]));
+        }
         let mut overlay = Overlay::default();
         for (app, change) in carried {
             if let Some(record) = self.state.apps.get(app) {
@@ -164,7 +186,7 @@ impl Changing<'_> {
         for target in &targets.apps {
             let dependencies = match target {
                 Target::Spec(spec, _) => Some(spec.policy.dependencies.as_slice()),
-                Target::Restart(app) => {
+                Target::Scaled(app, _) | Target::Restart(app) => {
                     self.state.apps.get(app).map(|it| it.current.spec.policy.dependencies.as_slice())
                 }
                 Target::Removed(_) => None,
@@ -193,14 +215,14 @@ impl Changing<'_> {
         };
         let unmade: BTreeSet<PathId> = groups.iter().filter(|it| unmade(it)).map(|it| it.0.clone()).collect();
         let retargeted = targets.apps.into_iter().filter_map(|it| self.retarget(it, id, version, &aims));
-        let mut changes: OrdMap<AppId, Change> = retargeted.collect();
+        let mut changes: BTreeMap<AppId, Change> = retargeted.collect();
         let changed = !changes.is_empty();
         for (app, change) in inherited.changes {
             if let Some(record) = self.state.apps.get(&app).filter(|_| !changes.contains_key(&app)) {
                 // One that is on its way to this very version goes on.
                 let held = held_at(record.removing, aims.get(&app), record.current.version);
                 let held = Some(held).filter(|it| it.at != Some(record.current.version));
-                self.put_app(App { deployment: Some(id), held, ..App::clone(record) });
+                self.change_app(&app, |app| (app.deployment, app.held) = (Some(id), held));
                 changes.insert(app, Change { carried: true, closeness: Closeness::default(), ..change });
             }
         }
@@ -222,7 +244,7 @@ impl Changing<'_> {
         let deployment = Deployment {
             id,
             version,
-            changes,
+            changes: changes.into_iter().collect(),
             groups,
             step: 0,
             open: 0,
@@ -256,10 +278,14 @@ impl Changing<'_> {
         let turn: Vec<(AppId, bool)> = turn.map(|(app, it)| (app.clone(), it.replaces)).collect();
         deployment.open = turn.len() as u32;
         for (app, replaces) in turn {
-            if let Some(app) = self.state.apps.get(&app).filter(|it| it.held.is_some()) {
-                // What it was till now may have failed; what it is now has not.
-                let backoff = if replaces { Backoff::default() } else { app.backoff };
-                self.put_app(App { held: None, backoff, ..App::clone(app) });
+            if self.state.apps.get(&app).is_some_and(|it| it.held.is_some()) {
+                self.change_app(&app, |app| {
+                    app.held = None;
+                    if replaces {
+                        // What it was till now may have failed; what it is now has not.
+                        app.backoff = Backoff::default();
+                    }
+                });
             }
         }
         let deployment = Arc::new(deployment);
@@ -269,11 +295,11 @@ impl Changing<'_> {
 
     /// How long the deployment may go without progress, and whether it is rolled back then: what the changed apps
     /// say, the least patient one of those that say something, or the operator.
-    fn patience(&self, changes: &OrdMap<AppId, Change>) -> (u64, bool) {
+    fn patience(&self, changes: &BTreeMap<AppId, Change>) -> (u64, bool) {
         let policies: Vec<&Policy> = changes
             .keys()
             .filter_map(|it| self.state.apps.get(it))
-            .map(|it| &it.current.spec.policy)
+            .map(|it| &*it.current.spec.policy)
             .filter(|it| it.labels.contains_key(DEADLINE_LABEL) || it.labels.contains_key(ROLLBACK_LABEL))
             .collect();
         let seconds = |it: &&Policy| it.labels.get(DEADLINE_LABEL)?.parse::<u64>().ok();
@@ -288,19 +314,19 @@ impl Changing<'_> {
     }
 
     /// How long a new instance of one of the changed apps must live before it counts, at the longest.
-    fn longest_trial(&self, changes: &OrdMap<AppId, Change>) -> u64 {
+    fn longest_trial(&self, changes: &BTreeMap<AppId, Change>) -> u64 {
         let apps = changes.keys().filter_map(|it| self.state.apps.get(it));
         apps.map(|it| self.state.min_live_ms(&it.current.spec.policy)).max().unwrap_or(0)
     }
 }
 
 /// Numbers the steps from 1 on, without gaps.
-fn number(changes: &mut OrdMap<AppId, Change>, steps: &BTreeMap<AppId, u32>) {
+fn number(changes: &mut BTreeMap<AppId, Change>, steps: &BTreeMap<AppId, u32>) {
     let of = |app: &AppId| steps.get(app).copied().unwrap_or(1);
-    let distinct: BTreeSet<u32> = changes.keys().map(of).collect();
-    let numbers: BTreeMap<u32, u32> = distinct.into_iter().zip(1..).collect();
-    *changes = changes
-        .iter()
-        .map(|(app, change)| (app.clone(), Change { step: numbers[&of(app)], ..change.clone() }))
-        .collect();
+    let mut distinct: Vec<u32> = changes.keys().map(of).collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    for (app, change) in changes {
+        change.step = distinct.partition_point(|it| *it <= of(app)) as u32;
+    }
 }

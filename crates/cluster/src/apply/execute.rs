@@ -285,8 +285,7 @@ impl Changing<'_> {
         for reservation in &app.reservations {
             self.doom(*reservation);
         }
-        self.state.external.replace(Some(&app), None);
-        self.state.services.replace(Some(&app), None);
+        self.state.note_wanted(app.wanted(), None);
         self.state.apps.remove(&app.id);
         let grave = Grave { removed, versions: app.versions };
         self.state.lookups.buried(removed, app.id.clone());

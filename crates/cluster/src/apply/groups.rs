@@ -53,12 +53,8 @@ impl Changing<'_> {
             let product = (u128::from(n) * u128::from(factor_ppm)).div_ceil(1_000_000);
             u32::try_from(product).unwrap_or(u32::MAX)
         };
-        let targets = self.state.apps_in(group).filter(|it| !it.removing).map(|app| {
-            let mut spec = app.current.spec.clone();
-            spec.instances = scaled(spec.instances);
-            Target::Spec(Box::new(spec), Some(app.current.run))
-        });
-        let targets = targets.collect();
+        let apps = self.state.apps_in(group).filter(|it| !it.removing);
+        let targets = apps.map(|it| Target::Scaled(it.id.clone(), scaled(it.current.spec.instances))).collect();
         self.deploy(Targets::of(targets), force)
     }
 

@@ -50,7 +50,7 @@ impl Changing<'_> {
             Target::Spec(spec, _) if spec.run.pod.is_none() => {
                 spec.run.ports.iter().filter(|it| it.service_port == 0).count()
             }
-            Target::Spec(..) | Target::Restart(_) | Target::Removed(_) => 0,
+            Target::Spec(..) | Target::Scaled(..) | Target::Restart(_) | Target::Removed(_) => 0,
         };
         let wanted: usize = targets.apps.iter().map(open).sum();
         let range = self.state.settings.service_ports;
@@ -60,7 +60,8 @@ impl Changing<'_> {
 
     /// Chooses the service ports that are left to the cluster.
     pub(super) fn choose_service_ports(&mut self, spec: &mut AppSpec) {
-        if spec.run.pod.is_none() {
+        let open = spec.run.ports.iter().any(|it| it.service_port == 0);
+        if spec.run.pod.is_none() && open {
             for port in spec.run.ports.iter_mut().filter(|it| it.service_port == 0) {
                 port.service_port = self.choose_service_port();
             }

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl Changing<'_> {
     /// Tells which apps come to a name that another one has; refuses it where the operator wants that. An app that has
-    /// the name already is not refused for it: it could not be changed any more.
+    /// the name already is not refused for it: it could not be changed any more. One that is scaled comes to none.
     pub(super) fn check_services(&mut self, targets: &Targets) -> Result<(), Rejected> {
         let changed: BTreeSet<&AppId> =
-            targets.apps.iter().filter(|it| !matches!(it, Target::Restart(_))).map(Target::app).collect();
+            targets.apps.iter().filter(|it| !it.keeps_definition()).map(Target::app).collect();
         let mut taken: BTreeMap<String, &AppId> = BTreeMap::new();
         let mut shared = Vec::new();
         for target in &targets.apps {

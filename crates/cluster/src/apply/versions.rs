@@ -4,7 +4,7 @@ use super::Changing;
 use super::deploy::Target;
 use crate::event::Event;
 use crate::model::{
-    App, AppId, AppSpec, AppVersion, Backoff, Change, Closeness, DeploymentId, Held, Instance, Version,
+    App, AppId, AppSpec, AppVersion, Backoff, Change, Closeness, DeploymentId, Held, Instance, ShunnedNodes, Version,
 };
 use crate::pattern::Patterns;
 use imbl::{OrdMap, OrdSet};
@@ -17,11 +17,15 @@ pub const KEPT_VERSIONS: usize = 50;
 impl Changing<'_> {
     /// Whether the target is not what is wanted of its app already: only then its deployment is in the way.
     pub(super) fn is_change(&self, target: &Target) -> bool {
-        let Target::Spec(spec, run) = target else { return true };
-        let Some(app) = self.state.live_app(&spec.id) else { return true };
-        let version = self.time();
-        let run = run.or_else(|| self.run_of(app, spec)).unwrap_or(version);
-        Difference::of(app, spec, run).is_some()
+        let Some(app) = self.state.live_app(target.app()) else { return true };
+        match target {
+            Target::Spec(spec, run) => {
+                let run = run.or_else(|| self.run_of(app, spec)).unwrap_or(self.time());
+                Difference::of(app, spec, run).is_some()
+            }
+            Target::Scaled(_, instances) => app.current.spec.instances != *instances,
+            Target::Restart(_) | Target::Removed(_) => true,
+        }
     }
 
     /// Makes one app's wanted version the target; nothing if it is so already.
@@ -33,7 +37,7 @@ impl Changing<'_> {
         aims: &BTreeMap<AppId, Option<Version>>,
     ) -> Option<(AppId, Change)> {
         let before = self.state.apps.get(target.app()).map(Arc::clone);
-        let from = before.as_ref().filter(|it| !it.removing).map(|it| it.current.version);
+        let from = before.as_ref().and_then(|it| it.wanted().map(|_| it.current.version));
         let change = |from, to, pod, replaces| Change {
             from,
             to,
@@ -51,10 +55,16 @@ impl Changing<'_> {
                 for instance in &app.instances {
                     self.hurry(*instance);
                 }
-                self.put_app(App { removing: true, held: None, deployment: Some(deployment), ..App::clone(&app) });
+                self.change_app(&id, |app| {
+                    (app.removing, app.held, app.deployment) = (true, None, Some(deployment));
+                });
                 return Some((id, change(from, None, app.current.spec.run.pod.is_some(), false)));
             }
             Target::Restart(_) => (before.as_ref()?.current.spec.clone(), Some(version)),
+            Target::Scaled(_, instances) => {
+                let now = &before.as_ref()?.current;
+                (AppSpec { instances, ..now.spec.clone() }, Some(now.run))
+            }
             Target::Spec(spec, run) => (*spec, run),
         };
         self.choose_service_ports(&mut spec);
@@ -66,31 +76,38 @@ impl Changing<'_> {
         };
         let next = Arc::new(next);
         let replaces = before.as_ref().is_some_and(|it| it.current.run != next.run);
-        let same_definition = before.as_ref().filter(|it| it.current.configured == next.configured);
         let held = match &before {
             Some(before) => held_at(before.removing, aims.get(&before.id), before.current.version),
             None => Held { at: None },
         };
-        let app = App {
-            id: next.spec.id.clone(),
-            versions: before
-                .as_ref()
-                .map_or_else(OrdMap::new, |it| it.versions.clone())
-                .update(version, Arc::clone(&next)),
-            current: Arc::clone(&next),
-            instances: before.as_ref().map_or_else(OrdSet::new, |it| it.instances.clone()),
-            reservations: before.as_ref().map_or_else(OrdSet::new, |it| it.reservations.clone()),
-            deployment: Some(deployment),
-            held: Some(held),
-            removing: false,
-            backoff: same_definition.map_or_else(Backoff::default, |it| it.backoff),
-            last_failure: before.as_ref().and_then(|it| it.last_failure.clone()),
-            shunned: before.as_ref().map(|it| it.shunned.clone()).unwrap_or_default(),
-        };
         self.count_service_ports(before.as_deref(), Some(&next.spec));
-        let id = app.id.clone();
-        let app = self.without_old_versions(app);
-        self.put_app(app);
+        let id = next.spec.id.clone();
+        // Nobody else shall hold it while it is changed, or all of it is copied.
+        if before.map(drop).is_some() {
+            self.change_app(&id, |app| {
+                if app.current.configured != next.configured {
+                    app.backoff = Backoff::default();
+                }
+                app.versions.insert(version, Arc::clone(&next));
+                app.current = Arc::clone(&next);
+                (app.deployment, app.held, app.removing) = (Some(deployment), Some(held), false);
+            });
+            self.forget_old_versions(&id);
+        } else {
+            self.put_app(App {
+                id: id.clone(),
+                versions: OrdMap::unit(version, Arc::clone(&next)),
+                current: Arc::clone(&next),
+                instances: OrdSet::new(),
+                reservations: OrdSet::new(),
+                deployment: Some(deployment),
+                held: Some(held),
+                removing: false,
+                backoff: Backoff::default(),
+                last_failure: None,
+                shunned: ShunnedNodes::default(),
+            });
+        }
         let pod = next.spec.run.pod.is_some();
         self.event(Event::AppPut { version: next, created: from.is_none() });
         Some((id, change(from, Some(version), pod, replaces)))
@@ -110,12 +127,13 @@ impl Changing<'_> {
     }
 
     /// The app's next version; none if nothing changes.
-    fn next_version(before: Option<&App>, spec: AppSpec, run: Version, version: Version) -> Option<AppVersion> {
+    fn next_version(before: Option<&App>, mut spec: AppSpec, run: Version, version: Version) -> Option<AppVersion> {
         let Some(app) = before else {
             let patterns = Patterns::default();
             return Some(AppVersion { version, run, configured: version, scaled: version, spec, patterns });
         };
         let old = &app.current;
+        spec.share(&old.spec);
         let Difference { configured, scaled } = Difference::of(app, &spec, run)?;
         let same_constraints = spec.policy.constraints == old.spec.policy.constraints;
         Some(AppVersion {
@@ -128,26 +146,24 @@ impl Changing<'_> {
         })
     }
 
-    /// Forgets the oldest versions beyond those that are kept, but none that is still needed.
-    fn without_old_versions(&self, mut app: App) -> App {
-        let Some(surplus) = app.versions.len().checked_sub(KEPT_VERSIONS) else { return app };
+    /// Forgets an app's oldest versions beyond those that are kept, but none that is still needed.
+    fn forget_old_versions(&mut self, id: &AppId) {
+        let Some(app) = self.state.apps.get(id) else { return };
+        let Some(surplus) = app.versions.len().checked_sub(KEPT_VERSIONS).filter(|it| *it > 0) else { return };
         let held_at = app.held.and_then(|it| it.at);
+        let aimed_at = app.aim().map(|it| it.run);
         let is_named = |it: &Version| {
-            *it == app.current.run
-                || *it == app.current.version
-                || Some(*it) == held_at
-                || app.aim().is_some_and(|aim| aim.run == *it)
+            *it == app.current.run || *it == app.current.version || Some(*it) == held_at || Some(*it) == aimed_at
         };
         let mut old: Vec<Version> = app.versions.keys().take(surplus).filter(|it| !is_named(it)).copied().collect();
-        if !old.is_empty() {
+        if !old.is_empty() && !app.instances.is_empty() {
             let of = |it: &Arc<Instance>| [it.run, it.follows, it.judged_by];
-            let used: BTreeSet<Version> = self.state.instances_of(&app).flat_map(of).collect();
+            let used: BTreeSet<Version> = self.state.instances_of(app).flat_map(of).collect();
             old.retain(|it| !used.contains(it));
         }
-        for version in old {
-            app.versions.remove(&version);
+        if !old.is_empty() {
+            self.change_app(id, |app| old.iter().for_each(|it| drop(app.versions.remove(it))));
         }
-        app
     }
 }
 

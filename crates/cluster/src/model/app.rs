@@ -1,7 +1,7 @@
 //! Apps: what users want to run.
 
 use super::{AppId, CheckPort, Constraint, DeploymentId, EndKind, Fetch, HealthCheck, HealthKind, InstanceId, NodeId};
-use super::{Moment, PathId, Pod, ReadinessCheck, Resources, ShunnedNodes, Timestamp, Version, Volume};
+use super::{Moment, PathId, Pod, ReadinessCheck, Resources, Shared, ShunnedNodes, Timestamp, Version, Volume};
 use crate::pattern::Patterns;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
@@ -79,9 +79,9 @@ pub struct AppSpec {
     /// How many instances shall run.
     pub instances: u32,
     /// What is inside each container. A change replaces the instances.
-    pub run: RunSpec,
+    pub run: Shared<RunSpec>,
     /// How instances are placed, checked and replaced. A change replaces nothing.
-    pub policy: Policy,
+    pub policy: Shared<Policy>,
 }
 
 /// The part of an app's definition that makes its containers.
@@ -360,7 +360,44 @@ pub struct Failure {
     pub version: Version,
 }
 
+impl App {
+    /// The definition that is wanted; none once it is being removed.
+    pub fn wanted(&self) -> Option<&AppSpec> {
+        (!self.removing).then_some(&self.current.spec)
+    }
+
+    /// The same with one copy of what its versions have in common; of one that was just decoded.
+    #[must_use]
+    pub(crate) fn sharing(&self) -> Self {
+        let mut app = self.clone();
+        let mut last: Option<Arc<AppVersion>> = None;
+        let versions = self.versions.iter().map(|(name, version)| {
+            let mut version = AppVersion::clone(version);
+            if let Some(last) = &last {
+                version.spec.share(&last.spec);
+            }
+            (*name, Arc::clone(last.insert(Arc::new(version))))
+        });
+        app.versions = versions.collect();
+        if let Some(current) = app.versions.get(&app.current.version) {
+            app.current = Arc::clone(current);
+        }
+        app
+    }
+}
+
 impl AppSpec {
+    /// Shares what is equal in the other's definition from now on.
+    pub fn share(&mut self, other: &Self) {
+        self.run.share(&other.run);
+        self.policy.share(&other.policy);
+    }
+
+    /// Whether all but the number of instances is known to be the same without a look at it.
+    pub fn shares_all(&self, other: &Self) -> bool {
+        self.run.is(&other.run) && self.policy.is(&other.policy) && self.id == other.id
+    }
+
     /// The health check's port of an instance with these host ports, as seen from the agent: the mapped host port,
     /// or the container's own where none is mapped. `None` for checks without a port, or one that does not exist.
     pub fn check_port(&self, check: &HealthCheck, host_ports: &[u16]) -> Option<CheckTarget> {

@@ -229,7 +229,7 @@ fn what_names_no_image_is_run_as_it_is_said_in_the_operator_s() {
         cluster.settle();
         let instance = cluster.state.instance(cluster.wanted("/web")[0]).unwrap();
         let run = cluster.state.assignment(instance).spec.unwrap().run.clone();
-        (run.image, run.args, run.parameters)
+        (run.image.clone(), run.args.clone(), run.parameters.clone())
     };
     let entrypoint = vec![("entrypoint".to_owned(), "serve".to_owned())];
     let args = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();

@@ -201,7 +201,7 @@ fn a_role_is_an_attribute_and_a_grant_is_the_nodes() {
     assert_eq!(cluster.picture("/web"), "1 new staging");
 
     let mut any = app("/any", 1);
-    any.policy = Policy { accepted_roles: vec!["edge".into(), "*".into()], ..spec.policy.clone() };
+    any.policy = Policy { accepted_roles: vec!["edge".into(), "*".into()], ..Policy::clone(&spec.policy) }.into();
     assert!(any.policy.wanted_roles().is_empty(), "any node will do");
 
     let mut asking = app("/asking", 1);

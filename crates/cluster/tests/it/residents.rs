@@ -213,7 +213,8 @@ fn data_outlives_the_rollback_of_the_update_that_made_it() {
     cluster.settle();
     assert_eq!(cluster.app("/db").reservations, kept, "nobody ordered that it go");
     let mut other = resident(1);
-    other.run.volumes.push(other.run.volumes[0].clone());
+    let again = other.run.volumes[0].clone();
+    other.run.volumes.push(again);
     assert!(matches!(cluster.put(other), Err(Rejected::Resident { .. })));
     cluster.put(image(upgrade(app("/db", 1), 0, 0), "web:2")).unwrap();
     cluster.settle();

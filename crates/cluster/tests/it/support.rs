@@ -204,7 +204,8 @@ pub(crate) fn app(name: &str, n: u32) -> AppSpec {
             tty: false,
             fetch: Vec::new(),
             pod: None,
-        },
+        }
+        .into(),
         policy: Policy {
             labels: BTreeMap::new(),
             constraints: Vec::new(),
@@ -231,7 +232,8 @@ pub(crate) fn app(name: &str, n: u32) -> AppSpec {
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),
             residency: None,
-        },
+        }
+        .into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! History, snapshots, and what must stay the same for ever.
 
-use crate::support::{Cluster, app, image};
+use crate::support::{Cluster, app, id, image};
 use cluster::*;
 
 #[test]
@@ -19,6 +19,53 @@ fn fifty_versions_are_kept_and_those_in_use() {
     assert!(versions.contains_key(&first), "an instance runs it");
     assert!((50..=53).contains(&versions.len()), "{} versions", versions.len());
     assert!(versions.contains_key(&cluster.app("/web").current.version));
+}
+
+fn scale(name: &str, instances: u32, expect: Expect) -> Command {
+    Command::ScaleApps { apps: vec![Scaling { app: id(name), instances, expect }], force: true }
+}
+
+#[test]
+fn scaling_is_a_change_of_nothing_but_the_number() {
+    let [mut scaled, mut put] = [(); 2].map(|()| {
+        let mut cluster = Cluster::with_nodes(2);
+        cluster.put(app("/web", 1)).unwrap();
+        cluster.put(image(app("/web", 1), "web:2")).unwrap();
+        cluster.settle();
+        cluster
+    });
+    for n in [3, 3, 1, 2] {
+        let wanted = image(app("/web", n), "web:2");
+        let apps = vec![(wanted, Expect::Any)];
+        let as_put = put.ask(Command::PutApps { apps, force: true }).unwrap();
+        assert_eq!(scaled.ask(scale("/web", n, Expect::Any)).unwrap(), as_put);
+        assert_eq!(scaled.state, put.state, "{n}");
+        put.settle();
+        scaled.settle();
+    }
+    assert_eq!(scaled.state.clone().indexed(), scaled.state);
+    let versions = &scaled.app("/web").versions;
+    let last: Vec<_> = versions.values().rev().take(2).collect();
+    assert!(last[0].spec.shares_all(&last[1].spec), "what stays is kept once");
+}
+
+#[test]
+fn only_what_is_there_and_as_expected_is_scaled() {
+    let mut cluster = Cluster::with_nodes(1);
+    cluster.put(app("/web", 1)).unwrap();
+    cluster.settle();
+    let before = cluster.state.clone();
+    for (name, expect) in [("/none", Expect::Any), ("/none", Expect::Version(Timestamp(5)))] {
+        assert_eq!(cluster.apply(scale(name, 2, expect)), Err(Rejected::NoApp { app: id(name) }));
+    }
+    let changed = cluster.apply(scale("/web", 2, Expect::Version(Timestamp(5))));
+    assert_eq!(changed, Err(Rejected::Changed { app: id("/web") }));
+    assert_eq!(cluster.app("/web"), &**before.app(&id("/web")).unwrap());
+    let first = cluster.app("/web").current.version;
+    cluster.apply(scale("/web", 2, Expect::Version(first))).unwrap();
+    let apps = vec![Scaling { app: id("/web"), instances: 3, expect: Expect::Any }];
+    let locked = Command::ScaleApps { apps, force: false };
+    assert!(matches!(cluster.apply(locked), Err(Rejected::Locked { .. })), "as every change");
 }
 
 #[test]

@@ -144,6 +144,36 @@ fn an_event_weighs_what_it_keeps_alive() {
 }
 
 #[test]
+fn versions_share_what_they_have_in_common_also_after_a_restart() {
+    let mut state = State::new();
+    let mut apply = |index, command| {
+        let stamp = Stamp { time: Timestamp(index), moment: Moment(index) };
+        let outcome = Machine::apply(&mut state, index, stamp, &encoded(&user(), &command)).unwrap();
+        outcome.reply.unwrap();
+    };
+    let mut wanted = spec();
+    for (index, image) in [(1, "web:1"), (2, "web:1"), (3, "web:2")] {
+        wanted.instances = index as u32;
+        wanted.run.image = image.to_owned();
+        apply(index, Command::PutApps { apps: vec![(wanted.clone(), cluster::Expect::Any)], force: true });
+    }
+    let scaling = cluster::Scaling { app: wanted.id.clone(), instances: 4, expect: cluster::Expect::Any };
+    apply(4, Command::ScaleApps { apps: vec![scaling], force: true });
+    let check = |state: &State| {
+        let app = state.app(&wanted.id).unwrap();
+        let versions: Vec<_> = app.versions.values().collect();
+        let [first, second, third, fourth] = &versions[..] else { panic!("{}", versions.len()) };
+        assert!(first.spec.shares_all(&second.spec) && third.spec.shares_all(&fourth.spec));
+        assert!(second.spec.policy.is(&third.spec.policy) && !second.spec.run.is(&third.spec.run));
+        assert!(Arc::ptr_eq(fourth, &app.current));
+    };
+    check(&state);
+    let restored = State::restore(&State::save(&state.view())).unwrap();
+    assert_eq!(restored, state);
+    check(&restored);
+}
+
+#[test]
 fn no_step_of_a_plan_is_larger_than_it_counts_as() {
     let long = AppId::parse(&format!("/{0}/{0}/{0}/{1}", "a".repeat(63), "b".repeat(60))).unwrap();
     let node = NodeId::new(&"n".repeat(253));

@@ -156,7 +156,8 @@ pub(crate) fn app(n: usize, instances: u32, mix: Mix) -> AppSpec {
             tty: false,
             fetch: Vec::new(),
             pod: None,
-        },
+        }
+        .into(),
         policy: Policy {
             labels: BTreeMap::from([("team".to_owned(), format!("team-{}", n % 40))]),
             constraints,
@@ -173,7 +174,8 @@ pub(crate) fn app(n: usize, instances: u32, mix: Mix) -> AppSpec {
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),
             residency: None,
-        },
+        }
+        .into(),
     }
 }
 
