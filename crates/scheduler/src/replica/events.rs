@@ -20,7 +20,8 @@ pub(super) struct Source<E> {
 
 /// The events of the last entries, at most one of each. One writer, any number of readers at their own pace.
 struct Kept<E> {
-    events: VecDeque<(u64, E)>,
+    /// Each with its entry and its weight.
+    events: VecDeque<(u64, E, usize)>,
     /// Events of entries up to here are no longer kept.
     floor: u64,
     /// How many bytes an event takes, about.
@@ -63,11 +64,12 @@ impl<E: Clone> Ring<E> {
 impl<E> Kept<E> {
     /// Adds an event, and forgets the oldest ones for it. The last one stays, whatever its size.
     fn add(&mut self, index: u64, event: E) {
-        self.bytes += (self.weight)(&event);
-        self.events.push_back((index, event));
+        let weight = (self.weight)(&event);
+        self.bytes += weight;
+        self.events.push_back((index, event, weight));
         while self.bytes > self.bytes_max && self.events.len() > 1 {
-            let Some((index, event)) = self.events.pop_front() else { return };
-            (self.bytes, self.floor) = (self.bytes - (self.weight)(&event), index);
+            let Some((index, _, weight)) = self.events.pop_front() else { return };
+            (self.bytes, self.floor) = (self.bytes - weight, index);
         }
     }
 }
@@ -123,7 +125,8 @@ impl<E: Clone> Events<E> {
             return Some(Next::Gap(kept.floor));
         }
         let start = kept.events.partition_point(|it| it.0 <= self.position);
-        let events: Vec<_> = kept.events.range(start..).cloned().collect();
+        let events = kept.events.range(start..).map(|(index, event, _)| (*index, event.clone()));
+        let events: Vec<_> = events.collect();
         self.position = events.last()?.0;
         Some(Next::Events(events))
     }
@@ -136,6 +139,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn each_event_is_weighed_once() {
+        static N_WEIGHED: AtomicUsize = AtomicUsize::new(0);
+        let weigh = |it: &usize| {
+            N_WEIGHED.fetch_add(1, Ordering::Relaxed);
+            *it
+        };
+        let ring = Ring::new(100, weigh, 0);
+        ring.push(None, (1..=9).map(|n| (n, 30)).collect(), 9);
+        assert_eq!(N_WEIGHED.load(Ordering::Relaxed), 9);
+    }
 
     #[test]
     fn events_are_kept_by_what_they_weigh() {
