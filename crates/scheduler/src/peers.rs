@@ -1,8 +1,8 @@
 //! Raft messages between members: one TCP connection in each direction between any two.
 //!
 //! The one who dials sends, the other only listens; order is kept. What cannot be sent is dropped: raft sends again.
-//! Threads with blocking sockets, not tasks: a message passes one sleeping thread on each side, whatever the
-//! HTTP side of the process is busy with, and that is most of what a commit costs.
+//! Threads with blocking sockets, not tasks: a message wakes one thread, on the receiving side, whatever the HTTP side
+//! of the process is busy with, and that is most of what a commit costs.
 //!
 //! - `wire`: the bytes.
 //! - `dial`: the sending side, one thread per peer.
@@ -107,7 +107,7 @@ impl Peers {
             by_peer.entry(message.to).or_default().push(message);
         }
         for (peer, messages) in by_peer {
-            if let Some(queue) = self.queues.get_mut(&peer) {
+            if let Some(queue) = self.queues.get(&peer) {
                 queue.send(messages);
             }
         }

@@ -73,6 +73,9 @@ impl Config {
             max_inflight_msgs: 256,
             check_quorum: true,
             pre_vote: true,
+            // Who follows hears what is committed with the next entries, or the next heartbeat: to tell it at once takes
+            // as many messages as to commit it (docs/decisions/0041).
+            skip_bcast_commit: true,
             // Never by lease: a paused leader would answer from the past.
             read_only_option: ReadOnlyOption::Safe,
             max_uncommitted_size: 128 << 20,

@@ -414,6 +414,38 @@ fn one_seed_is_one_history() {
 }
 
 #[test]
+fn others_hear_what_is_committed_with_what_comes_next() {
+    let mut world = World::new(1);
+    world.faults = 0;
+    (0..3_000).for_each(|_| world.step(false));
+    let deliver_all = |world: &mut World| {
+        let mut n = 0;
+        while !world.network.is_empty() {
+            world.deliver();
+            n += 1;
+        }
+        n
+    };
+    deliver_all(&mut world);
+    let member = |world: &World, id: u64| world.seats[&id].life.as_ref().unwrap().0.applied().index;
+    let leader = (1..=3).find(|it| world.seats[it].life.as_ref().unwrap().0.status().leading).unwrap();
+    let write = |bytes: &mut Vec<u8>| -> Result<(), ()> {
+        bytes.extend_from_slice(&[9; 8]);
+        Ok(())
+    };
+    world.asked.insert(Ticket(1 << 32), (leader, 0));
+    world.input(leader, Input::Submit(Ticket(1 << 32), Payload::new(write).unwrap()));
+    assert_eq!(deliver_all(&mut world), 4, "each of the others is asked, and answers");
+    let index = world.acknowledged[&(1 << 32)];
+    let applied: Vec<_> = (1..=3).filter(|it| member(&world, *it) >= index).collect();
+    assert_eq!(applied, [leader]);
+    world.now += 100;
+    world.input(leader, Input::Tick);
+    deliver_all(&mut world);
+    assert!((1..=3).all(|it| member(&world, it) >= index), "a heartbeat tells them");
+}
+
+#[test]
 fn a_single_member_leads_at_once_and_answers() {
     let config = Config::new(1, vec![1]);
     let mut member = Member::new(config, Recovered::default(), Ledger::default, now(0)).unwrap();

@@ -79,6 +79,36 @@ async fn messages_arrive_in_order_and_large_snapshots_in_parts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_socket_does_not_take_at_once_is_sent_behind_it_in_order() {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (inbox, _sender_news) = inbox();
+    let mut peers = Peers::dial(&config(1, &[(2, socket.local_addr().unwrap().to_string())]), &inbox);
+    let (stream, _) = socket.accept().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    // Nobody reads meanwhile: more than any socket's buffers take, in messages of many lengths, one by one.
+    let lengths: Vec<usize> = (1..=400).map(|n| n * 7919 % 100_000).collect();
+    for (n, length) in lengths.iter().enumerate() {
+        peers.send(vec![message(n as u64, *length)]);
+    }
+    peers.tell(cluster::Moment(7));
+    let (inbox, received_news) = self::inbox();
+    let listener = Listener::new(config(2, &[(1, String::new())]), inbox);
+    let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+    assert!(matches!(listener.accept(stream).await, Ok(Accepted::Peer(1))));
+    let mut messages = Vec::new();
+    let mut told = false;
+    while messages.len() < lengths.len() || !told {
+        match received_news.recv_timeout(Duration::from_secs(20)).expect("all arrive") {
+            News::Messages(more) => messages.extend(more),
+            News::Clock(1, reading, _) => told = reading.moment == cluster::Moment(7),
+            other => panic!("{other:?}"),
+        }
+    }
+    let expect: Vec<_> = lengths.iter().enumerate().map(|(n, length)| message(n as u64, *length)).collect();
+    assert!(messages == expect, "{} messages, all of them in order", messages.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_comes_late_or_goes_is_dialled_again() {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
