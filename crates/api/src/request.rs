@@ -113,14 +113,16 @@ impl Request {
     /// Whether the client takes an answer of this type.
     pub(crate) fn accepts(&self, kind: &str) -> bool {
         let family = kind.split('/').next().unwrap_or_default();
+        let is_family =
+            |range: &str| range.split_once('/').is_some_and(|(it, any)| any == "*" && it.eq_ignore_ascii_case(family));
         let mut given = self.headers.get_all(header::ACCEPT).iter().peekable();
         given.peek().is_none()
             || given.any(|it| {
                 it.to_str().unwrap_or("*/*").split(',').any(|range| {
                     let mut parts = range.split(';').map(str::trim);
-                    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+                    let essence = parts.next().unwrap_or_default();
                     let refused = parts.any(|it| matches!(it, "q=0" | "q=0.0"));
-                    !refused && (essence == kind || essence == "*/*" || essence == format!("{family}/*"))
+                    !refused && (essence.eq_ignore_ascii_case(kind) || essence == "*/*" || is_family(essence))
                 })
             })
     }

@@ -12,7 +12,7 @@ use crate::metrics::HttpMetrics;
 use crate::origin::Hosts;
 use crate::panics::{Panicked, contain_all};
 use crate::printed::Definitions;
-use crate::proxy::Proxy;
+use crate::proxy::{Passed, Proxy};
 use crate::readers::{Readers, ReadersMax};
 use crate::request::{Query, Request, check_type, segments};
 use crate::routes::{self, Endpoint, Params};
@@ -25,11 +25,10 @@ use crate::words::clip;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use cluster::{Applied, Command, Rejected, State};
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, broadcast};
@@ -134,10 +133,11 @@ impl<C: ControlPlane> Api<C> {
         }
     }
 
-    /// The routes as a service for [`crate::server::serve`].
+    /// The routes as others' services are; [`crate::server::serve`] needs it not.
     pub fn router(self) -> Router {
+        let api = Arc::new(self);
         Router::new().fallback(move |request: http::Request<Body>| {
-            let api = self.clone();
+            let api = Arc::clone(&api);
             async move { api.handle(request).await }
         })
     }
@@ -166,7 +166,7 @@ impl<C: ControlPlane> Api<C> {
         self.control.submit(request.principal(), command).await
     }
 
-    async fn handle(&self, request: http::Request<Body>) -> Response {
+    pub(crate) async fn handle(&self, request: http::Request<Body>) -> Response {
         let started = Instant::now();
         let _in_flight = self.metrics.begin();
         let (parts, body) = request.into_parts();
@@ -193,7 +193,7 @@ impl<C: ControlPlane> Api<C> {
             Err(error) => error.into_response(),
         };
         if takes_gzip {
-            response = compress::gzip(response).await;
+            response = Box::pin(compress::gzip(response)).await;
         }
         self.add_headers(response.headers_mut());
         self.metrics.observe(route, &method, response.status(), started.elapsed());
@@ -201,32 +201,28 @@ impl<C: ControlPlane> Api<C> {
     }
 
     async fn answer(&self, head: Head, body: Body) -> Result<Response, Error> {
-        self.config.hosts.check(&head.method, &head.uri, &head.headers, head.endpoint == Endpoint::Events)?;
-        if !head.method.is_safe() {
-            check_type(&head.headers)?;
+        let Head { endpoint, params, method, uri, headers, peer, address, connection } = head;
+        self.config.hosts.check(&method, &uri, &headers, endpoint == Endpoint::Events)?;
+        if !method.is_safe() {
+            check_type(&headers)?;
         }
-        let bytes_max = self.config.body_bytes_max * if has_long_body(head.endpoint) { GROUP_FACTOR } else { 1 };
-        let (body, drawn) = self.bodies.read(&head.headers, body, bytes_max).await?.into_parts();
+        let bytes_max = self.config.body_bytes_max * if has_long_body(endpoint) { GROUP_FACTOR } else { 1 };
+        let (body, drawn) = self.bodies.read(&headers, body, bytes_max).await?.into_parts();
         let drawn = Arc::new(drawn);
-        if !is_local(head.endpoint) && !self.leads().await {
-            return self.pass_on(&head, body).await;
+        if !is_local(endpoint) && !self.leads().await {
+            let passed = Passed { method: &method, uri: &uri, headers: &headers, peer: &peer, body };
+            return self.pass_on(endpoint, passed).await;
         }
-        let request = Request {
-            params: head.params.clone(),
-            query: Query::parse(head.uri.query().unwrap_or_default())?,
-            headers: head.headers.clone(),
-            body: body.clone(),
-            peer: head.peer.clone(),
-            address: head.address,
-            connection: head.connection.clone(),
-        };
-        if !has_own_type(head.endpoint) && !request.accepts("application/json") {
+        let query = Query::parse(uri.query().unwrap_or_default())?;
+        let request = Arc::new(Request { params, query, headers, body, peer, address, connection });
+        if !has_own_type(endpoint) && !request.accepts("application/json") {
             return Err(Error::NotAcceptable);
         }
-        match self.dispatch(head.endpoint, request, &drawn).await {
+        match self.dispatch(endpoint, &request, &drawn).await {
             // Leadership went elsewhere meanwhile, and nothing was proposed here.
             Err(Error::Submit(SubmitError::NotLeader { .. })) if !self.control.leadership().leading => {
-                self.pass_on(&head, body).await
+                let (headers, peer, body) = (&request.headers, &request.peer, request.body.clone());
+                self.pass_on(endpoint, Passed { method: &method, uri: &uri, headers, peer, body }).await
             }
             Err(Error::Submit(SubmitError::Rejected(rejected))) => Err(self.explain(rejected).await),
             answer => answer,
@@ -238,14 +234,16 @@ impl<C: ControlPlane> Api<C> {
     async fn dispatch<D: Send + Sync + 'static>(
         &self,
         endpoint: Endpoint,
-        request: Request,
+        request: &Arc<Request>,
         drawn: &Arc<D>,
     ) -> Result<Response, Error> {
         if request.body.len() <= SHORT_BYTES_MAX {
-            return routes::dispatch(self, endpoint, &request).await;
+            // On the heap, as what is rarely done below: to move the future of every request costs what its largest has.
+            return Box::pin(routes::dispatch(self, endpoint, request)).await;
         }
         let permit = Arc::clone(&self.long_work).acquire_owned().await.map_err(|_| Error::Busy { what: "requests" })?;
-        let (api, drawn, runtime) = (self.clone(), Arc::clone(drawn), Handle::current());
+        let (api, request, drawn) = (self.clone(), Arc::clone(request), Arc::clone(drawn));
+        let runtime = Handle::current();
         let work = tokio::task::spawn_blocking(move || {
             let answer = runtime.block_on(contain_all(routes::dispatch(&api, endpoint, &request)));
             // The client may be gone; what is held for it is given back here.
@@ -279,16 +277,8 @@ impl<C: ControlPlane> Api<C> {
         false
     }
 
-    async fn pass_on(&self, head: &Head, body: Bytes) -> Result<Response, Error> {
-        let redirect = head.endpoint == Endpoint::Events;
-        let request = crate::proxy::Passed {
-            method: &head.method,
-            uri: &head.uri,
-            headers: &head.headers,
-            peer: &head.peer,
-            body,
-        };
-        self.proxy.pass_on(&self.control, request, redirect).await
+    async fn pass_on(&self, endpoint: Endpoint, request: Passed<'_>) -> Result<Response, Error> {
+        Box::pin(self.proxy.pass_on(&self.control, request, endpoint == Endpoint::Events)).await
     }
 
     /// Where a request came from: the socket's address, and the one that a member passed it on for. What others say
@@ -307,26 +297,35 @@ impl<C: ControlPlane> Api<C> {
 
     /// The headers of every answer. One that came from the leader keeps the leader's.
     fn add_headers(&self, headers: &mut HeaderMap) {
-        const FIXED: [(&str, &str); 7] = [
-            // Nothing of it is part of others' pages.
-            ("cross-origin-resource-policy", "same-origin"),
-            ("cache-control", "no-cache, no-store, must-revalidate"),
-            ("pragma", "no-cache"),
-            ("expires", "0"),
-            ("x-frame-options", "DENY"),
-            ("x-xss-protection", "1; mode=block"),
-            ("x-content-type-options", "nosniff"),
-        ];
-        for (name, value) in FIXED {
-            headers.entry(name).or_insert(HeaderValue::from_static(value));
+        headers.reserve(FIXED.len() + 1);
+        for (name, value) in &*FIXED {
+            headers.entry(name).or_insert_with(|| value.clone());
         }
         if let Some(leader) = self.control.leadership().leader_http
             && let Ok(leader) = HeaderValue::from_str(&format!("http://{leader}"))
         {
-            headers.entry("x-marathon-leader").or_insert(leader);
+            headers.entry(&*LEADER).or_insert(leader);
         }
     }
 }
+
+/// What every answer says, whatever it is.
+static FIXED: LazyLock<[(HeaderName, HeaderValue); 7]> = LazyLock::new(|| {
+    [
+        // Nothing of it is part of others' pages.
+        ("cross-origin-resource-policy", "same-origin"),
+        ("cache-control", "no-cache, no-store, must-revalidate"),
+        ("pragma", "no-cache"),
+        ("expires", "0"),
+        ("x-frame-options", "DENY"),
+        ("x-xss-protection", "1; mode=block"),
+        ("x-content-type-options", "nosniff"),
+    ]
+    .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+});
+
+/// Says who leads.
+static LEADER: LazyLock<HeaderName> = LazyLock::new(|| HeaderName::from_static("x-marathon-leader"));
 
 /// A request without its body.
 struct Head {

@@ -100,8 +100,8 @@ impl Server {
         let readers_max = ReadersMax::beside(limits.connections_max);
         let config =
             api::Config { version: env!("CARGO_PKG_VERSION").to_owned(), n_members, readers_max, members, ..config };
-        let router = api::Api::new(control.clone(), config, metrics.clone(), shutdown.clone()).router();
-        let serving = api::server::serve(http, router, limits, metrics, shutdown);
+        let service = api::Api::new(control.clone(), config, metrics.clone(), shutdown.clone());
+        let serving = api::server::serve(http, service, limits, metrics, shutdown);
         let done = tokio::select! {
             served = serving => served.context("the API cannot be served any more"),
             Ok(err) = &mut fatal => Err(anyhow!(err).context("this member must not go on")),

@@ -34,8 +34,8 @@ pub(crate) struct Watch(Arc<Watching>);
 #[derive(Debug)]
 struct Watching {
     doing: Mutex<Doing>,
-    /// Wakes the watchdog: its deadline is nearer now.
-    nearer: Notify,
+    /// Wakes the watchdog: others need the place.
+    dismissed: Notify,
 }
 
 #[derive(Debug)]
@@ -50,13 +50,13 @@ struct Doing {
 impl Watch {
     pub(super) fn new() -> Self {
         let doing = Doing { phase: Phase::Idle(Instant::now()), blocked: None, is_dismissed: false };
-        Self(Arc::new(Watching { doing: Mutex::new(doing), nearer: Notify::new() }))
+        Self(Arc::new(Watching { doing: Mutex::new(doing), dismissed: Notify::new() }))
     }
 
     /// Closes the connection, whatever it does.
     pub(crate) fn dismiss(&self) {
         self.doing().is_dismissed = true;
-        self.0.nearer.notify_one();
+        self.0.dismissed.notify_one();
     }
 
     #[cfg(test)]
@@ -72,9 +72,9 @@ impl Watch {
         watch
     }
 
-    /// Waits until the deadline is nearer than it was.
-    pub(super) async fn nearer(&self) {
-        self.0.nearer.notified().await;
+    /// Waits until others need the place.
+    pub(super) async fn dismissed(&self) {
+        self.0.dismissed.notified().await;
     }
 
     /// Since when it is the client that is waited for; `None` while it is not.
@@ -96,7 +96,6 @@ impl Watch {
         let mut doing = self.doing();
         if matches!(doing.phase, Phase::Idle(_)) {
             doing.phase = Phase::Head(Instant::now());
-            self.0.nearer.notify_one();
         }
     }
 
@@ -107,7 +106,6 @@ impl Watch {
             doing.blocked = None;
         } else if doing.blocked.is_none() {
             doing.blocked = Some(Instant::now());
-            self.0.nearer.notify_one();
         }
     }
 
