@@ -3,7 +3,7 @@
 use super::Changing;
 use crate::command::Rejected;
 use crate::event::Event;
-use crate::model::{Instance, Node, NodeDescription, NodeId, NodeStatus, Reservation, Resources};
+use crate::model::{App, Instance, Node, NodeDescription, NodeId, NodeStatus, Reservation, Resources};
 use imbl::{OrdMap, OrdSet};
 use std::sync::Arc;
 
@@ -75,6 +75,13 @@ impl Changing<'_> {
                 let reservation = Arc::new(Reservation { node: to.clone(), ..Reservation::clone(reservation) });
                 self.state.reservations.insert(*id, reservation);
             }
+        }
+        // What apps remember of it is remembered of the node, not of its name.
+        let shun = |it: &&Arc<App>| it.shunned.0.contains_key(from);
+        let apps: Vec<App> = self.state.apps.values().filter(shun).map(|it| App::clone(it)).collect();
+        for mut app in apps {
+            app.shunned.renamed(from, &to);
+            self.put_app(app);
         }
         self.take_node_out(from);
         self.put_node_and_tell(node);

@@ -210,6 +210,13 @@ impl ShunnedNodes {
         self.0.iter().any(|(it, shunned)| it != node && now < shunned.until)
     }
 
+    /// A node is called otherwise from now on.
+    pub(crate) fn renamed(&mut self, from: &NodeId, to: &NodeId) {
+        if let Some(shunned) = self.0.remove(from) {
+            self.0.insert(to.clone(), shunned);
+        }
+    }
+
     /// The app failed to start on a node.
     pub(crate) fn failed(&mut self, node: &NodeId, run: Version, now: Moment) {
         // What was long ago says nothing any more.

@@ -114,6 +114,21 @@ fn what_is_learned_survives_a_snapshot_and_is_forgotten_with_time() {
 }
 
 #[test]
+fn what_an_app_remembers_of_a_node_goes_with_it_to_its_next_name() {
+    let mut cluster = Cluster::with_nodes(3);
+    cluster.put(app("/web", 3)).unwrap();
+    turns(&mut cluster, 1, &["n1"], &[]);
+    let (old, new) = (NodeId::new("n1"), NodeId::new("moved"));
+    let now = Moment(cluster.now);
+    let failures = cluster.app("/web").shunned.failures_on(&old, now);
+    assert!(failures > 0);
+    let renamed = NodeDescription { id: new.clone(), ..(*cluster.state.node(&old).unwrap().description).clone() };
+    cluster.ask(Command::Register { node: renamed }).unwrap();
+    let shunned = &cluster.app("/web").shunned;
+    assert_eq!((shunned.failures_on(&new, now), shunned.failures_on(&old, now)), (failures, 0));
+}
+
+#[test]
 fn a_resident_that_never_ran_is_not_bound_to_a_node_on_which_nothing_starts() {
     let mut cluster = Cluster::with_nodes(3);
     let mut spec = app("/db", 1);
