@@ -173,6 +173,7 @@ fn rejection(rejected: &Rejected) -> (StatusCode, ErrorBody) {
         Rejected::TooManyDeployments { .. } => StatusCode::FORBIDDEN,
         Rejected::NoServicePort
         | Rejected::Cyclic
+        | Rejected::TooDeep { .. }
         | Rejected::Resident { .. }
         | Rejected::ServiceTaken(_)
         | Rejected::VolumeTaken { .. } => StatusCode::UNPROCESSABLE_ENTITY,

@@ -434,6 +434,18 @@ pub enum Rejected {
     /// Apps depend on each other in a circle.
     #[error("Dependency graph has cyclic dependencies.")]
     Cyclic,
+    /// Too many apps would wait for each other.
+    #[error(
+        "The dependencies of app '{app}' are a chain of {length} apps that wait for each other, and at most {max} may: let it, or those that it depends on, depend on fewer."
+    )]
+    TooDeep {
+        /// Who would wait for all others.
+        app: AppId,
+        /// How many they are, with it.
+        length: u32,
+        /// The limit.
+        max: u32,
+    },
     /// Volumes or what belongs to them would change, while instances hold them.
     #[error(
         "App '{app}' has persistent volumes: {what} cannot be changed. Create another app, or delete this one first."

@@ -21,17 +21,37 @@ pub struct Overlay<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cycle;
 
-/// How deep the dependencies of each of the overlay's apps go; 0 for one that depends on nothing.
+/// No chain of dependencies that a change makes has more apps: each of them waits until the one before it has lived for
+/// a while, so that one of this length takes the better part of an hour.
+pub const CHAIN_MAX: u32 = 256;
+
+/// How deep dependencies go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Depths {
+    /// Those of each of the overlay's apps; 0 for one that depends on nothing.
+    pub apps: BTreeMap<AppId, u32>,
+    /// The longest chain that the change touches: the app that waits for all others, and how many they are with it.
+    pub longest: Option<(AppId, u32)>,
+}
+
+/// How deep the dependencies of the overlay's apps go.
 ///
 /// # Errors
 /// [`Cycle`] if they lead back to where they came from.
-pub fn depths(state: &State, overlay: &Overlay<'_>) -> Result<BTreeMap<AppId, u32>, Cycle> {
+pub fn depths(state: &State, overlay: &Overlay<'_>) -> Result<Depths, Cycle> {
     let mut walk = Walk { state, overlay, depths: BTreeMap::new() };
     for group in overlay.groups.keys() {
         walk.depth(Spot::Group(group.clone()))?;
     }
     let there = overlay.apps.iter().filter(|(_, it)| it.is_some());
-    there.map(|(app, _)| Ok((app.clone(), walk.depth(Spot::App(app.clone()))?.unwrap_or(0)))).collect()
+    let apps = there.map(|(app, _)| Ok((app.clone(), walk.depth(Spot::App(app.clone()))?.unwrap_or(0))));
+    let apps = apps.collect::<Result<BTreeMap<AppId, u32>, Cycle>>()?;
+    let chain = |(spot, depth): (&Spot, &Option<Depth>)| match spot {
+        Spot::App(app) => Some((app.clone(), (*depth)??.saturating_add(1))),
+        Spot::Group(_) => None,
+    };
+    let longest = walk.depths.iter().filter_map(chain).max_by_key(|it| it.1);
+    Ok(Depths { apps, longest })
 }
 
 /// What may be depended on.

@@ -205,6 +205,30 @@ async fn a_dry_run_tells_the_steps_and_does_nothing() {
 }
 
 #[tokio::test]
+async fn a_chain_of_dependencies_has_a_limit_that_is_named_also_where_nothing_is_done() {
+    let world = World::new();
+    let chain = |n: usize| -> Value {
+        let app = |n: usize, next: Option<usize>| {
+            let dependencies: Vec<String> = next.iter().map(|it| format!("app-{it}")).collect();
+            json!({ "id": format!("app-{n}"), "instances": 0, "container": { "docker": { "image": "x" } }, "dependencies": dependencies })
+        };
+        let apps: Vec<Value> = (0..n).map(|it| app(it, Some(it + 1).filter(|next| *next < n))).collect();
+        json!({ "apps": apps })
+    };
+    let before = world.fake.state().clone();
+    let message = "The dependencies of app '/chain/app-0' are a chain of 300 apps that wait for each other, and at most 256 \
+                   may: let it, or those that it depends on, depend on fewer.";
+    for path in ["PUT /v2/groups/chain?dryRun=true", "PUT /v2/groups/chain"] {
+        let refused = world.ask(path, chain(300)).await;
+        assert_eq!((refused.status, refused.json()["message"].as_str()), (422, Some(message)), "{path}");
+    }
+    assert_eq!(world.fake.state(), before);
+    let taken = world.ask("PUT /v2/groups/chain?dryRun=true", chain(256)).await;
+    assert_eq!(taken.status, 200, "{}", taken.text);
+    assert_eq!(taken.json()["steps"].as_array().map(Vec::len), Some(256));
+}
+
+#[tokio::test]
 async fn failures_and_events_name_what_they_are_about() {
     use cluster::agent::Seen;
     use cluster::{End, EndKind};

@@ -5,7 +5,7 @@ use super::Changing;
 use super::versions::held_at;
 use crate::command::{Expect, Rejected, Scaling};
 use crate::event::Event;
-use crate::layers::{self, Overlay};
+use crate::layers::{self, CHAIN_MAX, Overlay};
 use crate::model::{
     AppId, AppSpec, Backoff, Change, Closeness, Deployment, DeploymentId, GroupSpec, Instance, Outcome, PathId, Policy,
     Version,
@@ -195,7 +195,27 @@ impl Changing<'_> {
         }
         overlay.groups = targets.groups.iter().map(|(path, spec)| (path.clone(), spec.as_ref())).collect();
         let depths = layers::depths(self.state, &overlay).map_err(|layers::Cycle| Rejected::Cyclic)?;
-        Ok(overlay.apps.keys().map(|it| (it.clone(), depths.get(it).map_or(0, |depth| depth + 1))).collect())
+        if let Some((app, length)) = depths.longest.filter(|it| it.1 > CHAIN_MAX && self.changes_chains(targets)) {
+            return Err(Rejected::TooDeep { app, length, max: CHAIN_MAX });
+        }
+        let apps = depths.apps;
+        Ok(overlay.apps.keys().map(|it| (it.clone(), apps.get(it).map_or(0, |depth| depth + 1))).collect())
+    }
+
+    /// Whether anything depends on what it did not depend on before: who does not is not held to what others have made
+    /// of the chain that it is in.
+    fn changes_chains(&self, targets: &Targets) -> bool {
+        let app = |it: &Target| match it {
+            Target::Spec(spec, _) => {
+                let before = self.state.live_app(&spec.id).map(|it| &it.current.spec.policy.dependencies);
+                before != Some(&spec.policy.dependencies)
+            }
+            Target::Restart(_) | Target::Removed(_) => false,
+        };
+        let group = |(path, spec): &(PathId, Option<GroupSpec>)| {
+            spec.is_some() && self.state.group(path).and_then(|it| it.current()) != spec.as_ref()
+        };
+        targets.apps.iter().any(app) || targets.groups.iter().any(group)
     }
 
     /// Opens a deployment for what these targets change, and for what is carried over from others and not changed

@@ -451,7 +451,7 @@ fn a_failed_deployment_that_cannot_be_rolled_back_says_why() {
 }
 
 #[test]
-fn chains_of_dependencies_may_be_as_long_as_users_make_them() {
+fn dependencies_are_walked_without_a_stack_of_calls_however_long_a_chain_is() {
     const N: u32 = 100_000;
     let ids: Vec<AppId> = (0..=N).map(|n| id(&format!("/chain/app-{n:06}"))).collect();
     let next: Vec<[PathId; 1]> = ids.iter().skip(1).map(|it| [PathId::from(it)]).collect();
@@ -460,11 +460,51 @@ fn chains_of_dependencies_may_be_as_long_as_users_make_them() {
     overlay.apps.insert(ids[N as usize].clone(), Some(&[]));
     // The walk begins at the first, and is below all others when it comes to the last.
     let depths = layers::depths(&State::new(), &overlay).unwrap();
-    assert_eq!((depths[&ids[0]], depths[&ids[N as usize]]), (N, 0));
+    assert_eq!((depths.apps[&ids[0]], depths.apps[&ids[N as usize]]), (N, 0));
+    assert_eq!(depths.longest, Some((ids[0].clone(), N + 1)));
 
     let first = [PathId::from(&ids[0])];
     overlay.apps.insert(ids[N as usize].clone(), Some(&first));
     assert_eq!(layers::depths(&State::new(), &overlay), Err(layers::Cycle));
+}
+
+#[test]
+fn a_chain_of_dependencies_has_a_limit_that_its_refusal_names() {
+    let max = layers::CHAIN_MAX as usize;
+    let link = |n: usize| after(app(&format!("/chain/app-{n:04}"), 0), &[&format!("/chain/app-{:04}", n + 1)]);
+    let chain = |n: usize| -> Vec<AppSpec> {
+        (0..n - 1).map(link).chain([app(&format!("/chain/app-{:04}", n - 1), 0)]).collect()
+    };
+    let mut cluster = Cluster::with_nodes(1);
+    let too_deep = |app: &str, length: usize| {
+        Err(Rejected::TooDeep { app: id(app), length: length as u32, max: layers::CHAIN_MAX })
+    };
+    assert_eq!(put_all(&mut cluster, &chain(max + 1)), too_deep("/chain/app-0000", max + 1));
+    assert!(cluster.state.apps().next().is_none(), "nothing was changed");
+    let text = too_deep("/x", 300).unwrap_err().to_string();
+    assert!(text.contains("app '/x'") && text.contains("300 apps") && text.contains("at most 256"), "{text}");
+    put_all(&mut cluster, &chain(max)).unwrap();
+    cluster.settle();
+
+    // One more before the first, by the app itself or by its group.
+    let before = after(app("/first", 0), &["/chain/app-0000"]);
+    assert_eq!(cluster.put(before), too_deep("/first", max + 1));
+    cluster.put(app("/g/first", 0)).unwrap();
+    cluster.settle();
+    let dependencies = Some(vec![PathId::parse("/chain").unwrap()]);
+    let update = GroupUpdate { id: PathId::parse("/g").unwrap(), apps: None, groups: None, dependencies };
+    let put = Command::PutGroup { update, absent: false, force: false };
+    assert_eq!(cluster.ask(put).map(drop), too_deep("/g/first", max + 1).map(|_: Applied| ()));
+
+    // Others may make a chain longer from below. Who does not change what it depends on is not held to that.
+    let last = format!("/chain/app-{:04}", max - 1);
+    cluster.put(after(app(&last, 0), &["/tail"])).unwrap();
+    cluster.put(app("/tail", 0)).unwrap();
+    cluster.settle();
+    cluster.put(AppSpec { instances: 1, ..link(0) }).unwrap();
+    cluster.settle();
+    let more = after(link(0), &["/chain/app-0001", "/tail"]);
+    assert_eq!(cluster.put(more), too_deep("/chain/app-0000", max + 1));
 }
 
 #[test]
