@@ -378,6 +378,39 @@ async fn options_of_docker_arrive_where_the_operator_allows_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_is_called_as_its_app_says_and_is_found_by_its_labels() {
+    if !docker_is_here() {
+        return;
+    }
+    let (scheduler, dir) = (Scheduler::new().await, tempfile::tempdir().unwrap());
+    let parameters_allowed = Some(vec!["name".to_owned()]);
+    let agent = Running::new(agent::Args { parameters_allowed, ..scheduler.args(dir.path()) });
+    let name = format!("ekiden-test-{}", std::process::id());
+    let mut spec = app("sleep 1000");
+    spec.run.parameters = vec![("name".into(), name.clone())];
+    let first = scheduler.launch(spec.clone());
+    scheduler.assign(std::slice::from_ref(&first));
+    wait_for("start", || scheduler.is_running(first.instance)).await;
+    let label = "{{index .Config.Labels \"ekiden.instance\"}}";
+    assert_eq!(docker(&["inspect", "--format", label, &name]).1.trim(), first.instance.to_string());
+
+    // Another one of that name is not started, under no name at all, and takes nothing away from the first.
+    let second = scheduler.launch(spec);
+    scheduler.assign(&[first.clone(), second.clone()]);
+    let end = scheduler.ended(second.instance).await;
+    assert_eq!(end.kind, EndKind::NotStarted);
+    let words = format!("its container cannot be called '{name}' (Docker parameter 'name'): another container");
+    assert!(end.message.contains(&words), "{}", end.message);
+    scheduler.stop(second.instance);
+    wait_for("removal", || scheduler.is_removed(second.instance)).await;
+    assert_eq!(docker(&["inspect", "--format", "{{.State.Running}}", &name]).1.trim(), "true");
+    scheduler.stop(first.instance);
+    wait_for("removal", || scheduler.is_removed(first.instance)).await;
+    assert!(!docker(&["inspect", &name]).0, "it is gone");
+    agent.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn logs_are_bounded_where_the_operator_demands_it() {
     if !docker_is_here() {
         return;

@@ -139,6 +139,9 @@ pub struct Rules<'a> {
     host_ports: Vec<(WantedHostPort, Protocol)>,
     constraints: Vec<Rule<'a>>,
     on_node: BTreeMap<NodeId, u32>,
+    /// What the container is called, where the app says so, and the nodes on which an instance of it has that name.
+    name: Option<&'a str>,
+    named: BTreeSet<NodeId>,
     /// Where the app could not be started lately.
     shunned: &'a ShunnedNodes,
     now: Moment,
@@ -205,6 +208,8 @@ impl<'a> Rules<'a> {
             host_ports,
             constraints: spec.policy.constraints.iter().zip(patterns).map(Rule::of).collect(),
             on_node: BTreeMap::new(),
+            name: spec.run.container_name(),
+            named: BTreeSet::new(),
             shunned: &app.shunned,
             now,
         };
@@ -216,6 +221,11 @@ impl<'a> Rules<'a> {
         let needs_nodes = rules.constraints.iter().any(|it| it.is_counted() && !it.is_by_name());
         for instance in state.instances_of(app) {
             let is_counted = is_counted(&instance);
+            // Whatever becomes of it, its container has its name until it is removed.
+            let launched = || app.versions.get(&instance.run).map(|it| it.spec.run.container_name());
+            if rules.name.is_some() && launched().is_none_or(|it| it == rules.name) {
+                rules.named.insert(instance.node.clone());
+            }
             if is_counted || is_leaving(&instance) {
                 let node = if needs_nodes { state.nodes.get(&instance.node) } else { None };
                 rules.count(&instance.node, node.map(AsRef::as_ref), is_counted);
@@ -250,7 +260,7 @@ impl<'a> Rules<'a> {
 
     fn lacks(&self, node: &Node, wanted: &Resources) -> Option<Reason> {
         let free = node.free();
-        if self.denied(node).is_some() {
+        if self.denied(node).is_some() || self.named.contains(node.id()) {
             Some(Reason::UnfulfilledConstraint)
         } else if node.status != NodeStatus::Ready || !self.may_try(node) {
             Some(Reason::AgentMaintenance)
@@ -302,7 +312,13 @@ impl<'a> Rules<'a> {
             Reason::UnfulfilledConstraint => {
                 let broken = self.constraints.iter().find(|it| !it.holds(node));
                 let denied = || Some(format!("'{}' is not in its agent's parameters_allowed", self.denied(node)?));
-                broken.map(|it| it.why(node)).or_else(denied).unwrap_or_default()
+                let named = || {
+                    let name = self.name.filter(|_| self.named.contains(node.id()))?;
+                    Some(format!(
+                        "an instance of the app is there, and has the container name '{name}' (Docker parameter 'name')"
+                    ))
+                };
+                broken.map(|it| it.why(node)).or_else(denied).or_else(named).unwrap_or_default()
             }
             Reason::NoCorrespondingReservationFound => "the app's volumes are on other nodes".to_owned(),
             Reason::AgentMaintenance => match &node.status {
@@ -396,6 +412,9 @@ impl<'a> Rules<'a> {
     fn count(&mut self, id: &NodeId, node: Option<&Node>, stays: bool) {
         if stays {
             *self.on_node.entry(id.clone()).or_default() += 1;
+            if self.name.is_some() {
+                self.named.insert(id.clone());
+            }
         }
         for rule in self.constraints.iter_mut().filter(|it| if stays { it.is_counted() } else { it.is_a_limit() }) {
             let field = &rule.constraint.field;

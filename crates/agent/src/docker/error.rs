@@ -46,9 +46,21 @@ pub(super) fn explained(status: u16, message: String, image: &str) -> String {
     } else if taken.iter().any(|it| message.contains(it)) {
         let detail = message.rsplit("): ").next().unwrap_or(&message);
         format!("a host port is taken by another process of this node: {detail}")
+    } else if let Some(name) = taken_name(&message) {
+        format!(
+            "its container cannot be called '{name}' (Docker parameter 'name'): another container of this node has that \
+             name, and names are not changed in silence"
+        )
     } else {
         message
     }
+}
+
+/// The name that another container has.
+fn taken_name(message: &str) -> Option<&str> {
+    let (before, after) = message.split_once("is already in use by container")?;
+    let name = before.split('"').nth(1).filter(|_| after.contains("rename"))?;
+    Some(name.trim_start_matches('/'))
 }
 
 pub(super) fn is_missing_image(message: &str) -> bool {
@@ -87,6 +99,13 @@ mod tests {
                 500,
                 port,
                 "a host port is taken by another process of this node: Bind for 0.0.0.0:80 failed: port is already allocated",
+            ),
+            (
+                409,
+                "Conflict. The container name \"/web\" is already in use by container \"0a1b\". You have to remove (or \
+                 rename) that container to be able to reuse that name.",
+                "its container cannot be called 'web' (Docker parameter 'name'): another container of this node has that \
+                 name, and names are not changed in silence",
             ),
             (400, "invalid mount", "invalid mount"),
         ] {

@@ -130,7 +130,8 @@ pub(super) fn containers(assignment: &Assignment, place: &Place) -> Result<Vec<P
     if let Some(pod) = &spec.run.pod {
         return pod_containers(assignment, spec, pod, place);
     }
-    let (name, force_pull) = (assignment.instance.to_string(), spec.run.force_pull);
+    let name = spec.run.container_name().map_or_else(|| assignment.instance.to_string(), str::to_owned);
+    let force_pull = spec.run.force_pull;
     let (body, wanted) = container(assignment, spec, place)?;
     Ok(vec![Piece { name, force_pull, body, wanted }])
 }

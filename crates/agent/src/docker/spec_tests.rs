@@ -85,6 +85,7 @@ const GRANTED: &[&str] = &[
     "env",
     "log-driver",
     "log-opt",
+    "name",
     "pid",
     "privileged",
     "publish",
@@ -434,6 +435,18 @@ fn every_allowed_parameter_arrives() {
     let mut labels = plain()["Labels"].clone();
     labels["team"] = json!("pay");
     check("label", |it| it.run.parameters = vec![("label".into(), "team=pay".into())], &[], &[("/Labels", labels)]);
+}
+
+#[test]
+fn a_container_has_the_name_that_its_app_gives_it_and_else_its_instances_id() {
+    let named = |parameters: &[(&str, &str)]| {
+        let mut spec = spec();
+        spec.run.parameters = parameters.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        all_made(spec, &[]).unwrap().remove(0).0
+    };
+    assert_eq!(named(&[("name", "web")]), "web");
+    assert_eq!(named(&[("name", "web"), ("name", "web-2")]), "web-2", "the last one counts, as with Docker");
+    assert_ne!(named(&[]), "web");
 }
 
 #[test]

@@ -240,6 +240,7 @@ async fn what_reaches_beyond_a_container_is_for_nodes_that_allow_it() {
         ("cap-add", "NET_ADMIN"),
         ("device", "/dev/fuse"),
         ("env", "A=b"),
+        ("name", "web"),
         ("pid", "host"),
         ("publish", "8080:80"),
         ("security-opt", "seccomp=unconfined"),

@@ -4,7 +4,7 @@
 //! stays inside the container any app may set; what reaches beyond it, or past what Ekiden sets itself, needs the grant
 //! of the node's operator ([`BY_GRANT`]). The API refuses the others, and the agent once more.
 
-use crate::model::BY_GRANT;
+use crate::model::{BY_GRANT, InstanceId};
 use std::net::IpAddr;
 
 /// The options an app may set, with what their values mean; names as in `docker run --help`.
@@ -83,6 +83,10 @@ pub fn check_parameter(key: &str, value: &str) -> Result<(), ParameterError> {
         "device" => device(value).is_none().then_some("of the form '/dev/x', '/dev/x:/dev/y' or '/dev/x:/dev/y:rwm'"),
         "log-driver" => (!is_name(value))
             .then_some("a name of letters, digits, '_', '.' and '-', that begins with one of the first two"),
+        "name" => (!is_container_name(value)).then_some(
+            "a name of at least two letters, digits, '_', '.' and '-', that begins with a letter or a digit and is none \
+             that Ekiden would give",
+        ),
         "pid" => (value != "host").then_some("'host'"),
         "publish" => publish(value).is_none().then_some("of the form '[address:]port:port[/tcp|udp]'"),
         "security-opt" => (!is_security_opt(value)).then_some(
@@ -150,6 +154,12 @@ fn is_name(text: &str) -> bool {
         && text.starts_with(|it: char| it.is_ascii_alphanumeric())
 }
 
+/// What Docker takes for the name of a container. Instances' ids are the names of the others.
+fn is_container_name(text: &str) -> bool {
+    let is_ours = text.split('.').next().is_some_and(|it| it.parse::<InstanceId>().is_ok());
+    text.len() > 1 && is_name(text) && !is_ours
+}
+
 /// A profile in a file would be one of whoever types `docker run`: there is none here.
 fn is_security_opt(text: &str) -> bool {
     match text.split_once(['=', ':']) {
@@ -211,7 +221,6 @@ mod tests {
             "gpus",
             "publish-all",
             "p",
-            "name",
             "restart",
             "rm",
             "memory",
@@ -250,6 +259,10 @@ mod tests {
             ("env", "A=b=c", "A"),
             ("log-driver", "journald", "a b"),
             ("log-opt", "max-size=10m", "max-size"),
+            ("name", "web", "/web"),
+            ("name", "we", "w"),
+            ("name", "web.1_a-b", "-web"),
+            ("name", "x.0001", "018bcfe5-6800-7000-8000-000000000001.web"),
             ("pid", "host", "container:x"),
             ("privileged", "true", "yes"),
             ("publish", "8080:80", "80"),

@@ -13,6 +13,11 @@ pub const BY_GRANT: &[(&str, &str)] = &[
     ("env", "an environment variable, NAME=value; wins over 'env'; may be repeated"),
     ("log-driver", "where the container's log goes, such as json-file, journald or none"),
     ("log-opt", "an option of the log driver, key=value; may be repeated"),
+    (
+        "name",
+        "what Docker calls the container; a node has one instance of such an app at a time, and needs to have no other \
+         container of that name",
+    ),
     ("pid", "host: the processes of the node"),
     ("privileged", "true: all that root may on the node; said by 'docker.privileged'"),
     ("publish", "a port that is not in the books, [address:]number:number[/protocol]; may be repeated"),
@@ -71,6 +76,11 @@ impl Grants {
 }
 
 impl RunSpec {
+    /// What Docker shall call the container, where that is not the instance's id.
+    pub fn container_name(&self) -> Option<&str> {
+        self.parameters.iter().rev().find(|it| it.0 == "name").map(|it| it.1.as_str())
+    }
+
     /// What of this needs to be allowed by the node's operator.
     pub fn asks(&self) -> impl Iterator<Item = Ask> {
         let by_grant = |it: &&(String, String)| {

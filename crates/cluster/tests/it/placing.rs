@@ -218,6 +218,50 @@ fn a_role_is_an_attribute_and_a_grant_is_the_nodes() {
 }
 
 #[test]
+fn a_container_name_is_had_by_one_instance_of_a_node_and_the_next_one_says_what_it_waits_for() {
+    let mut cluster = Cluster::with_nodes(0);
+    let allowing = |name: &str| {
+        let mut node = crate::support::node(name, &[]);
+        node.grants = Grants(["name".to_owned()].into());
+        Command::Register { node }
+    };
+    for name in ["n1", "n2"] {
+        cluster.ask(allowing(name)).unwrap();
+    }
+    let mut spec = app("/web", 3);
+    spec.run.parameters = vec![("name".into(), "web".into())];
+    cluster.put(spec.clone()).unwrap();
+    let nodes = |cluster: &Cluster| -> Vec<String> {
+        let mut nodes: Vec<_> = cluster.state.instances().map(|it| it.node.to_string()).collect();
+        nodes.sort();
+        nodes
+    };
+    assert_eq!(nodes(&cluster), ["n1", "n2"], "two in one plan, on two nodes; the third one waits");
+    cluster.settle();
+    let waits = explain::app(&cluster.state, cluster.app("/web"), Moment(cluster.now)).unwrap();
+    let why = "an instance of the app is there, and has the container name 'web' (Docker parameter 'name')";
+    assert!(waits.nodes.iter().all(|it| it.2 == why), "{:?}", waits.nodes);
+    cluster.ask(allowing("n3")).unwrap();
+    assert_eq!(nodes(&cluster), ["n1", "n2", "n3"]);
+    cluster.settle();
+
+    // Another version has the same name, and waits until the old one is gone; one of another name does not.
+    spec.run.image = "web:2".into();
+    spec.policy.upgrade = UpgradeStrategy { min_health_ppm: 1_000_000, max_over_ppm: 1_000_000 };
+    cluster.put(spec.clone()).unwrap();
+    assert_eq!(cluster.picture("/web"), "3 old healthy");
+    spec.policy.upgrade = UpgradeStrategy { min_health_ppm: 0, max_over_ppm: 0 };
+    cluster.ask(Command::PutApps { apps: vec![(spec.clone(), Expect::Any)], force: true }).unwrap();
+    cluster.settle();
+    assert_eq!(cluster.picture("/web"), "3 new healthy");
+    spec.run.parameters[0].1 = "web-3".into();
+    spec.policy.upgrade = UpgradeStrategy { min_health_ppm: 1_000_000, max_over_ppm: 1_000_000 };
+    cluster.put(spec).unwrap();
+    cluster.settle();
+    assert_eq!(cluster.picture("/web"), "3 new healthy");
+}
+
+#[test]
 fn drawn_ports_run_out_and_come_back() {
     let mut cluster = Cluster::with_nodes(1);
     cluster.put(app("/web", 12)).unwrap();
