@@ -21,6 +21,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// What does not end within this waits for a disk or a network file system, and ends when that answers.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
+/// A parent that waits for its children learns of an end at once; one that does not within this waits for none.
+const REAPED_WITHIN: Duration = Duration::from_millis(200);
+
+/// One process for ever: its number, and when it began, in the kernel's ticks.
+pub(crate) type Name = (i32, u64);
+
 /// A process, as far as it is of interest.
 #[derive(Clone, Copy, Debug)]
 struct Process {
@@ -72,19 +78,22 @@ fn carriers(is_ours: &dyn Fn(&str) -> bool, since: Option<i32>, sessions: &mut B
     }
 }
 
-/// Ends whatever carries a mark, with all that came of it, and comes back when it is gone. `first` is the process that
-/// was given the mark, where that is known: nothing older is looked at then.
+/// Ends whatever carries a mark, with all that came of it; comes back when nothing of it runs any more, and tells what
+/// was ended. `first` is the process that was given the mark, where that is known: nothing older is looked at then.
 ///
 /// # Errors
 /// How many are left after some seconds, or may not be ended.
-pub(crate) async fn end(is_ours: impl Fn(&str) -> bool + Send + Sync, first: Option<i32>) -> Result<usize, usize> {
+pub(crate) async fn end(
+    is_ours: impl Fn(&str) -> bool + Send + Sync,
+    first: Option<i32>,
+) -> Result<BTreeSet<Name>, usize> {
     let begun = Instant::now();
     let mut sessions = BTreeSet::new();
     let mut stopped = BTreeSet::new();
     loop {
         let found = carriers(&is_ours, first, &mut sessions);
         if found.is_empty() {
-            return Ok(stopped.len());
+            return Ok(stopped);
         }
         if begun.elapsed() > END_WITHIN {
             return Err(found.len());
@@ -103,6 +112,24 @@ pub(crate) async fn end(is_ours: impl Fn(&str) -> bool + Send + Sync, first: Opt
             stopped.insert((pid, began));
         }
     }
+}
+
+/// Those of the ended processes that stay in the kernel's list, because their parent does not ask how they ended: where
+/// it is the first one of a container, that is for as long as the container runs.
+pub(crate) async fn unreaped(ended: &BTreeSet<Name>) -> BTreeSet<Name> {
+    let begun = Instant::now();
+    loop {
+        let left: BTreeSet<Name> = ended.iter().copied().filter(|it| is_unreaped(*it)).collect();
+        if left.is_empty() || begun.elapsed() > REAPED_WITHIN {
+            return left;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Whether a process has ended and is still in the kernel's list.
+pub(crate) fn is_unreaped((pid, began): Name) -> bool {
+    look(pid).is_some_and(|it| it.over && it.began == began)
 }
 
 /// Whether this process, on this machine, carries this mark.
@@ -232,8 +259,12 @@ mod tests {
         let before = carriers(&|it| it == mark, None, &mut BTreeSet::new());
         assert!(before.len() >= 6, "{before:?}");
         let ended = end(|it| it == mark, Some(child.id() as i32)).await.unwrap();
-        assert!(ended >= before.len(), "{ended} of {}", before.len());
+        assert!(ended.len() >= before.len(), "{} of {}", ended.len(), before.len());
+        // Its parent, which is this test, has not asked yet how it ended.
+        let is_child = |it: &Name| it.0 == child.id() as i32;
+        assert!(unreaped(&ended).await.iter().any(is_child));
         assert!(!child.wait().unwrap().success());
+        assert!(!unreaped(&ended).await.iter().any(is_child));
         assert!(carriers(&|it| it == mark, None, &mut BTreeSet::new()).is_empty());
         assert!(carries(other.id() as i32, &format!("{mark}-other")));
         end(|it| it == format!("{mark}-other"), None).await.unwrap();

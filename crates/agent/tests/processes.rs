@@ -52,7 +52,7 @@ async fn a_command_that_exceeds_its_time_is_gone_with_all_its_children() {
     scheduler.assign(&launched);
     for it in &launched {
         wait_for("probes that take too long", || failures(&scheduler, it).0 >= 4).await;
-        assert_eq!(failures(&scheduler, it).1, "the command did not end within 500 ms");
+        assert!(failures(&scheduler, it).1.starts_with("the command did not end within 500 ms"));
     }
     // Nobody asks any more: what was asked is over, and nothing of it is left.
     for it in &launched {
@@ -92,6 +92,40 @@ async fn what_a_command_leaves_in_the_background_goes_with_it_and_what_an_agent_
     })
     .await;
     assert!(scheduler.is_running(slow.instance));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stays_of_a_command_where_the_first_process_waits_for_no_children_is_told_and_bounded() {
+    if !docker_is_here() {
+        return;
+    }
+    let (scheduler, dir) = (Scheduler::new().await, tempfile::tempdir().unwrap());
+    let _agent = Running::new(scheduler.args(dir.path()));
+    // The first process of the container is a `sleep`.
+    let few = scheduler.launch(checked("sleep 4715 & sleep 4715; true"));
+    let many = "n=0; while [ $n -lt 100 ]; do sleep 4715 & n=$((n+1)); done; sleep 4715; true";
+    let many = scheduler.launch(checked(many));
+    let mut reaped = checked("sleep 4715 & sleep 4715; true");
+    reaped.run.parameters = vec![("init".into(), "true".into())];
+    let reaped = scheduler.launch(reaped);
+    scheduler.assign(&[few.clone(), many.clone(), reaped.clone()]);
+    let over = |it: &Assignment| {
+        let (_, text) = docker(&["top", &it.instance.to_string(), "-eo", "pid,stat"]);
+        text.lines().filter(|it| it.contains(" Z")).count()
+    };
+    wait_for("failures", || failures(&scheduler, &few).0 >= 2 && failures(&scheduler, &reaped).0 >= 3).await;
+    let cause = failures(&scheduler, &few).1;
+    assert!(cause.starts_with("the command did not end within 500 ms; the container's first process waits"), "{cause}");
+    assert!(cause.contains("'init' with the value 'true'"), "{cause}");
+    assert!(over(&few) >= 2);
+    assert_eq!(failures(&scheduler, &reaped).1, "the command did not end within 500 ms");
+    assert_eq!(over(&reaped), 0);
+    wait_for("no more to be run", || failures(&scheduler, &many).1.contains("is not run any more: 256")).await;
+    let left = over(&many);
+    assert!((256..=256 + 102).contains(&left), "{left}: the last one was begun below the limit");
+    for it in [few, many, reaped] {
+        scheduler.stop(it.instance);
+    }
 }
 
 const BARE: &str = "ekiden-agent-test-bare:1";

@@ -16,6 +16,15 @@ use tokio::time::timeout;
 /// So much of what a command writes is kept, bytes: the engine's own words are among it.
 const MAX_OUTPUT: usize = 500;
 
+/// So many processes that have ended may stay in the kernel's list for one instance, because the first process of its
+/// container waits for no children. They count for the most processes that it may have; from here on no more commands
+/// are run in it.
+const UNREAPED_MAX: usize = 256;
+
+/// What is said of them.
+const UNREAPED: &str = "the container's first process waits for no children, so that what a command leaves behind stays \
+                        in the list of processes: give the app the Docker parameter 'init' with the value 'true'";
+
 /// What an earlier agent of this directory, or an engine that answered too late, left running is looked for so often.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 
@@ -36,6 +45,19 @@ struct UnderWay {
     /// What exceeded its time and cannot be ended from here, by instance, container and command line: the engine's
     /// name for it.
     left: BTreeMap<(InstanceId, String, String), String>,
+    /// What has ended inside of an instance and stays in the kernel's list.
+    unreaped: BTreeMap<InstanceId, BTreeSet<processes::Name>>,
+}
+
+impl UnderWay {
+    /// Takes note of what stays; of what has gone meanwhile nothing is kept.
+    fn stays(&mut self, instance: InstanceId, unreaped: BTreeSet<processes::Name>) {
+        self.unreaped.entry(instance).or_default().extend(unreaped);
+        self.unreaped.retain(|_, it| {
+            it.retain(|it| processes::is_unreaped(*it));
+            !it.is_empty()
+        });
+    }
 }
 
 /// A mark that is under way as long as this lives.
@@ -66,6 +88,16 @@ impl Inside {
         Marked { inside: self, mark }
     }
 
+    /// Whether so much of an instance's stays in the kernel's list that no more may be run.
+    fn has_no_room(&self, instance: InstanceId) -> bool {
+        let mut under_way = self.lock();
+        if under_way.unreaped.get(&instance).is_none_or(|it| it.len() < UNREAPED_MAX) {
+            return false;
+        }
+        under_way.stays(instance, BTreeSet::new());
+        under_way.unreaped.get(&instance).is_some_and(|it| it.len() >= UNREAPED_MAX)
+    }
+
     fn lock(&self) -> MutexGuard<'_, UnderWay> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,6 +124,11 @@ impl Docker {
             }
             self.inner.inside.lock().left.remove(&key);
         }
+        if self.inner.inside.has_no_room(instance) {
+            let message =
+                format!("the command is not run any more: {UNREAPED_MAX} of its processes are left. {UNREAPED}");
+            return Outcome::Failure(message);
+        }
         let marked = self.inner.inside.mark();
         let shell = ["/bin/sh", "-c", command];
         let config = CreateExecOptions {
@@ -114,8 +151,16 @@ impl Docker {
         let pid = seen.as_ref().and_then(|it| i32::try_from(it.pid?).ok()).filter(|it| *it > 0);
         let mark = &marked.mark;
         let is_here = pid.is_none_or(|it| processes::carries(it, mark));
-        if let Err(n) = processes::end(|it| it == mark, pid).await {
-            tracing::warn!(%instance, command, processes = n, "what a command left inside of its container does not end");
+        let unreaped = match processes::end(|it| it == mark, pid).await {
+            Ok(ended) => processes::unreaped(&ended).await,
+            Err(n) => {
+                tracing::warn!(%instance, command, processes = n, "what a command left inside of its container does not end");
+                BTreeSet::new()
+            }
+        };
+        let is_clean = unreaped.is_empty();
+        if !is_clean {
+            self.inner.inside.lock().stays(instance, unreaped);
         }
         let outcome = match ended {
             Ok(Ok(())) => match seen.and_then(|it| it.exit_code) {
@@ -129,7 +174,8 @@ impl Docker {
                 if !is_here {
                     self.inner.inside.lock().left.insert(key, exec.id);
                 }
-                Outcome::Failure(format!("the command did not end within {} ms", deadline.as_millis()))
+                let message = format!("the command did not end within {} ms", deadline.as_millis());
+                Outcome::Failure(if is_clean { message } else { format!("{message}; {UNREAPED}") })
             }
         };
         drop(marked);
@@ -162,8 +208,10 @@ impl Docker {
                     && given.is_none_or(|given| given <= newest)
             };
             match processes::end(is_left, None).await {
-                Ok(0) => {}
-                Ok(n) => tracing::info!(processes = n, "ended what earlier checks had left inside of containers"),
+                Ok(ended) if ended.is_empty() => {}
+                Ok(ended) => {
+                    tracing::info!(processes = ended.len(), "ended what earlier checks had left inside of containers")
+                }
                 Err(n) => tracing::warn!(processes = n, "what earlier checks left inside of containers does not end"),
             }
             tokio::time::sleep(TIDY_EVERY).await;
