@@ -7,7 +7,8 @@
 use crate::metrics::Metrics;
 use api::causes::with_causes;
 use cluster::agent::Input;
-use cluster::catalog::{Owner, Service, Wish, diff};
+use cluster::catalog::{Owner, Service, Wish, Writer, diff, other_writers};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -72,11 +73,23 @@ pub(crate) async fn keep<R: Registry>(
 ) {
     let mut tokens = Tokens::new();
     let mut failures = 0u32;
+    let mut written = BTreeSet::new();
     loop {
         let order = orders.borrow_and_update().clone();
         let mut next = Instant::now() + COMPARE_EVERY;
         if let Some(order) = order {
-            match reconcile(&registry, &order, &mut tokens, &orders, &metrics).await {
+            let reconciled = match look(&registry, &metrics).await {
+                Ok(registered) => {
+                    let writers: BTreeSet<Writer> = other_writers(&registered, &order.owner);
+                    if written != writers {
+                        written.clone_from(&writers);
+                        let _ = answers.send(Input::Written { writers });
+                    }
+                    reconcile(&registry, &registered, &order, &mut tokens, &orders, &metrics).await
+                }
+                Err(error) => Err(error),
+            };
+            match reconciled {
                 Ok(true) => {
                     if failures > 0 {
                         tracing::info!("Consul answers again");
@@ -103,18 +116,24 @@ pub(crate) async fn keep<R: Registry>(
     }
 }
 
+/// What is registered.
+async fn look<R: Registry>(registry: &R, metrics: &Metrics) -> Result<Vec<Service>, Error> {
+    let registered = registry.list().await;
+    metrics.consul("list", registered.is_ok());
+    registered
+}
+
 /// Makes the registry as ordered; `false` if a newer order came in between. One entry that Consul refuses does not
 /// keep the others waiting.
 async fn reconcile<R: Registry>(
     registry: &R,
+    registered: &[Service],
     order: &Order,
     tokens: &mut Tokens,
     orders: &watch::Receiver<Option<Order>>,
     metrics: &Metrics,
 ) -> Result<bool, Error> {
-    let registered = registry.list().await;
-    metrics.consul("list", registered.is_ok());
-    let difference = diff(&order.wish, &registered?, &order.owner, order.generation);
+    let difference = diff(&order.wish, registered, &order.owner, order.generation);
     let register = difference.register.iter().map(Write::Register);
     let deregister = difference.deregister.iter().map(|it| Write::Deregister(it));
     let mut errors = Vec::new();

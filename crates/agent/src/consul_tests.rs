@@ -1,6 +1,7 @@
 //! What an agent does to its Consul, on one made up here.
 
 use super::*;
+use cluster::catalog::Gone;
 use cluster::{ClusterId, InstanceId, NodeId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -71,6 +72,7 @@ struct Desk {
     made: Made,
     orders: watch::Sender<Option<Order>>,
     answers: mpsc::UnboundedReceiver<Input>,
+    written: BTreeSet<Writer>,
 }
 
 impl Desk {
@@ -79,12 +81,17 @@ impl Desk {
         let (sender, answers) = mpsc::unbounded_channel();
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
         tokio::spawn(keep(made.clone(), watched, sender, metrics));
-        Self { made, orders, answers }
+        Self { made, orders, answers, written: BTreeSet::new() }
     }
 
     async fn order(&mut self, order: Order) -> Input {
         self.orders.send(Some(order)).unwrap();
-        self.answers.recv().await.unwrap()
+        loop {
+            match self.answers.recv().await.unwrap() {
+                Input::Written { writers } => self.written = writers,
+                answer => return answer,
+            }
+        }
     }
 
     fn calls(&self) -> Vec<String> {
@@ -123,6 +130,15 @@ async fn entries_of_others_stay() {
     desk.order(order(1, &[service(1, "api", 1)])).await;
     desk.order(order(2, &[])).await;
     assert_eq!(desk.made.names(), ["db", "web"]);
+    let neighbour = Writer::Named(NodeId::new("n2"));
+    assert_eq!(desk.written, BTreeSet::from([neighbour.clone()]), "the cluster is asked about it");
+
+    let mut last = order(3, &[]);
+    last.wish.gone = Gone { as_of: 9, writers: BTreeSet::from([neighbour]) };
+    desk.order(last).await;
+    assert_eq!(desk.made.names(), ["db"], "of what is gone nobody else takes care");
+    desk.order(order(4, &[])).await;
+    assert_eq!(desk.written, BTreeSet::new());
 }
 
 #[tokio::test(start_paused = true)]

@@ -341,6 +341,7 @@ impl Driver {
                 self.send(FromAgent::Report { sequence, observations, destroyed });
             }
             Output::Strangers { strangers } => self.send(FromAgent::Strangers { strangers }),
+            Output::Writers { writers } => self.send(FromAgent::Writers { writers }),
             Output::Degraded { reason } => {
                 if let Some(reason) = &reason {
                     tracing::warn!(reason, "this node takes no new instances");

@@ -181,7 +181,7 @@ impl Line {
                 }
                 ToAgent::Elsewhere { leader } => return Err(Ended::Elsewhere(leader)),
                 ToAgent::Refused { reason } => return Err(Ended::Refused(reason)),
-                ToAgent::Assign { .. } | ToAgent::Reported { .. } | ToAgent::Alive => {}
+                ToAgent::Assign { .. } | ToAgent::Reported { .. } | ToAgent::Gone { .. } | ToAgent::Alive => {}
             }
         }
     }
@@ -204,6 +204,7 @@ async fn read(mut receiver: Receiver<Stream>, events: &mpsc::UnboundedSender<Eve
                 input
             }
             ToAgent::Reported { sequence } => Input::Reported { sequence },
+            ToAgent::Gone { gone } => Input::Gone { gone },
             ToAgent::Elsewhere { leader } => return Ended::Elsewhere(leader),
             ToAgent::Refused { reason } => return Ended::Refused(reason),
             ToAgent::Welcome { .. } | ToAgent::Alive => continue,
@@ -249,6 +250,10 @@ async fn write(
                 }
             }
         };
+        // Who did not tell its pace is of an earlier version, and does not know this word.
+        if !told && matches!(letter, FromAgent::Writers { .. }) {
+            continue;
+        }
         if let FromAgent::Degraded { reason } = &letter
             && !stands_still
         {

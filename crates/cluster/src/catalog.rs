@@ -1,10 +1,13 @@
 //! Instances as services in Consul: what should be registered with a node's Consul agent, and what is to change
 //! there. `docs/consul.md` says the same in words.
 //!
-//! Every entry that Ekiden writes carries its cluster and its agent as metadata; entries without them, or with others,
-//! are not ours and never touched (INV-C3). The node's name is there for people: a renamed node's entries follow.
+//! Every entry that Ekiden writes carries its cluster and its agent as metadata; entries without them, or of another
+//! cluster, are not ours and never touched (INV-C3). The node's name is there for people: a renamed node's entries
+//! follow. Entries of another agent of the cluster, which shares the Consul agent or did so, are left to that one, unless
+//! the cluster says that it is none of its own any more: then nobody else would ever delete them.
 
 use crate::model::{AppId, AppSpec, ClusterId, InstanceId, NodeId, PortSpec, Version, WantedHostPort};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Metadata key: the cluster that registered an entry.
@@ -28,6 +31,9 @@ const NAME_OVERRIDE: &str = "CONSUL_SERVICE_NAME";
 
 /// No DNS label is longer (RFC 1035 §2.3.4).
 const MAX_NAME_BYTES: usize = 63;
+
+/// So many other writers an agent tells of at once; what is more comes to light when these are gone.
+pub const MAX_WRITERS: usize = 256;
 
 /// One entry of a Consul agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +88,24 @@ pub struct Owner {
     pub agent: u64,
 }
 
+/// Who wrote an entry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Writer {
+    /// The agent with this identity.
+    Agent(u64),
+    /// The agent of a node of this name: entries of earlier versions say no more.
+    Named(NodeId),
+}
+
+/// Writers that are none of the cluster's agents any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// The log index at which that was so: entries that were decided later say otherwise.
+    pub as_of: u64,
+    /// Which ones.
+    pub writers: BTreeSet<Writer>,
+}
+
 /// What an agent wants of its Consul agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wish {
@@ -89,6 +113,8 @@ pub struct Wish {
     pub services: BTreeMap<String, Service>,
     /// Instances of which too little is known to say: their entries, if there are any, stay as they are.
     pub keep: BTreeSet<InstanceId>,
+    /// Whose entries nobody else deletes any more.
+    pub gone: Gone,
 }
 
 /// What is to change at a Consul agent. Entries that replace others come first, so that no name is ever without one
@@ -133,8 +159,8 @@ pub fn services(subject: &Subject<'_>) -> Vec<Service> {
 
 /// Compares what an agent wants with what is registered.
 ///
-/// Only entries of this owner are looked at. One that was decided at a later generation than `generation`
-/// is left alone: whoever wrote it knew more (INV-C2).
+/// Only entries of this owner are looked at, and to be deleted those of writers that are gone. One that was decided at a
+/// later generation than `generation` is left alone: whoever wrote it knew more (INV-C2).
 pub fn diff(wish: &Wish, registered: &[Service], owner: &Owner, generation: u64) -> Difference {
     let ours: BTreeMap<&str, &Service> =
         registered.iter().filter(|it| it.is_of(owner)).map(|it| (it.id.as_str(), it)).collect();
@@ -148,17 +174,50 @@ pub fn diff(wish: &Wish, registered: &[Service], owner: &Owner, generation: u64)
         .values()
         .filter(|it| !wish.services.contains_key(&it.id) && !kept(it) && !newer(it))
         .map(|it| it.id.clone());
-    Difference { register: register.cloned().collect(), deregister: deregister.collect() }
+    let is_gone = |it: &&Service| {
+        let writer = it.writer(owner.cluster);
+        writer.is_some_and(|it| !owner.is(&it) && wish.gone.writers.contains(&it)) && it.rev() <= wish.gone.as_of
+    };
+    let left = registered.iter().filter(is_gone).filter(|it| !wish.services.contains_key(&it.id) && !kept(it));
+    let deregister = deregister.chain(left.map(|it| it.id.clone())).collect();
+    Difference { register: register.cloned().collect(), deregister }
+}
+
+/// Who else of the cluster has written entries.
+pub fn other_writers(registered: &[Service], owner: &Owner) -> BTreeSet<Writer> {
+    let writers = registered.iter().filter_map(|it| it.writer(owner.cluster)).filter(|it| !owner.is(it));
+    let writers: BTreeSet<Writer> = writers.collect();
+    writers.into_iter().take(MAX_WRITERS).collect()
+}
+
+impl Owner {
+    /// Whether this is who wrote it, whatever its node was called then.
+    fn is(&self, writer: &Writer) -> bool {
+        match writer {
+            Writer::Agent(agent) => *agent == self.agent,
+            Writer::Named(node) => *node == self.node,
+        }
+    }
 }
 
 impl Service {
     /// Whether this agent of this cluster wrote the entry, whatever its node was called then.
     pub fn is_of(&self, owner: &Owner) -> bool {
-        let wrote = match self.meta.get(META_AGENT) {
-            Some(agent) => *agent == agent_text(owner.agent),
-            None => self.meta.get(META_NODE).is_some_and(|it| it == owner.node.as_str()),
-        };
-        wrote && self.meta.get(META_CLUSTER).is_some_and(|it| *it == owner.cluster.to_string())
+        self.writer(owner.cluster).is_some_and(|it| owner.is(&it))
+    }
+
+    /// Which agent of this cluster wrote the entry, if one did.
+    fn writer(&self, cluster: ClusterId) -> Option<Writer> {
+        if *self.meta.get(META_CLUSTER)? != cluster.to_string() {
+            return None;
+        }
+        match self.meta.get(META_AGENT) {
+            // What has another form no agent has written.
+            Some(agent) => {
+                u64::from_str_radix(agent, 16).ok().filter(|it| agent_text(*it) == *agent).map(Writer::Agent)
+            }
+            None => self.meta.get(META_NODE).map(|it| Writer::Named(NodeId::new(it))),
+        }
     }
 
     /// The instance that the entry is about.
@@ -399,7 +458,8 @@ mod tests {
         let owner = Owner { cluster: CLUSTER, node: NodeId::new("n1"), agent: 0xa1 };
         let mut spec = fixture::spec("/web", 1);
         let wanted = entries(&spec, &[31_001]).remove(0);
-        let wish = Wish { services: BTreeMap::from([(wanted.id.clone(), wanted.clone())]), keep: BTreeSet::new() };
+        let services = BTreeMap::from([(wanted.id.clone(), wanted.clone())]);
+        let wish = Wish { services, ..Wish::default() };
         let same = Service {
             meta: [(META_REV.to_owned(), "1".to_owned())].into_iter().fold(wanted.meta.clone(), with),
             ..wanted.clone()
@@ -452,6 +512,54 @@ mod tests {
         }
         let unsure = Wish { keep: BTreeSet::from([instance(9)]), ..wish };
         assert_eq!(diff(&unsure, &[same, stale], &owner, 6), nothing, "kept while nothing is known of it");
+    }
+
+    #[test]
+    fn what_an_agent_left_that_is_gone_is_deleted_by_whoever_shares_its_consul() {
+        let owner = Owner { cluster: CLUSTER, node: NodeId::new("n1"), agent: 0xa1 };
+        let spec = fixture::spec("/web", 1);
+        let own = entries(&spec, &[31_001]).remove(0);
+        let entry = |id: &str, meta: &[(&str, &str)]| {
+            let meta = meta.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            let mut entry = Service { id: id.into(), meta: meta.fold(own.meta.clone(), with), ..own.clone() };
+            entry.meta.insert(META_INSTANCE.into(), instance(9).to_string());
+            entry
+        };
+        let unsigned = |id: &str, node: &str| {
+            let mut it = entry(id, &[(META_NODE, node)]);
+            it.meta.remove(META_AGENT);
+            it
+        };
+        let registered = [
+            own.clone(),
+            entry("forgotten", &[(META_AGENT, "00000000000000a2")]),
+            entry("back", &[(META_AGENT, "00000000000000a2"), (META_REV, "8")]),
+            entry("neighbour", &[(META_AGENT, "00000000000000a3")]),
+            unsigned("earlier-name", "before"),
+            unsigned("earlier", "n2"),
+            entry("other-cluster", &[(META_AGENT, "00000000000000a2"), (META_CLUSTER, "0000000000ff")]),
+            entry("odd", &[(META_AGENT, "a2")]),
+            Service { id: "db".into(), meta: BTreeMap::new(), ..own.clone() },
+        ];
+        let named = |it: &str| Writer::Named(NodeId::new(it));
+        let others = BTreeSet::from([Writer::Agent(0xa2), Writer::Agent(0xa3), named("before"), named("n2")]);
+        assert_eq!(other_writers(&registered, &owner), others);
+        let services = BTreeMap::from([(own.id.clone(), own.clone())]);
+        let gone = |writers: &[Writer]| Gone { as_of: 7, writers: writers.iter().cloned().collect() };
+        let deleted = |wish: &Wish| {
+            let difference = diff(wish, &registered, &owner, 6);
+            assert_eq!(difference.register, []);
+            difference.deregister
+        };
+        let mut wish = Wish { services, gone: gone(&[]), ..Wish::default() };
+        assert_eq!(deleted(&wish), [""; 0], "as long as nobody says that they are gone");
+        wish.gone = gone(&[Writer::Agent(0xa2), named("before")]);
+        assert_eq!(deleted(&wish), ["forgotten", "earlier-name"], "but not what was decided later");
+        wish.gone = gone(&[Writer::Agent(0xa1), named("n1")]);
+        assert_eq!(deleted(&wish), [""; 0], "whoever is told that it is gone itself knows better");
+        wish.gone = gone(&[Writer::Agent(0xa2)]);
+        wish.keep = BTreeSet::from([instance(9)]);
+        assert_eq!(deleted(&wish), [""; 0], "nothing is known of the instance yet");
     }
 
     fn with(mut meta: BTreeMap<String, String>, (key, value): (String, String)) -> BTreeMap<String, String> {

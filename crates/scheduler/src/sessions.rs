@@ -27,6 +27,7 @@ pub use note::News;
 pub use sent::{PART_BYTES, Sent};
 
 use cluster::agent::{FromAgent, Observation, Pace, ToAgent};
+use cluster::catalog::Gone;
 use cluster::claims::Claims;
 use cluster::{Command, InstanceId, NodeDescription, NodeId, Principal, State, Stranger, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -152,6 +153,7 @@ struct Session {
     welcome: Option<ToAgent>,
     alive: bool,
     reported: Option<u64>,
+    gone: Option<Gone>,
     news: News,
     relay: Option<(u64, FromAgent)>,
     farewell: Option<ToAgent>,
@@ -335,6 +337,7 @@ impl Sessions {
             welcome: None,
             alive: false,
             reported: None,
+            gone: None,
             news: News::default(),
             relay: None,
             farewell: None,
@@ -379,6 +382,9 @@ impl Sessions {
                 }
                 if let Some(sequence) = session.reported.take() {
                     return say(ToAgent::Reported { sequence });
+                }
+                if let Some(gone) = session.gone.take() {
+                    return say(ToAgent::Gone { gone });
                 }
                 let news = std::mem::take(&mut session.news);
                 (!news.is_empty()).then(|| Letter::News { node: node.clone(), news })

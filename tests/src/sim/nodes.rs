@@ -356,6 +356,7 @@ impl World {
                 self.agent_takes(n, Input::Connected { cluster });
             }
             ToAgent::Reported { sequence } => self.agent_takes(n, Input::Reported { sequence }),
+            ToAgent::Gone { gone } => self.agent_takes(n, Input::Gone { gone }),
             ToAgent::Alive => {}
             ToAgent::Assign { generation, assignments, forget, destroy, more, .. } => {
                 let stops = assignments.iter().filter(|it| it.stop).map(|it| it.instance);
@@ -408,6 +409,7 @@ impl World {
             Output::Report { sequence, observations, destroyed } => {
                 self.agent_sends(n, FromAgent::Report { sequence, observations, destroyed });
             }
+            Output::Writers { writers } => self.agent_sends(n, FromAgent::Writers { writers }),
             Output::Degraded { reason } => self.agent_sends(n, FromAgent::Degraded { reason }),
             Output::Strangers { strangers } => self.agent_sends(n, FromAgent::Strangers { strangers }),
             Output::Reconnect { reason } => {

@@ -286,6 +286,7 @@ async fn serve(
                         book.lock().unwrap().strangers = strangers;
                         continue;
                     }
+                    Ok(FromAgent::Writers { .. }) => continue,
                     Ok(FromAgent::Alive | FromAgent::Obeys { .. }) => ToAgent::Alive,
                     Ok(FromAgent::Hello { .. }) => continue,
                     Err(_) => break,

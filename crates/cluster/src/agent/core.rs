@@ -10,7 +10,7 @@ use super::known::Known;
 use super::readiness::Asking;
 use super::reporter::Reporter;
 use super::{Assignment, Checks, Input, Next, Output, Saved, SavedInstance};
-use crate::catalog::Wish;
+use crate::catalog::{Gone, Wish, Writer};
 use crate::model::{ClusterId, InstanceId, NodeId, Stranger, Timestamp};
 use doomed::Doomed;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +75,11 @@ pub struct Agent {
     complete: bool,
     /// What it was told, on this connection, of those that no assignment speaks of.
     strangers_told: Option<(Vec<Stranger>, Timestamp)>,
+    /// Who else of the cluster has entries at the node's Consul agent, and when that was told on this connection.
+    writers: BTreeSet<Writer>,
+    writers_told: Option<(BTreeSet<Writer>, Timestamp)>,
+    /// Which of them the cluster knows no more.
+    gone_writers: Gone,
     /// Reservations whose volumes are to be destroyed.
     doomed: BTreeMap<InstanceId, Doomed>,
     engine: Engine,
@@ -107,6 +112,9 @@ impl Agent {
             spoken: false,
             complete: false,
             strangers_told: None,
+            writers: BTreeSet::new(),
+            writers_told: None,
+            gone_writers: Gone::default(),
             doomed: BTreeMap::new(),
             engine: Engine::default(),
             reporter: Reporter::default(),
@@ -169,6 +177,8 @@ impl Agent {
             Input::Destroyed { reservation, result } => self.take_destruction(reservation, result, now),
             Input::Published { revision } => self.published(Some(revision), now),
             Input::PublishFailed => self.published(None, now),
+            Input::Written { writers } => self.writers = writers,
+            Input::Gone { gone } => self.know_gone(gone),
             Input::Tied { reason } => self.tied = reason,
             Input::Tick => self.dirty.extend(self.instances.keys()),
         }

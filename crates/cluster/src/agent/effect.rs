@@ -1,11 +1,12 @@
 //! What reaches an agent, and what it wants done.
 
 use super::{Assignment, Container, Exit, Observation, Outcome};
-use crate::catalog::Wish;
+use crate::catalog::{Gone, Wish, Writer};
 use crate::model::{
     CheckResult, ClusterId, End, HealthCheck, InstanceId, Readiness, ReadinessResponse, Stranger, Version,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What reaches an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,16 @@ pub enum Input {
     Reported {
         /// Which one.
         sequence: u64,
+    },
+    /// Who else of the cluster has entries at the node's Consul agent.
+    Written {
+        /// Who wrote them.
+        writers: BTreeSet<Writer>,
+    },
+    /// Answers [`Output::Writers`].
+    Gone {
+        /// Which of them are none of the cluster's agents.
+        gone: Gone,
     },
     /// Answers [`Output::List`]: every container of this cluster on the engine, whichever agent made it, whatever its
     /// name is.
@@ -275,6 +286,11 @@ pub enum Output {
     Strangers {
         /// All containers of the cluster on the engine that no assignment speaks of.
         strangers: Vec<Stranger>,
+    },
+    /// Send [`super::FromAgent::Writers`].
+    Writers {
+        /// Who else of the cluster has entries at the node's Consul agent.
+        writers: BTreeSet<Writer>,
     },
     /// Send [`super::FromAgent::Degraded`].
     Degraded {

@@ -1,11 +1,13 @@
 //! What a scheduler and an agent tell each other: field-named MessagePack in length-prefixed frames.
 
 use super::Pace;
+use crate::catalog::{Gone, Writer};
 use crate::model::{
     AppId, AppSpec, CheckResult, ClusterId, End, Health, InstanceId, NodeDescription, NodeId, Readiness, Stranger,
     Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The protocol's number. A scheduler refuses an agent of another one.
@@ -126,6 +128,12 @@ pub enum FromAgent {
         /// The containers.
         strangers: Vec<Stranger>,
     },
+    /// Who else of the cluster has entries at the node's Consul agent: all of them, when they change and now and then.
+    /// Answered by [`ToAgent::Gone`].
+    Writers {
+        /// Who wrote them.
+        writers: BTreeSet<Writer>,
+    },
     /// Whether new instances would start; sent at changes.
     Degraded {
         /// Why they would not.
@@ -187,6 +195,11 @@ pub enum ToAgent {
     Reported {
         /// Which one.
         sequence: u64,
+    },
+    /// Which of the writers it told of are none of the cluster's agents.
+    Gone {
+        /// Those.
+        gone: Gone,
     },
     /// A sign of life.
     Alive,

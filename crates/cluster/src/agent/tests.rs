@@ -76,6 +76,7 @@ impl Desk {
                     | Output::Publish { .. }
                     | Output::List { .. }
                     | Output::Strangers { .. }
+                    | Output::Writers { .. }
                     | Output::Note(_)
             )
         };

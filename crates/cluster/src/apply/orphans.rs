@@ -2,11 +2,13 @@
 
 use super::Changing;
 use crate::agent::Assignment;
+use crate::catalog::{Gone, Writer};
 use crate::command::Rejected;
 use crate::event::Event;
 use crate::model::{AppId, InstanceId, Node, NodeId, Orphan, OrphanReason, Stranger, Timestamp, Version};
 use crate::state::{KILL_GRACE_MS, State};
 use imbl::OrdMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// So many orphans of a node are remembered; what is more comes to light when these are gone.
@@ -32,6 +34,15 @@ impl State {
             (it.instance, orphan)
         };
         found.map(orphan).collect()
+    }
+
+    /// Which of these have no node in the cluster any more.
+    pub fn gone_among(&self, mut writers: BTreeSet<Writer>) -> Gone {
+        for node in self.nodes.values() {
+            writers.remove(&Writer::Agent(node.description.agent));
+        }
+        writers.retain(|it| !matches!(it, Writer::Named(name) if self.nodes.contains_key(name)));
+        Gone { as_of: self.index, writers }
     }
 
     /// Why no assignment covers a container on a node's engine; nothing if one does, of this node or of another one that

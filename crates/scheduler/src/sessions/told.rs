@@ -2,6 +2,7 @@
 
 use super::{Answer, Asked, Attempt, Effect, LinkId, OBEYS_WITHIN_MS, Question, Report, Sessions, Strangers};
 use cluster::agent::{FromAgent, ToAgent, bound_observations, bound_text};
+use cluster::catalog::MAX_WRITERS;
 use cluster::{Command, NodeId, NodeStatus, Principal, State, Timestamp};
 
 /// No agent tells of more containers that nobody speaks of.
@@ -52,6 +53,11 @@ impl Sessions {
             FromAgent::Strangers { strangers } => {
                 session.strangers = Some(Strangers { strangers, attempt: Attempt::WaitsUntil(clock) });
                 self.find(link, &node, state);
+            }
+            FromAgent::Writers { writers } if writers.len() > MAX_WRITERS => self.end(link, None),
+            FromAgent::Writers { writers } => {
+                session.gone = Some(state.gone_among(writers));
+                self.effects.push(Effect::Wake(link));
             }
             FromAgent::Degraded { reason } => {
                 if let Some(seat) = self.nodes.get_mut(&node) {

@@ -3,13 +3,14 @@
 use super::{Agent, MAX_GONE};
 use crate::agent::known::Known;
 use crate::agent::{Assignment, Container, Note, Output};
+use crate::catalog::Gone;
 use crate::model::{ClusterId, InstanceId, Timestamp};
 use std::collections::BTreeSet;
 
 impl Agent {
     pub(super) fn connect(&mut self, cluster: ClusterId) {
         self.connected = true;
-        (self.complete, self.strangers_told) = (false, None);
+        (self.complete, self.strangers_told, self.writers_told) = (false, None, None);
         if self.cluster != Some(cluster) {
             self.cluster = Some(cluster);
             self.outputs.push(Output::Save);
@@ -54,6 +55,15 @@ impl Agent {
         self.wish_stale = true;
         self.outputs.push(Output::Save);
         true
+    }
+
+    /// The cluster says whose entries nobody else deletes any more.
+    pub(super) fn know_gone(&mut self, gone: Gone) {
+        let gone = if gone.writers.is_empty() { Gone::default() } else { gone };
+        if self.gone_writers != gone {
+            self.gone_writers = gone;
+            self.wish_stale = true;
+        }
     }
 
     pub(super) fn order(&mut self, order: Assignment, now: Timestamp) {

@@ -101,6 +101,7 @@ impl Agent {
         }
         self.report(now);
         self.tell_strangers(now);
+        self.tell_writers(now);
     }
 
     /// Tells the cluster of the containers that no assignment speaks of: when they change, and now and then, for what the
@@ -128,6 +129,16 @@ impl Agent {
         if !known {
             self.strangers_told = Some((strangers.clone(), now));
             self.outputs.push(Output::Strangers { strangers });
+        }
+    }
+
+    /// Asks the cluster about whoever else has entries in Consul: when they change, and now and then.
+    fn tell_writers(&mut self, now: Timestamp) {
+        let told = self.writers_told.as_ref();
+        let is_known = told.is_some_and(|(told, at)| *told == self.writers && now.since_ms(*at) < TELL_AGAIN_MS);
+        if self.connected && !self.writers.is_empty() && !is_known {
+            self.writers_told = Some((self.writers.clone(), now));
+            self.outputs.push(Output::Writers { writers: self.writers.clone() });
         }
     }
 
@@ -234,7 +245,7 @@ impl Agent {
         self.wish_stale = false;
         // What nobody speaks of stays as it is only until the cluster has said what it wants of all.
         let unsaid = self.quarantined.keys().filter(|_| !self.spoken).copied();
-        let mut wish = Wish { services: BTreeMap::new(), keep: unsaid.collect() };
+        let mut wish = Wish { services: BTreeMap::new(), keep: unsaid.collect(), gone: self.gone_writers.clone() };
         let before = self.wish.take().unwrap_or_default();
         let serving: BTreeSet<AppId> =
             self.instances.values().filter(|it| it.is_serving()).map(|it| it.assignment.app.clone()).collect();

@@ -1,7 +1,9 @@
 //! Containers that nobody speaks of: told, taken out of Consul, and ended on order only.
 
 use super::*;
+use crate::catalog::{Gone, Writer};
 use crate::model::Stranger;
+use std::collections::BTreeSet;
 
 /// What is to be done, with what is told of strangers.
 fn take(desk: &mut Desk, input: Input) -> Vec<Output> {
@@ -51,6 +53,30 @@ fn what_nobody_speaks_of_is_told_once_all_was_said_and_again_when_it_changes() {
     take(&mut desk, Input::Disconnected);
     take(&mut desk, Input::Connected { cluster: CLUSTER });
     assert_eq!(told(&all(&mut desk, vec![])), Some(vec![]), "another leader may know of some");
+}
+
+#[test]
+fn who_else_wrote_to_consul_is_asked_about_and_what_nobody_looks_after_is_given_up() {
+    let mut desk = Desk::new(true);
+    desk.assign(vec![]);
+    let asked = |outputs: &[Output]| outputs.iter().any(|it| matches!(it, Output::Writers { .. }));
+    let writers = BTreeSet::from([Writer::Agent(7), Writer::Agent(8)]);
+    assert!(asked(&take(&mut desk, Input::Written { writers: writers.clone() })));
+    assert!(!asked(&take(&mut desk, Input::Written { writers })), "it was asked");
+    let gone = Gone { as_of: 20, writers: BTreeSet::from([Writer::Agent(7)]) };
+    let outputs = take(&mut desk, Input::Gone { gone: gone.clone() });
+    let wishes = |outputs: &[Output]| -> Vec<Gone> {
+        let wish = |it: &Output| if let Output::Publish { wish, .. } = it { Some(wish.gone.clone()) } else { None };
+        outputs.iter().filter_map(wish).collect()
+    };
+    assert_eq!(wishes(&outputs), [gone]);
+    desk.now = desk.now.plus_ms(60_000);
+    assert!(asked(&take(&mut desk, Input::Tick)), "one of them may be forgotten meanwhile");
+    let nobody = Gone { as_of: 30, writers: BTreeSet::new() };
+    assert_eq!(wishes(&take(&mut desk, Input::Gone { gone: nobody.clone() })), [Gone::default()]);
+    assert_eq!(wishes(&take(&mut desk, Input::Gone { gone: Gone { as_of: 31, ..nobody } })), []);
+    take(&mut desk, Input::Disconnected);
+    assert!(asked(&take(&mut desk, Input::Connected { cluster: CLUSTER })), "another leader may know of them");
 }
 
 #[test]
