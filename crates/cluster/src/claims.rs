@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// seconds. Another life is let in only after that, or where the first is known to be over.
 const RETURN_WITHIN_MS: u64 = 2_500;
 
-/// A life that says nothing for so long is over, milliseconds: an agent that is refused asks again within five seconds.
+/// A life that says nothing for so long is over, milliseconds: an agent that is refused asks again within two seconds.
 const OVER_AFTER_MS: u64 = 15_000;
 
 /// A new leader waits so long for the life that its predecessor took in, milliseconds, before it believes another one:

@@ -8,8 +8,9 @@ use super::Pace;
 /// The pause after a first failed attempt, milliseconds; doubles up to the pace's longest.
 const AGAIN_MS: u64 = 100;
 
-/// The pause after a refusal, which only an operator can end, milliseconds.
-const AFTER_REFUSAL_MS: u64 = 5_000;
+/// The pause after a refusal, which only an operator can end, milliseconds. Less than a leader waits for a life that may
+/// come back ([`crate::claims`]): of two that were refused for being copies, the one that was there comes first.
+const AFTER_REFUSAL_MS: u64 = 2_000;
 
 /// Chooses whom to dial.
 #[derive(Clone, Debug)]

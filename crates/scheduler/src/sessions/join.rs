@@ -65,7 +65,8 @@ impl Sessions {
         if life.drawn == 0 {
             return None;
         }
-        let is_it = |it: &Node| it.description.agent == node.agent && !it.is_lost();
+        // Also of one that is lost: both are refused for so long that it is given up.
+        let is_it = |it: &Node| it.description.agent == node.agent;
         let fresh = !taken_in && state.nodes().any(|it| is_it(it));
         let from = format!("{} ({})", node.id, node.address);
         match self.claims.claim(life.identity, life.drawn, &from, fresh, clock) {
@@ -88,8 +89,11 @@ impl Sessions {
 
     /// A sign of life of an agent that is not taken in yet. It counts if the node is that agent's.
     pub(super) fn hear_joining(&mut self, node: &NodeDescription, state: &State, clock: Timestamp) {
-        if state.node(&node.id).is_some_and(|it| it.description.agent == node.agent) {
-            self.heard.insert(node.id.clone(), clock);
+        let is_it = |it: &Node| it.description.agent == node.agent;
+        // It may be known by another name still.
+        let known = state.node(&node.id).filter(|it| is_it(it)).or_else(|| state.nodes().find(|it| is_it(it)));
+        if let Some(known) = known {
+            self.heard.insert(known.id().clone(), clock);
         }
     }
 

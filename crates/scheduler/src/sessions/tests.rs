@@ -1,5 +1,7 @@
 //! Sessions in stories: agents that dial, talk, fall silent, and members that lead, follow and run out of room.
 
+mod identity;
+
 use super::*;
 use api::link::{MAX_FRAME_BYTES, encode};
 use cluster::agent::{Assignment, Input, PROTOCOL, Parts, Seen};
