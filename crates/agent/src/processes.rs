@@ -261,7 +261,8 @@ mod tests {
         let ended = end(|it| it == mark, Some(child.id() as i32)).await.unwrap();
         assert!(ended.len() >= before.len(), "{} of {}", ended.len(), before.len());
         // Its parent, which is this test, has not asked yet how it ended.
-        let is_child = |it: &Name| it.0 == child.id() as i32;
+        let id = child.id() as i32;
+        let is_child = |it: &Name| it.0 == id;
         assert!(unreaped(&ended).await.iter().any(is_child));
         assert!(!child.wait().unwrap().success());
         assert!(!unreaped(&ended).await.iter().any(is_child));

@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::errands::Errand;
 use super::faults::Options;
+use super::identity::Copied;
 use super::network::{Network, Place};
 use super::nodes::NodeSeat;
 use super::rng::Rng;
@@ -24,6 +25,10 @@ pub struct World {
     pub(super) seats: BTreeMap<u64, Seat>,
     pub(super) nodes: Vec<NodeSeat>,
     pub(super) links: BTreeMap<u64, Link>,
+    /// A directory of an agent that is there twice.
+    pub(super) copied: Option<Copied>,
+    /// What an operator asked for besides the users.
+    pub(super) n_operations: u64,
     pub(super) clients: Vec<Client>,
     pub(super) checks: Checks,
     pub(super) calm: bool,
@@ -66,7 +71,7 @@ pub(super) enum Event {
     Agent { node: usize, incarnation: u64 },
     Docker { node: usize, incarnation: u64, errand: Errand, timeout: bool },
     Told { node: usize, input: cluster::agent::Input },
-    Published { node: usize, incarnation: u64, revision: Option<u64> },
+    Publishes { node: usize, incarnation: u64, revision: u64 },
     Ends { node: usize, name: String, n_starts: u32 },
     User(usize),
     Asked { member: u64, client: usize, name: String, command: Box<Command> },
@@ -88,6 +93,8 @@ pub(super) enum Fault {
     Node,
     Clock,
     Silence,
+    Copy,
+    Operator,
 }
 
 /// And ends again.
@@ -98,6 +105,8 @@ pub(super) enum Undo {
     Daemon(usize),
     Node(usize),
     Agent(usize),
+    /// The agent that lives by a copy of another one's directory is stopped.
+    Copy,
     /// The wall clocks of these members are right again.
     Clocks,
     /// The storm is over.
@@ -171,6 +180,8 @@ impl World {
             seats: BTreeMap::new(),
             nodes: Vec::new(),
             links: BTreeMap::new(),
+            copied: None,
+            n_operations: 0,
             clients: vec![Client::default(); options.n_clients],
             checks: Checks::new(),
             calm: false,
@@ -245,7 +256,7 @@ impl World {
                 self.errand_done(node, incarnation, errand, timeout);
             }
             Event::Told { node, input } => self.docker_tells(node, input),
-            Event::Published { node, incarnation, revision } => self.published(node, incarnation, revision),
+            Event::Publishes { node, incarnation, revision } => self.publishes(node, incarnation, revision),
             Event::Ends { node, name, n_starts } => self.container_ends(node, &name, n_starts),
             Event::User(client) => self.user_acts(client),
             Event::Asked { member, client, name, command } => self.asked(member, client, name, *command),

@@ -210,7 +210,7 @@ impl Docker {
             match processes::end(is_left, None).await {
                 Ok(ended) if ended.is_empty() => {}
                 Ok(ended) => {
-                    tracing::info!(processes = ended.len(), "ended what earlier checks had left inside of containers")
+                    tracing::info!(processes = ended.len(), "ended what earlier checks had left inside of containers");
                 }
                 Err(n) => tracing::warn!(processes = n, "what earlier checks left inside of containers does not end"),
             }

@@ -286,9 +286,8 @@ async fn serve(
                         book.lock().unwrap().strangers = strangers;
                         continue;
                     }
-                    Ok(FromAgent::Writers { .. }) => continue,
                     Ok(FromAgent::Alive | FromAgent::Obeys { .. }) => ToAgent::Alive,
-                    Ok(FromAgent::Hello { .. }) => continue,
+                    Ok(FromAgent::Hello { .. } | FromAgent::Writers { .. }) => continue,
                     Err(_) => break,
                 },
             };

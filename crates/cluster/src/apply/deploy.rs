@@ -210,7 +210,7 @@ impl Changing<'_> {
                 let before = self.state.live_app(&spec.id).map(|it| &it.current.spec.policy.dependencies);
                 before != Some(&spec.policy.dependencies)
             }
-            Target::Restart(_) | Target::Removed(_) => false,
+            Target::Scaled(..) | Target::Restart(_) | Target::Removed(_) => false,
         };
         let group = |(path, spec): &(PathId, Option<GroupSpec>)| {
             spec.is_some() && self.state.group(path).and_then(|it| it.current()) != spec.as_ref()
