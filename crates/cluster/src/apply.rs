@@ -186,15 +186,23 @@ impl Changing<'_> {
         let app = Arc::new(app);
         let before = self.state.apps.insert(app.id.clone(), Arc::clone(&app));
         self.state.note_wanted(before.as_ref().and_then(|it| it.wanted()), app.wanted());
+        if before.is_some_and(|it| !Arc::ptr_eq(&it.current, &app.current) || it.held != app.held) {
+            self.state.lookups.rosters.define(&app, &self.state.instances, &self.state.nodes);
+        }
     }
 
     /// Changes an app in place, if it is there: nothing is copied of one that no view has.
     fn change_app(&mut self, id: &AppId, change: impl FnOnce(&mut App)) {
-        let Some(app) = self.state.apps.get_mut(id) else { return };
-        let before = (!app.removing).then(|| Arc::clone(&app.current));
+        let state = &mut *self.state;
+        let Some(app) = state.apps.get_mut(id) else { return };
+        let (current, held) = (Arc::clone(&app.current), app.held);
+        let before = (!app.removing).then(|| Arc::clone(&current));
         let app = Arc::make_mut(app);
         change(app);
         let after = (!app.removing).then(|| Arc::clone(&app.current));
+        if !Arc::ptr_eq(&current, &app.current) || held != app.held {
+            state.lookups.rosters.define(app, &state.instances, &state.nodes);
+        }
         self.state.note_wanted(before.as_ref().map(|it| &it.spec), after.as_ref().map(|it| &it.spec));
     }
 
@@ -202,12 +210,15 @@ impl Changing<'_> {
         let id = node.id().clone();
         self.state.capacity.replace(self.state.nodes.get(&id).map(AsRef::as_ref), Some(&node));
         self.state.lookups.put_node(&node);
-        self.state.nodes.insert(id, Arc::new(node));
+        let node = Arc::new(node);
+        let before = self.state.nodes.insert(id, Arc::clone(&node));
+        self.state.enrol_all_on(before.as_deref(), &node);
     }
 
     fn put_instance(&mut self, instance: Instance) -> Arc<Instance> {
         let instance = Arc::new(instance);
-        self.state.instances.insert(instance.id, Arc::clone(&instance));
+        let before = self.state.instances.insert(instance.id, Arc::clone(&instance));
+        self.state.enrol(before.as_deref(), Some(&instance));
         instance
     }
 
@@ -269,6 +280,7 @@ impl Changing<'_> {
 
     /// Takes an instance whose container is gone out of the books.
     fn remove_instance(&mut self, instance: &Arc<Instance>) {
+        self.state.enrol(Some(instance), None);
         self.state.instances.remove(&instance.id);
         if let Some(app) = self.state.apps.get(&instance.app) {
             let mut app = App::clone(app);

@@ -80,9 +80,14 @@ impl Capacity {
         &self.order
     }
 
-    /// The nodes of each class, the emptiest first.
-    pub fn classes(&self) -> impl Iterator<Item = &Order> {
-        self.classes.values()
+    /// The nodes of each class, the emptiest first, with what all of them say of themselves.
+    pub fn classes(&self) -> impl Iterator<Item = (&BTreeMap<String, String>, &Order)> {
+        self.classes.iter()
+    }
+
+    /// How many classes there are.
+    pub fn n_classes(&self) -> usize {
+        self.classes.len()
     }
 
     fn insert(&mut self, node: &Node) {

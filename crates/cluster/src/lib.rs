@@ -37,6 +37,7 @@ pub mod pattern;
 pub mod place;
 pub mod plan;
 pub mod rollout;
+mod roster;
 mod services;
 
 pub mod agent;

@@ -1,8 +1,10 @@
 //! What follows from the replicated parts of the state, kept at hand so that nobody has to look through all of it.
 
-use crate::model::{AppId, DeploymentId, Node, NodeId, PathId, Version};
+use crate::model::{AppId, DeploymentId, Instance, Moment, Node, NodeId, PathId, Version};
+use crate::roster::{Kind, Members, Rosters};
 use crate::state::State;
 use imbl::OrdSet;
+use std::sync::Arc;
 
 /// Few among many, each kind in the order in which it is asked for.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,8 @@ pub(crate) struct Lookups {
     graves: OrdSet<(Version, AppId)>,
     /// The groups that were removed, in the same way. One may have been made again since.
     gone: OrdSet<(Version, PathId)>,
+    /// The apps' instances by kind.
+    pub(crate) rosters: Rosters,
 }
 
 impl Lookups {
@@ -31,6 +35,7 @@ impl Lookups {
             ended: ended.collect(),
             graves: graves.collect(),
             gone: gone.filter_map(|it| Some((it.versions.get_max()?.0, it.id.clone()))).collect(),
+            rosters: Rosters::of(&state.apps, &state.instances, &state.nodes),
         }
     }
 
@@ -69,6 +74,50 @@ impl Lookups {
     /// The groups that were removed up to this version; they are not told again.
     pub(crate) fn take_gone(&mut self, oldest: Version) -> Vec<PathId> {
         take(&mut self.gone, oldest)
+    }
+}
+
+impl State {
+    /// The kinds of an app's instances, in a fixed order, each with one for all of them.
+    pub(crate) fn kinds<'a>(
+        &'a self,
+        app: &AppId,
+    ) -> impl Iterator<Item = (&'a Kind, &'a Members, &'a Arc<Instance>)> + use<'a> {
+        let kinds = self.lookups.rosters.kinds(app);
+        kinds.filter_map(|(kind, members)| Some((kind, members, self.instances.get(members.ids().get_min()?)?)))
+    }
+
+    /// Takes note of an instance that came, changed or is to go. It must be among its app's.
+    pub(crate) fn enrol(&mut self, before: Option<&Instance>, after: Option<&Instance>) {
+        let Some(one) = after.or(before) else { return };
+        let Some(app) = self.apps.get(&one.app).filter(|it| it.instances.contains(&one.id)) else { return };
+        // A node's record says nothing that matters where none is lost and no attribute is counted.
+        let needs_nodes = !self.lookups.lost.is_empty() || app.counted_fields().next().is_some();
+        let on = |it: &Instance| self.nodes.get(&it.node).filter(|_| needs_nodes).map(AsRef::as_ref);
+        let (before, after) = (before.map(|it| (it, on(it))), after.map(|it| (it, on(it))));
+        self.lookups.rosters.change(app, before, after, &self.instances);
+        let live_ms = app.aim().map_or(0, |it| self.min_live_ms(&it.spec.policy));
+        if let Some(limit) = self.moment.0.checked_sub(live_ms) {
+            self.lookups.rosters.forget(&app.id, Moment(limit));
+        }
+    }
+
+    /// Takes note of a node that is lost, or back, or says something else of itself than before.
+    pub(crate) fn enrol_all_on(&mut self, before: Option<&Node>, after: &Node) {
+        let is_same = |it: &Node| {
+            it.lost_at() == after.lost_at()
+                && (Arc::ptr_eq(&it.description, &after.description)
+                    || it.description.attributes == after.description.attributes)
+        };
+        if before.is_some_and(is_same) {
+            return;
+        }
+        for instance in after.instances.iter().filter_map(|it| self.instances.get(it)) {
+            if let Some(app) = self.apps.get(&instance.app).filter(|it| it.instances.contains(&instance.id)) {
+                let (before, after) = ((&**instance, before), (&**instance, Some(after)));
+                self.lookups.rosters.change(app, Some(before), Some(after), &self.instances);
+            }
+        }
     }
 }
 

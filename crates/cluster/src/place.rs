@@ -8,11 +8,12 @@
 use crate::apply::volume_bytes;
 use crate::capacity::{self, Capacity, Load, Order};
 use crate::model::{
-    App, Ask, ClusterId, Constraint, Instance, InstanceId, Moment, Node, NodeId, NodeStatus, Operator, Protocol,
-    Resources, ShunnedNodes, Trust, WantedHostPort,
+    App, Ask, ClusterId, Constraint, InstanceId, Moment, Node, NodeId, NodeStatus, Operator, Protocol, Resources,
+    ShunnedNodes, Trust, WantedHostPort, attribute,
 };
 use crate::pattern::{Pattern, Unusable};
 use crate::rollout;
+use crate::roster::Members;
 use crate::state::State;
 use imbl::OrdMap;
 use std::cmp::Reverse;
@@ -88,20 +89,37 @@ pub struct Placed {
 pub struct Room {
     nodes: OrdMap<NodeId, Arc<Node>>,
     capacity: Capacity,
+    /// What was placed last. It is booked when somebody looks again: mostly nobody does.
+    last: Option<Booking>,
+}
+
+/// An instance that a plan has placed.
+#[derive(Clone, Debug)]
+struct Booking {
+    node: NodeId,
+    resources: Resources,
+    ports: Vec<(u16, Protocol)>,
 }
 
 impl Room {
     /// The room of a state.
     pub fn of(state: &State) -> Self {
-        Self { nodes: state.nodes.clone(), capacity: state.capacity.clone() }
+        Self { nodes: state.nodes.clone(), capacity: state.capacity.clone(), last: None }
     }
 
-    /// Books an instance on a node.
-    fn take(&mut self, id: &NodeId, resources: &Resources, ports: impl Iterator<Item = (u16, Protocol)>) {
-        let Some(node) = self.nodes.get_mut(id) else { return };
+    /// Takes note of an instance that goes to a node.
+    fn take(&mut self, node: &NodeId, resources: Resources, ports: impl Iterator<Item = (u16, Protocol)>) {
+        self.book();
+        self.last = Some(Booking { node: node.clone(), resources, ports: ports.collect() });
+    }
+
+    /// Books what was placed last.
+    fn book(&mut self) {
+        let Some(Booking { node, resources, ports }) = self.last.take() else { return };
+        let Some(node) = self.nodes.get_mut(&node) else { return };
         let before = capacity::load(node);
         let node = Arc::make_mut(node);
-        node.used = node.used.plus(resources);
+        node.used = node.used.plus(&resources);
         if let Some(trouble) = node.trouble.as_mut().filter(|it| it.rests > 0) {
             Arc::make_mut(trouble).trial = Some(nobody());
         }
@@ -138,7 +156,10 @@ pub struct Rules<'a> {
     n_drawn_ports: usize,
     host_ports: Vec<(WantedHostPort, Protocol)>,
     constraints: Vec<Rule<'a>>,
-    on_node: BTreeMap<NodeId, u32>,
+    /// How many of the app's instances that count are on each node, kind by kind.
+    there: Vec<&'a OrdMap<NodeId, u32>>,
+    /// Those that were placed since.
+    placed: BTreeMap<NodeId, u32>,
     /// What the container is called, where the app says so, and the nodes on which an instance of it has that name.
     name: Option<&'a str>,
     named: BTreeSet<NodeId>,
@@ -154,7 +175,9 @@ struct Rule<'a> {
     pattern: Option<&'a Result<Pattern, Unusable>>,
     /// MAX_PER, GROUP_BY: its number.
     number: Option<u32>,
-    /// How many of the app's instances are on nodes with a value.
+    /// Where the app's instances are by node, kind by kind: those that a limit by the nodes' names counts.
+    there: Vec<&'a OrdMap<NodeId, u32>>,
+    /// How many others are on nodes with a value.
     counts: BTreeMap<String, u32>,
 }
 
@@ -178,7 +201,7 @@ impl<'a> Rules<'a> {
     ///
     /// Only instances of that version count, and none that was given up: one that is to be replaced does not keep its
     /// successor away. Those on their way out count where a value bears so many only, for as long as they run.
-    pub fn of(state: &State, app: &'a App, now: Moment) -> Self {
+    pub fn of(state: &'a State, app: &'a App, now: Moment) -> Self {
         let aim = app.aim().unwrap_or(&app.current);
         let spec = &aim.spec;
         let patterns = aim.patterns.of(&spec.policy.constraints);
@@ -207,28 +230,32 @@ impl<'a> Rules<'a> {
             fixed_ports,
             host_ports,
             constraints: spec.policy.constraints.iter().zip(patterns).map(Rule::of).collect(),
-            on_node: BTreeMap::new(),
+            there: Vec::new(),
+            placed: BTreeMap::new(),
             name: spec.run.container_name(),
             named: BTreeSet::new(),
             shunned: &app.shunned,
             now,
         };
-        let is_counted =
-            |it: &&Arc<Instance>| it.is_wanted() && app.is_current(it) && !rollout::is_given_up(state, app, it, now);
-        let is_leaving =
-            |it: &&Arc<Instance>| !it.is_wanted() && !it.has_ended() && app.is_current(it) && !state.is_unreachable(it);
-        // A node's record is looked up only where an attribute is asked for.
-        let needs_nodes = rules.constraints.iter().any(|it| it.is_counted() && !it.is_by_name());
-        for instance in state.instances_of(app) {
-            let is_counted = is_counted(&instance);
+        for (kind, members, one) in state.kinds(&app.id) {
             // Whatever becomes of it, its container has its name until it is removed.
-            let launched = || app.versions.get(&instance.run).map(|it| it.spec.run.container_name());
+            let launched = || app.versions.get(&kind.run).map(|it| it.spec.run.container_name());
             if rules.name.is_some() && launched().is_none_or(|it| it == rules.name) {
-                rules.named.insert(instance.node.clone());
+                rules.named.extend(members.places().keys().cloned());
             }
-            if is_counted || is_leaving(&instance) {
-                let node = if needs_nodes { state.nodes.get(&instance.node) } else { None };
-                rules.count(&instance.node, node.map(AsRef::as_ref), is_counted);
+            if !app.is_current(one) {
+                continue;
+            }
+            let is_leaving = !one.is_wanted() && !one.has_ended() && !state.is_unreachable(one);
+            let is_counted = one.is_wanted() && !rollout::is_given_up(state, app, one, now);
+            if is_counted {
+                rules.there.push(members.places());
+            }
+            let asking = |it: &&mut Rule<'_>| {
+                if is_counted { it.constraint.is_counted() } else { is_leaving && it.is_a_limit() }
+            };
+            for rule in rules.constraints.iter_mut().filter(asking) {
+                rule.count_all(members);
             }
         }
         rules
@@ -402,48 +429,66 @@ impl<'a> Rules<'a> {
         Rank {
             shunned: self.shunned.failures_on(node.id(), self.now),
             group,
-            there: self.on_node.get(node.id()).copied().unwrap_or(0),
+            there: self.on_node(node.id()),
             failures: node.trouble.as_ref().map_or(0, |it| it.remembered(self.now)),
             load: capacity::load(node),
         }
     }
 
-    /// Takes note of an instance on a node; of one that is on its way out only where a value bears so many.
-    fn count(&mut self, id: &NodeId, node: Option<&Node>, stays: bool) {
-        if stays {
-            *self.on_node.entry(id.clone()).or_default() += 1;
-            if self.name.is_some() {
-                self.named.insert(id.clone());
-            }
+    /// How many of the app's instances that count are on a node.
+    fn on_node(&self, id: &NodeId) -> u32 {
+        let placed = if self.placed.is_empty() { None } else { self.placed.get(id) };
+        self.there.iter().filter_map(|it| it.get(id)).chain(placed).sum()
+    }
+
+    /// Takes note of an instance that was placed on a node.
+    fn count(&mut self, node: &Node) {
+        *self.placed.entry(node.id().clone()).or_default() += 1;
+        if self.name.is_some() {
+            self.named.insert(node.id().clone());
         }
-        for rule in self.constraints.iter_mut().filter(|it| if stays { it.is_counted() } else { it.is_a_limit() }) {
-            let field = &rule.constraint.field;
-            let value = if rule.is_by_name() { Some(id.as_str()) } else { node.and_then(|it| it.field(field)) };
-            if let Some(value) = value {
-                rule.count(value);
+        for rule in self.constraints.iter_mut().filter(|it| it.constraint.is_counted()) {
+            if let Some(value) = node.field(&rule.constraint.field) {
+                rule.count(value, 1);
             }
         }
     }
 
+    /// The best rank that a node with these attributes can have; none if a constraint asks for one that is not there.
+    fn best_of(&self, attributes: &BTreeMap<String, String>, order: &Order) -> Option<Rank> {
+        let (load, _) = order.get_min()?;
+        let mut group = 0;
+        for rule in self
+            .constraints
+            .iter()
+            .filter(|it| it.constraint.operator == Operator::GroupBy && !it.constraint.is_by_name())
+        {
+            let value = attribute(attributes, &rule.constraint.field)?;
+            group = rule.counts.get(value).copied().unwrap_or(0).max(group);
+        }
+        Some(Rank { shunned: 0, group, there: 0, failures: 0, load: *load })
+    }
+
     /// Whether candidates of every class must be looked at: where instances are counted by an attribute.
     fn by_class(&self) -> bool {
-        self.constraints.iter().any(|it| it.is_counted() && !it.is_by_name())
+        self.constraints.iter().any(|it| it.constraint.is_counted() && !it.constraint.is_by_name())
+    }
+
+    /// Whether only some classes will do.
+    fn chooses_class(&self) -> bool {
+        !self.roles.is_empty() || self.constraints.iter().any(Rule::is_of_class)
+    }
+
+    /// Whether a node's class will do; a node of another one is not worth a look.
+    fn admits_class_of(&self, node: &Node) -> bool {
+        self.has_role(node) && self.constraints.iter().filter(|it| it.is_of_class()).all(|it| it.holds(node))
     }
 }
 
 impl<'a> Rule<'a> {
     fn of((constraint, pattern): (&'a Constraint, &'a Option<Result<Pattern, Unusable>>)) -> Self {
         let number = constraint.value.as_deref().and_then(|it| it.parse().ok());
-        Self { constraint, pattern: pattern.as_ref(), number, counts: BTreeMap::new() }
-    }
-
-    /// Whether instances are counted by value.
-    fn is_counted(&self) -> bool {
-        match self.constraint.operator {
-            Operator::Unique | Operator::MaxPer | Operator::GroupBy => true,
-            Operator::Cluster => self.constraint.value.is_none(),
-            Operator::Like | Operator::Unlike | Operator::Is => false,
-        }
+        Self { constraint, pattern: pattern.as_ref(), number, there: Vec::new(), counts: BTreeMap::new() }
     }
 
     /// Whether a value bears so many instances and no more.
@@ -451,19 +496,40 @@ impl<'a> Rule<'a> {
         matches!(self.constraint.operator, Operator::Unique | Operator::MaxPer)
     }
 
-    /// Whether it is about the nodes' names.
-    fn is_by_name(&self) -> bool {
-        matches!(&*self.constraint.field, "hostname" | "@hostname")
+    /// Whether nodes with the same attributes all keep it, or none does, whatever else is on them.
+    fn is_of_class(&self) -> bool {
+        !self.constraint.is_counted() && !self.constraint.is_by_name()
     }
 
-    /// Takes note of an instance on a node with this value.
-    fn count(&mut self, value: &str) {
-        match self.counts.get_mut(value) {
-            Some(count) => *count += 1,
-            None => {
-                self.counts.insert(value.to_owned(), 1);
+    /// Takes note of the app's instances of one kind. A limit by name is looked up node by node.
+    fn count_all(&mut self, members: &'a Members) {
+        let field = &self.constraint.field;
+        if !self.constraint.is_by_name() {
+            for (value, n) in members.values(field).into_iter().flatten() {
+                self.count(value, *n);
+            }
+        } else if self.is_a_limit() {
+            self.there.push(members.places());
+        } else {
+            for (id, n) in members.places() {
+                self.count(id.as_str(), *n);
             }
         }
+    }
+
+    /// Takes note of instances on nodes with this value.
+    fn count(&mut self, value: &str, n: u32) {
+        match self.counts.get_mut(value) {
+            Some(count) => *count += n,
+            None => {
+                self.counts.insert(value.to_owned(), n);
+            }
+        }
+    }
+
+    /// How many instances bear the value that a node has.
+    fn count_on(&self, node: &NodeId, value: &str) -> u32 {
+        self.there.iter().filter_map(|it| it.get(node)).chain(self.counts.get(value)).sum()
     }
 
     /// Whether one more instance on the node keeps the constraint.
@@ -476,7 +542,7 @@ impl<'a> Rule<'a> {
             return self.constraint.operator == Operator::Unlike;
         };
         let matches = || self.pattern.is_some_and(|it| it.as_ref().is_ok_and(|it| it.matches(value)));
-        let count = || self.counts.get(value).copied().unwrap_or(0);
+        let count = || self.count_on(node.id(), value);
         match self.constraint.operator {
             Operator::Like => matches(),
             Operator::Unlike => !matches(),
@@ -523,11 +589,13 @@ pub fn place(state: &State, room: &mut Room, app: &App, n: u32, now: Moment) -> 
     if placed.len() >= n {
         return placed;
     }
+    room.book();
     let mut search = Search::new(room, &rules, n - placed.len());
     // Candidates whose group was not the smallest; asked again after each placement.
     let mut parked = Vec::new();
-    while placed.len() < n {
-        let Some((Reverse(rank), id)) = search.heap.pop().map(|Reverse((rank, id))| (Reverse(rank), id)) else {
+    loop {
+        search.open(room, &rules);
+        let Some(Reverse((rank, id))) = search.heap.pop() else {
             if search.gather(room, &rules) {
                 continue;
             }
@@ -548,14 +616,18 @@ pub fn place(state: &State, room: &mut Room, app: &App, n: u32, now: Moment) -> 
             continue;
         }
         let ports = rules.draw_ports(node);
-        rules.count(&id, Some(node), true);
-        room.take(&id, &rules.wanted, rules.with_protocols(&ports));
-        for id in parked.drain(..).chain([id.clone()]) {
+        rules.count(node);
+        room.take(&id, rules.wanted, rules.with_protocols(&ports));
+        placed.push(Placed { node: id.clone(), ports, reservation: None });
+        if placed.len() >= n {
+            break;
+        }
+        room.book();
+        for id in parked.drain(..).chain([id]) {
             if let Some(node) = room.nodes.get(&id) {
                 search.heap.push(Reverse((rules.rank(node), id)));
             }
         }
-        placed.push(Placed { node: id, ports, reservation: None });
     }
     placed
 }
@@ -565,13 +637,14 @@ fn come_home(room: &mut Room, rules: &mut Rules<'_>, n: usize) -> Vec<Placed> {
     let mut placed = Vec::new();
     for (id, reservations) in std::mem::take(&mut rules.homes) {
         for reservation in reservations {
+            room.book();
             let Some(node) = room.nodes.get(&id) else { break };
             if placed.len() >= n || rules.lacks(node, &rules.wanted_at_home).is_some() {
                 break;
             }
             let ports = rules.draw_ports(node);
-            rules.count(&id, Some(node), true);
-            room.take(&id, &rules.wanted_at_home, rules.with_protocols(&ports));
+            rules.count(node);
+            room.take(&id, rules.wanted_at_home, rules.with_protocols(&ports));
             placed.push(Placed { node: id.clone(), ports, reservation: Some(reservation) });
         }
     }
@@ -582,9 +655,14 @@ fn come_home(room: &mut Room, rules: &mut Rules<'_>, n: usize) -> Vec<Placed> {
 struct Search {
     heap: BinaryHeap<Reverse<(Rank, NodeId)>>,
     sources: Vec<Source>,
+    /// Sources that were not looked at yet, by the best rank that a node of theirs can have. Only where one place is
+    /// looked for: then most of them need not be looked at.
+    unopened: BinaryHeap<Reverse<(Rank, usize)>>,
     seen: BTreeSet<NodeId>,
     /// How many fresh candidates one source is asked for at a time.
     quota: usize,
+    /// One place is looked for: the first of a source that nothing speaks against is the best of it.
+    single: bool,
 }
 
 /// Nodes from the emptiest to the fullest, and the last one that was looked at.
@@ -602,43 +680,81 @@ const SPARE_CANDIDATES: usize = 16;
 /// are taken; spreading is a preference, its search is bounded.
 const LOOKED_AT: usize = 8;
 
+/// With more classes than that, whoever looks for one place looks at one node after the other, and not first at which
+/// classes will do: where each node has attributes of its own, that is all the same.
+const CLASSES_TO_CHOOSE_FROM: usize = 1_000;
+
 impl Search {
     fn new(room: &Room, rules: &Rules<'_>, n: usize) -> Self {
         let source = |order: &Order| Source { order: order.clone(), last: None, exhausted: false };
-        let sources: Vec<Source> = if rules.by_class() {
-            room.capacity.classes().map(source).collect()
+        let (single, mut unopened) = (n == 1, Vec::new());
+        let by_class = rules.by_class();
+        let chooses = || single && rules.chooses_class() && room.capacity.n_classes() <= CLASSES_TO_CHOOSE_FROM;
+        let sources: Vec<Source> = if by_class || chooses() {
+            let classes = room.capacity.classes().enumerate();
+            let classes = classes.map(|(at, (attributes, order))| {
+                if single {
+                    unopened.extend(rules.best_of(attributes, order).map(|it| Reverse((it, at))));
+                }
+                source(order)
+            });
+            classes.collect()
         } else {
             vec![source(room.capacity.order())]
         };
-        let quota = (n + SPARE_CANDIDATES) / sources.len().max(1) + 1;
-        Self { heap: BinaryHeap::new(), sources, seen: BTreeSet::new(), quota }
+        let quota = (n + SPARE_CANDIDATES) / if by_class { sources.len().max(1) } else { 1 } + 1;
+        let unopened = BinaryHeap::from(unopened);
+        Self { heap: BinaryHeap::new(), sources, unopened, seen: BTreeSet::new(), quota, single }
+    }
+
+    /// Looks into each source in which there may be a better candidate than those that are known.
+    fn open(&mut self, room: &Room, rules: &Rules<'_>) {
+        while let Some(Reverse((best, _))) = self.unopened.peek()
+            && self.heap.peek().is_none_or(|Reverse((known, _))| best <= known)
+        {
+            let Some(Reverse((_, at))) = self.unopened.pop() else { return };
+            let first = self.sources[at].order.get_min().and_then(|(_, id)| room.nodes.get(id));
+            if first.is_some_and(|it| rules.admits_class_of(it)) {
+                self.look_into(at, room, rules);
+            } else {
+                self.sources[at].exhausted = true;
+            }
+        }
     }
 
     /// Looks for more candidates; false if there are none.
     fn gather(&mut self, room: &Room, rules: &Rules<'_>) -> bool {
+        self.sources.retain(|it| !it.exhausted);
         let before = self.heap.len();
-        for source in &mut self.sources {
-            let (mut fresh, mut looked_at, mut fitting) = (0, 0, 0);
-            let start = source.last.take().map_or(Bound::Unbounded, Bound::Excluded);
-            let mut nodes = source.order.range((start, Bound::Unbounded));
-            while fresh < self.quota && (fitting == 0 || looked_at < LOOKED_AT * self.quota) {
-                let Some((load, id)) = nodes.next() else {
-                    source.exhausted = true;
-                    break;
-                };
-                looked_at += 1;
-                source.last = Some((*load, id.clone()));
-                let Some(node) = room.nodes.get(id) else { continue };
-                if rules.refusal(node).is_some() || !self.seen.insert(id.clone()) {
-                    continue;
-                }
-                let rank = rules.rank(node);
-                fresh += usize::from(rank.there == 0 && rank.shunned == 0);
-                fitting += usize::from(rank.shunned == 0);
-                self.heap.push(Reverse((rank, id.clone())));
+        for at in 0..self.sources.len() {
+            self.look_into(at, room, rules);
+        }
+        self.heap.len() > before
+    }
+
+    fn look_into(&mut self, at: usize, room: &Room, rules: &Rules<'_>) {
+        let source = &mut self.sources[at];
+        let (mut fresh, mut looked_at, mut fitting) = (0, 0, 0);
+        let start = source.last.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut nodes = source.order.range((start, Bound::Unbounded));
+        while fresh < self.quota && (fitting == 0 || looked_at < LOOKED_AT * self.quota) {
+            let Some((load, id)) = nodes.next() else {
+                source.exhausted = true;
+                break;
+            };
+            looked_at += 1;
+            source.last = Some((*load, id.clone()));
+            let Some(node) = room.nodes.get(id) else { continue };
+            if rules.refusal(node).is_some() || !self.seen.insert(id.clone()) {
+                continue;
+            }
+            let rank = rules.rank(node);
+            fresh += usize::from(rank.there == 0 && rank.shunned == 0);
+            fitting += usize::from(rank.shunned == 0);
+            self.heap.push(Reverse((rank, id.clone())));
+            if self.single && (rank.shunned, rank.there, rank.failures) == (0, 0, 0) {
+                break;
             }
         }
-        self.sources.retain(|it| !it.exhausted);
-        self.heap.len() > before
     }
 }

@@ -9,9 +9,11 @@ use crate::model::{
     App, Closeness, Condition, Goal, Health, Instance, InstanceId, KillSelection, Moment, NodeStatus, Operator,
     StopReason, Unreachable,
 };
+use crate::roster::{Ages, Members};
 use crate::state::State;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::iter::Peekable;
 use std::sync::Arc;
 
 /// What one app needs next.
@@ -23,7 +25,9 @@ pub struct Decision {
     pub stop: Vec<(InstanceId, StopReason)>,
     /// So many instances of the wanted version are missing, also those that may not be launched yet.
     pub missing: u32,
-    /// Those on lost nodes that were given up, the most dispensable first: they end as others take their places.
+    /// So many on lost nodes were given up.
+    pub n_lost: u32,
+    /// Those of them that end if all are launched that may be, the most dispensable first.
     pub lost: Vec<InstanceId>,
     /// These are to follow the health checks of the wanted version from now on.
     pub follow: Vec<InstanceId>,
@@ -40,8 +44,8 @@ impl Decision {
     /// Those of the lost ones that are to end when so many of the missing ones are launched: one without a successor
     /// goes on if its node returns.
     pub fn replaced(&self, launched: u32) -> &[InstanceId] {
-        let without_successor = self.missing.saturating_sub(launched) as usize;
-        &self.lost[..self.lost.len().saturating_sub(without_successor)]
+        let n = (self.n_lost + launched).saturating_sub(self.missing) as usize;
+        &self.lost[..n.min(self.lost.len())]
     }
 }
 
@@ -49,11 +53,11 @@ impl Decision {
 #[derive(Default)]
 struct Sets<'a> {
     /// Wanted ones that run what is wanted.
-    new: Vec<&'a Arc<Instance>>,
+    new: Vec<Alike<'a>>,
     /// Wanted ones that are out of date, while a deployment replaces them.
-    old: Vec<&'a Arc<Instance>>,
+    old: Vec<Alike<'a>>,
     /// Wanted ones that run what is wanted, on lost nodes, and were given up.
-    lost: Vec<&'a Arc<Instance>>,
+    lost: Vec<Alike<'a>>,
     /// Those that end whatever else is decided.
     gone: Vec<(InstanceId, StopReason)>,
     /// How many are on their way out, and still hold a container.
@@ -63,14 +67,45 @@ struct Sets<'a> {
     wake: Option<Moment>,
 }
 
+/// Instances of one kind.
+struct Alike<'a> {
+    members: &'a Members,
+    /// One of them, who answers for all.
+    one: &'a Arc<Instance>,
+    /// Those of the kind that something else is to become of.
+    without: BTreeSet<InstanceId>,
+}
+
+impl<'a> Alike<'a> {
+    fn len(&self) -> usize {
+        self.members.ids().len() - self.without.len()
+    }
+
+    /// All of them, oldest first.
+    fn ids(&self) -> impl DoubleEndedIterator<Item = InstanceId> + use<'a, '_> {
+        self.members.ids().iter().copied().filter(|it| !self.without.contains(it))
+    }
+}
+
+fn n_of(sets: &[Alike<'_>]) -> u32 {
+    sets.iter().map(Alike::len).sum::<usize>() as u32
+}
+
+/// All of these, oldest first.
+fn by_age(sets: &[Alike<'_>]) -> Vec<InstanceId> {
+    let mut all: Vec<InstanceId> = sets.iter().flat_map(Alike::ids).collect();
+    all.sort_unstable();
+    all
+}
+
 /// What the app needs next, as of `now`.
 pub fn decide(state: &State, app: &App, now: Moment) -> Decision {
     let sets = sort(state, app, now);
     let proof = Proof::of(state, app, now);
     let mut decision = Decision { stop: sets.gone.clone(), wake: sets.wake, ..Decision::default() };
     if app.removing {
-        let left = sets.new.iter().chain(&sets.old).chain(&sets.lost);
-        decision.stop.extend(left.map(|it| (it.id, StopReason::Removed)));
+        let left = [&sets.new, &sets.old, &sets.lost].into_iter().flat_map(|it| by_age(it));
+        decision.stop.extend(left.map(|it| (it, StopReason::Removed)));
     } else {
         count(state, app, &proof, &sets, &mut decision);
         hold_back(app, now, &mut decision);
@@ -89,10 +124,9 @@ pub fn decide(state: &State, app: &App, now: Moment) -> Decision {
 
 fn closeness(state: &State, app: &App, proof: &Proof, sets: &Sets<'_>) -> Closeness {
     let wanted = if app.removing { 0 } else { app.aim().map_or(0, |it| it.spec.instances) };
-    let n_new = sets.new.len() as u32;
-    let serving =
-        sets.new.iter().filter(|it| app.is_judged_as_wanted(it) && proof.counts(state, app, it)).count() as u32;
-    let left = sets.old.len() as u32 + sets.n_stopping + n_new.saturating_sub(wanted);
+    let judged = sets.new.iter().filter(|it| app.is_judged_as_wanted(it.one));
+    let serving = judged.map(|it| proof.n_counting(state, app, it.members, it.one)).sum::<usize>() as u32;
+    let left = n_of(&sets.old) + sets.n_stopping + n_of(&sets.new).saturating_sub(wanted);
     Closeness { serving: serving.min(wanted), left }
 }
 
@@ -116,45 +150,60 @@ fn is_settled_with(state: &State, app: &App, proof: &Proof, sets: &Sets<'_>) -> 
     if app.removing {
         return sets.new.is_empty();
     }
-    let done = |it: &&&Arc<Instance>| app.is_judged_as_wanted(it) && proof.has_lived(state, app, it);
-    let wanted = app.aim().map_or(0, |it| it.spec.instances) as usize;
-    sets.new.len() == wanted && sets.new.iter().filter(done).count() == wanted
+    let wanted = app.aim().map_or(0, |it| it.spec.instances);
+    let done = |it: &Alike<'_>| app.is_judged_as_wanted(it.one) && proof.have_lived(state, app, it);
+    n_of(&sets.new) == wanted && sets.new.iter().all(done)
 }
 
-fn sort<'a>(state: &'a State, app: &'a App, now: Moment) -> Sets<'a> {
+fn sort<'a>(state: &'a State, app: &App, now: Moment) -> Sets<'a> {
     let mut sets = Sets::default();
-    for instance in state.instances_of(app) {
-        let is_lost = state.is_unreachable(instance);
-        let given_up_at = given_up_at(state, app, instance).filter(|_| instance.is_wanted());
-        let stuck_at = stuck_at(state, instance);
-        if instance.goal != Goal::Run {
-            let stopping = u32::from(!instance.has_ended() && !is_lost);
-            sets.n_stopping += stopping;
-            sets.n_old_stopping += if app.is_current(instance) { 0 } else { stopping };
-        } else if instance.has_ended() {
-            sets.gone.push((instance.id, StopReason::Ended));
-        } else if given_up_at.is_some_and(|it| it <= now) {
-            if app.is_turning() && !app.is_current(instance) {
-                sets.gone.push((instance.id, StopReason::Lost));
-            } else {
-                sets.lost.push(instance);
+    let limit_ms = state.settings().launch_timeout_ms;
+    for (_, members, one) in state.kinds(&app.id) {
+        let (n, is_lost, is_old) = (members.ids().len() as u32, state.is_unreachable(one), !app.is_current(one));
+        let given_up_at = given_up_at(state, app, one).filter(|_| one.is_wanted());
+        let (mut stuck, mut stuck_at) = (BTreeSet::new(), None);
+        if self::stuck_at(state, one).is_some() {
+            let mut by_news = members.by_news().iter().map(|(news_at, id)| (news_at.plus_ms(limit_ms), *id)).peekable();
+            while let Some((_, id)) = by_news.next_if(|(at, _)| *at <= now) {
+                stuck.insert(id);
             }
-        } else if instance.health == Health::Failed && !is_lost {
-            sets.gone.push((instance.id, StopReason::Unhealthy));
-            sets.n_stopping += 1;
-            sets.n_old_stopping += u32::from(!app.is_current(instance));
-        } else if stuck_at.is_some_and(|it| it <= now) {
-            sets.gone.push((instance.id, StopReason::Stuck));
-            sets.n_stopping += 1;
-            sets.n_old_stopping += u32::from(!app.is_current(instance));
-        } else if app.is_turning() && !app.is_current(instance) {
-            sets.old.push(instance);
-        } else {
-            sets.new.push(instance);
+            stuck_at = by_news.next().map(|(at, _)| at);
         }
-        let timers = [sets.wake, stuck_at.filter(|it| *it > now), given_up_at.filter(|it| *it > now)];
+        let mut end = |ids: &mut dyn Iterator<Item = InstanceId>, why| sets.gone.extend(ids.map(|it| (it, why)));
+        let all = &mut members.ids().iter().copied();
+        if one.goal != Goal::Run {
+            let n_stopping = if one.has_ended() || is_lost { 0 } else { n };
+            sets.n_stopping += n_stopping;
+            sets.n_old_stopping += if is_old { n_stopping } else { 0 };
+        } else if one.has_ended() {
+            end(all, StopReason::Ended);
+        } else if given_up_at.is_some_and(|it| it <= now) {
+            if app.is_turning() && is_old {
+                end(all, StopReason::Lost);
+            } else {
+                sets.lost.push(Alike { members, one, without: BTreeSet::new() });
+            }
+        } else if one.health == Health::Failed && !is_lost {
+            end(all, StopReason::Unhealthy);
+            sets.n_stopping += n;
+            sets.n_old_stopping += if is_old { n } else { 0 };
+        } else {
+            let n_stuck = stuck.len() as u32;
+            end(&mut stuck.iter().copied(), StopReason::Stuck);
+            sets.n_stopping += n_stuck;
+            sets.n_old_stopping += if is_old { n_stuck } else { 0 };
+            let rest = Alike { members, one, without: stuck };
+            if n_stuck == n {
+            } else if app.is_turning() && is_old {
+                sets.old.push(rest);
+            } else {
+                sets.new.push(rest);
+            }
+        }
+        let timers = [sets.wake, stuck_at, given_up_at.filter(|it| *it > now)];
         sets.wake = timers.into_iter().flatten().min();
     }
+    sets.gone.sort_unstable_by_key(|it| it.0);
     sets
 }
 
@@ -178,35 +227,32 @@ pub fn is_given_up(state: &State, app: &App, instance: &Instance, now: Moment) -
 fn count(state: &State, app: &App, proof: &Proof, sets: &Sets<'_>, decision: &mut Decision) {
     let Some(aim) = app.aim() else { return };
     let wanted = aim.spec.instances;
-    let n_new = sets.new.len() as u32;
+    let (n_new, n_old, n_lost) = (n_of(&sets.new), n_of(&sets.old), n_of(&sets.lost));
     let missing = wanted.saturating_sub(n_new);
     decision.missing = missing;
-    decision.lost = by_dispensability(state, app, proof, &sets.lost).into_iter().map(|it| it.id).collect();
-    let replacing = app.is_turning() && (!sets.old.is_empty() || sets.n_old_stopping > 0);
+    let replacing = app.is_turning() && (n_old > 0 || sets.n_old_stopping > 0);
     if replacing {
         let (min_healthy, max_running) = aim.limits();
-        let existing = n_new + sets.old.len() as u32 + sets.n_stopping;
+        let existing = n_new + n_old + sets.n_stopping;
         decision.launch = missing.min(max_running.saturating_sub(existing));
-        let serving = sets.new.iter().chain(&sets.old).filter(|it| proof.counts(state, app, it)).count();
-        let mut spare = (serving as u32).saturating_sub(min_healthy) as usize;
-        for old in by_dispensability(state, app, proof, &sets.old) {
-            // One that does not serve is no loss.
-            if proof.counts(state, app, old) {
-                if spare == 0 {
-                    break;
-                }
-                spare -= 1;
-            }
-            decision.stop.push((old.id, StopReason::Replaced));
-        }
+        let existing_sets = sets.new.iter().chain(&sets.old);
+        let serving: usize = existing_sets.map(|it| proof.n_counting(state, app, it.members, it.one)).sum();
+        let spare = (serving as u32).saturating_sub(min_healthy) as usize;
+        // One that does not serve is no loss.
+        let (idle, serving) = by_dispensability(state, app, proof, &sets.old);
+        decision.stop.extend(idle.chain(serving.take(spare)).map(|it| (it, StopReason::Replaced)));
     } else {
         decision.launch = missing;
     }
+    decision.n_lost = n_lost;
+    let (idle, serving) = by_dispensability(state, app, proof, &sets.lost);
+    let n_replaced = (n_lost + decision.launch).saturating_sub(missing) as usize;
+    decision.lost = idle.chain(serving).take(n_replaced).collect();
     let surplus = n_new.saturating_sub(wanted) as usize;
     decision.follow = proof.followers(state, app, &sets.new);
     if surplus > 0 {
-        let spared = by_dispensability(state, app, proof, &sets.new).into_iter().take(surplus);
-        decision.stop.extend(spared.map(|it| (it.id, StopReason::Surplus)));
+        let (idle, serving) = by_dispensability(state, app, proof, &sets.new);
+        decision.stop.extend(idle.chain(serving).take(surplus).map(|it| (it, StopReason::Surplus)));
     }
 }
 
@@ -235,8 +281,8 @@ pub(crate) struct Proof {
     proven: bool,
     /// One has lived under the health checks that the others are yet to be told.
     passed: bool,
-    /// So many were told, and have not lived under them yet.
-    pub(crate) on_trial: u32,
+    /// Some were told, and have not lived under them yet.
+    pub(crate) on_trial: bool,
 }
 
 impl Proof {
@@ -249,20 +295,21 @@ impl Proof {
             failed_at: app.backoff.failed_at,
             proven: false,
             passed: false,
-            on_trial: 0,
+            on_trial: false,
         };
         if !app.is_turning() {
             return proof;
         }
-        let here = |it: &&Arc<Instance>| it.is_wanted() && app.is_current(it) && !state.is_unreachable(it);
-        for instance in state.instances_of(app).filter(here) {
-            let is_good = app.good_since(instance);
-            proof.proven |= is_good.is_some_and(|since| proof.proves_at(since) <= proof.now);
-            if !app.is_behind(instance) {
-                let has_lived =
-                    app.is_judged(instance) && is_good.is_some_and(|since| proof.lives_at(since) <= proof.now);
-                proof.passed |= has_lived;
-                proof.on_trial += u32::from(!has_lived);
+        let here = |it: &Arc<Instance>| it.is_wanted() && app.is_current(it) && !state.is_unreachable(it);
+        for (_, members, one) in state.kinds(&app.id).filter(|it| here(it.2)) {
+            let ages = proof.ages(state, app, members, one);
+            let first = ages.as_ref().and_then(Ages::first);
+            proof.proven |= first.is_some_and(|since| proof.proves_at(since) <= proof.now);
+            if !app.is_behind(one) {
+                let judged = ages.filter(|_| app.is_judged(one));
+                proof.passed |=
+                    judged.as_ref().and_then(Ages::first).is_some_and(|since| proof.lives_at(since) <= proof.now);
+                proof.on_trial |= judged.is_none_or(|it| !it.all_since(proof.lived_since()));
             }
         }
         proof
@@ -277,35 +324,57 @@ impl Proof {
         is_good && !state.is_unreachable(instance)
     }
 
-    /// Whether an instance has been good for as long as a new one has to.
-    fn has_lived(&self, state: &State, app: &App, instance: &Instance) -> bool {
-        app.good_since(instance).is_some_and(|it| self.lives_at(it) <= self.now) && !state.is_unreachable(instance)
+    /// How many instances of a kind count.
+    pub(crate) fn n_counting(&self, state: &State, app: &App, members: &Members, one: &Instance) -> usize {
+        let has_to_live = app.is_turning() && app.is_current(one) && !self.proven;
+        if !has_to_live {
+            return if self.counts(state, app, one) { members.ids().len() } else { 0 };
+        }
+        let ages = self.ages(state, app, members, one).filter(|_| !state.is_unreachable(one));
+        ages.map_or(0, |it| it.n_since(self.lived_since()))
+    }
+
+    /// Whether all of these have been good for as long as a new one has to.
+    fn have_lived(&self, state: &State, app: &App, alike: &Alike<'_>) -> bool {
+        let ages = self.ages(state, app, alike.members, alike.one);
+        ages.is_some_and(|it| it.all_since(self.lived_since())) && !state.is_unreachable(alike.one)
+    }
+
+    /// Since when all instances of a kind are good; absent: they are not.
+    fn ages<'a>(&self, state: &State, app: &App, members: &'a Members, one: &Instance) -> Option<Ages<'a>> {
+        app.good_since(one).map(|_| members.ages(&state.instances, app, one, self.lived_since()))
+    }
+
+    /// Who has been good since then has lived for as long as a new one has to; absent: nobody can have.
+    fn lived_since(&self) -> Option<Moment> {
+        self.now.0.checked_sub(self.live_ms).map(Moment)
     }
 
     /// Whether an instance that is behind may be told now by which health checks it is judged: one is, then those that
     /// are left when that one has lived under them. Who does not serve has nothing to lose.
     pub(crate) fn may_follow(&self, app: &App, instance: &Instance) -> bool {
-        self.passed || self.on_trial == 0 || !app.is_served_by(instance)
+        self.passed || !self.on_trial || !app.is_served_by(instance)
     }
 
-    fn followers(mut self, state: &State, app: &App, instances: &[&Arc<Instance>]) -> Vec<InstanceId> {
-        let mut followers = Vec::new();
-        let behind = |it: &&&Arc<Instance>| app.is_turning() && app.is_behind(it) && !state.is_unreachable(it);
-        for instance in instances.iter().filter(behind) {
-            if self.may_follow(app, instance) {
-                self.on_trial += 1;
-                followers.push(instance.id);
-            }
-        }
-        followers
+    fn followers(&self, state: &State, app: &App, instances: &[Alike<'_>]) -> Vec<InstanceId> {
+        let behind = |it: &&Alike<'_>| app.is_turning() && app.is_behind(it.one) && !state.is_unreachable(it.one);
+        let behind: Vec<&Alike<'_>> = instances.iter().filter(behind).collect();
+        // The first of all may, where none is on trial; then it is.
+        let first = behind.iter().filter_map(|it| it.ids().next()).min().filter(|_| !self.on_trial);
+        let on_trial = Self { on_trial: true, ..*self };
+        let may = behind.iter().filter(|it| on_trial.may_follow(app, it.one)).flat_map(|it| it.ids());
+        let followers: BTreeSet<InstanceId> = may.chain(first).collect();
+        followers.into_iter().collect()
     }
 
     /// When the next of these will have lived, or will prove what is aimed at.
-    fn next(&self, state: &State, app: &App, instances: &[&Arc<Instance>]) -> Option<Moment> {
-        let reachable = instances.iter().filter(|it| !state.is_unreachable(it));
-        let moments =
-            reachable.filter_map(|it| app.good_since(it)).flat_map(|it| [self.lives_at(it), self.proves_at(it)]);
-        moments.filter(|it| *it > self.now).min()
+    fn next(&self, state: &State, app: &App, instances: &[Alike<'_>]) -> Option<Moment> {
+        let reachable = instances.iter().filter(|it| !state.is_unreachable(it.one));
+        let moments = reachable.filter_map(|it| self.ages(state, app, it.members, it.one)).flat_map(|it| {
+            let lives = it.after(self.lived_since()).next().map(|(since, _)| self.lives_at(*since));
+            [lives, it.first().map(|since| self.proves_at(since))]
+        });
+        moments.flatten().filter(|it| *it > self.now).min()
     }
 
     const fn lives_at(&self, since: Moment) -> Moment {
@@ -318,50 +387,81 @@ impl Proof {
     }
 }
 
-/// The instances in the order in which they can be spared: those that do not count first, among them those of lost
-/// nodes, then those whose group by the app's GROUP_BY constraints is the fullest, then by the app's choice.
+/// The instances in the order in which they can be spared: first those that do not count, among them those of lost
+/// nodes; then the others, first those whose group by the app's GROUP_BY constraints is the fullest, then by the app's
+/// choice. Both are as lazy as can be: mostly the first few are asked for.
 fn by_dispensability<'a>(
-    state: &State,
-    app: &App,
+    state: &'a State,
+    app: &'a App,
     proof: &Proof,
-    instances: &[&'a Arc<Instance>],
-) -> Vec<&'a Arc<Instance>> {
+    sets: &'a [Alike<'a>],
+) -> (impl Iterator<Item = InstanceId> + 'a, Box<dyn Iterator<Item = InstanceId> + 'a>) {
     let policy = &app.aim().unwrap_or(&app.current).spec.policy;
-    let mut ordered = instances.to_vec();
-    if policy.kill_selection == KillSelection::YoungestFirst {
-        ordered.reverse();
+    // What makes one more dispensable than another; less is more.
+    let mut ranked: BTreeMap<[bool; 4], Vec<Box<dyn DoubleEndedIterator<Item = InstanceId> + 'a>>> = BTreeMap::new();
+    for alike in sets {
+        let one = alike.one;
+        let rank = |counts| [counts, !state.is_unreachable(one), app.is_served_by(one), one.is_running()];
+        let n_counting = proof.n_counting(state, app, alike.members, one);
+        if n_counting == 0 || n_counting == alike.len() {
+            ranked.entry(rank(n_counting > 0)).or_default().push(Box::new(alike.ids()));
+        } else {
+            let ages = proof.ages(state, app, alike.members, one);
+            let young = |it: &Ages<'_>| it.after(proof.lived_since()).map(|(_, id)| *id).collect();
+            let young: BTreeSet<InstanceId> = ages.as_ref().map(young).unwrap_or_default();
+            let rest = young.clone();
+            ranked.entry(rank(false)).or_default().push(Box::new(young.into_iter()));
+            ranked.entry(rank(true)).or_default().push(Box::new(alike.ids().filter(move |it| !rest.contains(it))));
+        }
     }
-    ordered.sort_by_cached_key(|it| {
-        let (reachable, serves) = (!state.is_unreachable(it), app.is_served_by(it));
-        (proof.counts(state, app, it), reachable, serves, it.is_running())
-    });
+    let youngest_first = policy.kill_selection == KillSelection::YoungestFirst;
+    let (serving, idle): (Vec<_>, Vec<_>) = ranked.into_iter().partition(|(rank, _)| rank[0]);
+    let in_order = move |(_, all): (_, Vec<_>)| merged(all, youngest_first);
+    let idle = idle.into_iter().flat_map(in_order);
+    let serving = serving.into_iter().flat_map(in_order);
     let spread: Vec<&str> =
         policy.constraints.iter().filter(|it| it.operator == Operator::GroupBy).map(|it| it.field.as_str()).collect();
-    if spread.is_empty() { ordered } else { evenly(state, app, proof, ordered, &spread) }
+    if spread.is_empty() {
+        return (idle, Box::new(serving));
+    }
+    (idle, Box::new(std::iter::once_with(move || evenly(state, serving, &spread)).flatten()))
+}
+
+/// Merges what is in order.
+fn merged<'a>(
+    all: Vec<Box<dyn DoubleEndedIterator<Item = InstanceId> + 'a>>,
+    backwards: bool,
+) -> impl Iterator<Item = InstanceId> + 'a {
+    type Ordered<'a> = Peekable<Box<dyn Iterator<Item = InstanceId> + 'a>>;
+    let ordered = |it: Box<dyn DoubleEndedIterator<Item = InstanceId> + 'a>| -> Ordered<'a> {
+        if backwards {
+            (Box::new(it.rev()) as Box<dyn Iterator<Item = InstanceId> + 'a>).peekable()
+        } else {
+            (it as Box<dyn Iterator<Item = InstanceId> + 'a>).peekable()
+        }
+    };
+    let mut all: Vec<Ordered<'a>> = all.into_iter().map(ordered).collect();
+    std::iter::from_fn(move || {
+        let heads = all.iter_mut().enumerate().filter_map(|(n, it)| Some((*it.peek()?, n)));
+        let (_, n) = if backwards { heads.max() } else { heads.min() }?;
+        all[n].next()
+    })
 }
 
 /// Instances of one group, each with its place in the order.
-type Queue<'a> = VecDeque<(usize, &'a Arc<Instance>)>;
+type Queue = VecDeque<(usize, InstanceId)>;
 
-/// Takes from the fullest group each time, so that what is left stays even; within a group, and among those that do
-/// not serve, the order stays.
-fn evenly<'a>(
-    state: &State,
-    app: &App,
-    proof: &Proof,
-    ordered: Vec<&'a Arc<Instance>>,
-    fields: &[&str],
-) -> Vec<&'a Arc<Instance>> {
-    let group = |it: &Arc<Instance>| -> Vec<Option<String>> {
-        let node = state.node(&it.node);
+/// Takes from the fullest group each time, so that what is left stays even; within a group the order stays.
+fn evenly(state: &State, ordered: impl Iterator<Item = InstanceId>, fields: &[&str]) -> Vec<InstanceId> {
+    let group = |it: InstanceId| -> Vec<Option<String>> {
+        let node = state.instance(it).and_then(|it| state.node(&it.node));
         fields.iter().map(|field| node.and_then(|it| it.field(field)).map(str::to_owned)).collect()
     };
-    let (idle, serving): (Vec<_>, Vec<_>) = ordered.into_iter().partition(|it| !proof.counts(state, app, it));
-    let mut queues: BTreeMap<Vec<Option<String>>, Queue<'a>> = BTreeMap::new();
-    for (n, instance) in serving.into_iter().enumerate() {
+    let mut queues: BTreeMap<Vec<Option<String>>, Queue> = BTreeMap::new();
+    for (n, instance) in ordered.enumerate() {
         queues.entry(group(instance)).or_default().push_back((n, instance));
     }
-    let mut even = idle;
+    let mut even = Vec::new();
     loop {
         // The fullest; among equals the one whose first would be next anyway.
         let fullest = queues.values_mut().filter(|it| !it.is_empty()).max_by_key(|it| (it.len(), Reverse(it[0].0)));

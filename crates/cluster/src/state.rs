@@ -452,6 +452,12 @@ impl App {
         }
     }
 
+    /// The attributes by which its instances are counted, constraint by constraint.
+    pub(crate) fn counted_fields(&self) -> impl Iterator<Item = &str> {
+        let constraints = &self.aim().unwrap_or(&self.current).spec.policy.constraints;
+        constraints.iter().filter(|it| it.is_counted() && !it.is_by_name()).map(|it| it.field.as_str())
+    }
+
     /// Whether a deployment replaces its out-of-date instances now. Otherwise every instance is as good as another:
     /// nobody has asked for it, it was cancelled, or it is not the app's turn.
     pub const fn is_turning(&self) -> bool {
@@ -490,8 +496,14 @@ impl App {
 
     /// Since when an instance has been running, healthy by what it is judged by, and ready. Absent: it is not.
     pub fn good_since(&self, instance: &Instance) -> Option<Moment> {
+        let (checked, asked) = self.asks(instance);
+        instance.good_since(checked, asked)
+    }
+
+    /// Whether an instance must be healthy, and ready, to be good.
+    pub(crate) fn asks(&self, instance: &Instance) -> (bool, bool) {
         let asked = self.followed_by(instance).is_some_and(|it| !it.spec.policy.readiness_checks.is_empty());
-        instance.good_since(self.is_checked(instance), asked)
+        (self.is_checked(instance), asked)
     }
 
     /// Whether an instance serves: running, and healthy where the version that it is judged by has health checks.

@@ -103,9 +103,11 @@ impl Changing<'_> {
             };
             self.state.reservations.insert(reservation, Arc::new(record));
         }
+        let of = app.id.clone();
+        self.put_app(App { instances: app.instances.update(id), ..app });
         let instance = self.put_instance(Instance {
             id,
-            app: app.id.clone(),
+            app: of,
             version,
             run: aim.run,
             node: node.id().clone(),
@@ -130,7 +132,6 @@ impl Changing<'_> {
             ip: None,
             message: String::new(),
         });
-        self.put_app(App { instances: app.instances.update(id), ..app });
         self.put_node(node);
         self.event(Event::InstanceLaunched { instance });
         true
@@ -202,14 +203,15 @@ impl Changing<'_> {
     fn counts(&self, app: &App) -> Counts {
         let proof = Proof::of(self.state, app, self.now());
         let mut counts = Counts { proof, serving: 0, up: 0, new: 0, existing: 0, old: 0 };
-        for instance in self.state.instances_of(app).filter(|it| !it.has_ended()) {
-            let (wanted, out_of_date) = (instance.is_wanted(), !app.is_current(instance));
-            counts.serving += u32::from(self.serves(app, instance, &proof));
-            counts.up += u32::from(self.is_up(app, instance));
-            counts.new += u32::from(wanted && (!app.is_turning() || !out_of_date));
-            if self.may_run(app, instance) {
-                counts.existing += 1;
-                counts.old += u32::from(out_of_date);
+        for (_, members, one) in self.state.kinds(&app.id).filter(|(.., one)| !one.has_ended()) {
+            let n = members.ids().len() as u32;
+            let (wanted, out_of_date) = (one.is_wanted(), !app.is_current(one));
+            counts.serving += if wanted { proof.n_counting(self.state, app, members, one) as u32 } else { 0 };
+            counts.up += if self.is_up(app, one) { n } else { 0 };
+            counts.new += if wanted && (!app.is_turning() || !out_of_date) { n } else { 0 };
+            if self.may_run(app, one) {
+                counts.existing += n;
+                counts.old += if out_of_date { n } else { 0 };
             }
         }
         counts
@@ -235,7 +237,7 @@ impl Changing<'_> {
         if !right || !counts.proof.may_follow(&app, &instance) {
             return false;
         }
-        counts.proof.on_trial += 1;
+        counts.proof.on_trial = true;
         let instance = self.put_instance(Instance { follows: aim.configured, ..Instance::clone(&instance) });
         self.event(Event::InstanceTold { instance });
         true
@@ -287,6 +289,7 @@ impl Changing<'_> {
         }
         self.state.note_wanted(app.wanted(), None);
         self.state.apps.remove(&app.id);
+        self.state.lookups.rosters.dismiss(&app.id);
         let grave = Grave { removed, versions: app.versions };
         self.state.lookups.buried(removed, app.id.clone());
         self.state.graves.entry(app.id.clone()).or_default().insert(removed, Arc::new(grave));

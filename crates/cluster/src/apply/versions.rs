@@ -4,7 +4,7 @@ use super::Changing;
 use super::deploy::Target;
 use crate::event::Event;
 use crate::model::{
-    App, AppId, AppSpec, AppVersion, Backoff, Change, Closeness, DeploymentId, Held, Instance, ShunnedNodes, Version,
+    App, AppId, AppSpec, AppVersion, Backoff, Change, Closeness, DeploymentId, Held, ShunnedNodes, Version,
 };
 use crate::pattern::Patterns;
 use imbl::{OrdMap, OrdSet};
@@ -120,8 +120,8 @@ impl Changing<'_> {
             let restart = self.state.settings.restart_on_policy_change && app.current.spec.policy != spec.policy;
             return (!restart).then_some(app.current.run);
         }
-        let running: BTreeSet<Version> =
-            self.state.instances_of(app).filter(|it| it.is_wanted()).map(|it| it.run).collect();
+        let wanted = self.state.kinds(&app.id).filter(|(_, _, one)| one.is_wanted());
+        let running: BTreeSet<Version> = wanted.map(|(kind, ..)| kind.run).collect();
         let same = |it: &Version| app.versions.get(it).is_some_and(|version| version.spec.run == spec.run);
         running.into_iter().rev().find(same)
     }
@@ -157,8 +157,8 @@ impl Changing<'_> {
         };
         let mut old: Vec<Version> = app.versions.keys().take(surplus).filter(|it| !is_named(it)).copied().collect();
         if !old.is_empty() && !app.instances.is_empty() {
-            let of = |it: &Arc<Instance>| [it.run, it.follows, it.judged_by];
-            let used: BTreeSet<Version> = self.state.instances_of(app).flat_map(of).collect();
+            let kinds = self.state.kinds(&app.id).map(|(kind, ..)| kind);
+            let used: BTreeSet<Version> = kinds.flat_map(|it| [it.run, it.follows, it.judged_by]).collect();
             old.retain(|it| !used.contains(it));
         }
         if !old.is_empty() {

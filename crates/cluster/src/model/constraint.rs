@@ -32,6 +32,22 @@ pub enum Operator {
     Is,
 }
 
+impl Constraint {
+    /// Whether the app's instances are counted by value.
+    pub const fn is_counted(&self) -> bool {
+        match self.operator {
+            Operator::Unique | Operator::MaxPer | Operator::GroupBy => true,
+            Operator::Cluster => self.value.is_none(),
+            Operator::Like | Operator::Unlike | Operator::Is => false,
+        }
+    }
+
+    /// Whether it is about the nodes' names.
+    pub fn is_by_name(&self) -> bool {
+        matches!(&*self.field, "hostname" | "@hostname")
+    }
+}
+
 impl Operator {
     /// The operator's name in app definitions.
     pub const fn name(self) -> &'static str {

@@ -189,11 +189,13 @@ impl Instance {
 
     /// Whether it serves: running, and healthy where the app has health checks, or forgiven the last failures.
     pub fn is_serving(&self, has_checks: bool) -> bool {
-        let forgiven = || {
-            self.health == Health::Unhealthy && !self.checks.is_empty() && {
-                self.checks.iter().all(|it| it.alive || it.forgiven)
-            }
-        };
-        self.is_running() && (!has_checks || self.health == Health::Healthy || forgiven())
+        self.is_running() && (!has_checks || self.health == Health::Healthy || self.is_forgiven())
+    }
+
+    /// Whether it is unhealthy by nothing but failures that do not count yet.
+    pub(crate) fn is_forgiven(&self) -> bool {
+        self.health == Health::Unhealthy
+            && !self.checks.is_empty()
+            && self.checks.iter().all(|it| it.alive || it.forgiven)
     }
 }

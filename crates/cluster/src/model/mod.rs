@@ -31,6 +31,7 @@ pub use health::{
 };
 pub use id::{AppId, ClusterId, DeploymentId, IdError, InstanceId, NodeId, PathId};
 pub use instance::{Condition, End, EndKind, Goal, Instance, Since, StopReason};
+pub(crate) use node::attribute;
 pub use node::{Node, NodeDescription, NodeStatus, PortHolders, PortRange};
 pub use orphan::{Orphan, OrphanReason, Stranger};
 pub use pod::{Mount, Pod, PodCommand, PodContainer, PodVolume};

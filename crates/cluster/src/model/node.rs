@@ -281,16 +281,23 @@ impl Node {
         matches!(self.status, NodeStatus::Lost { .. })
     }
 
+    /// When it was lost; absent: it is not.
+    pub const fn lost_at(&self) -> Option<Moment> {
+        if let NodeStatus::Lost { moment, .. } = self.status { Some(moment) } else { None }
+    }
+
     /// The value of a constraint's field on this node.
     pub fn field(&self, field: &str) -> Option<&str> {
         match field {
             "hostname" | "@hostname" => Some(self.id().as_str()),
-            _ => {
-                let attributes = &self.description.attributes;
-                attributes.get(field).or_else(|| attributes.get(field.strip_prefix('@')?)).map(String::as_str)
-            }
+            _ => attribute(&self.description.attributes, field),
         }
     }
+}
+
+/// The value of a constraint's field among these attributes.
+pub(crate) fn attribute<'a>(attributes: &'a BTreeMap<String, String>, field: &str) -> Option<&'a str> {
+    attributes.get(field).or_else(|| attributes.get(field.strip_prefix('@')?)).map(String::as_str)
 }
 
 #[cfg(test)]
