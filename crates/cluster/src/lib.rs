@@ -39,6 +39,7 @@ pub mod plan;
 pub mod rollout;
 mod roster;
 mod services;
+mod work;
 
 pub mod agent;
 pub mod catalog;

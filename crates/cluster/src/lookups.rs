@@ -3,6 +3,7 @@
 use crate::model::{AppId, DeploymentId, Instance, Moment, Node, NodeId, PathId, Version};
 use crate::roster::{Kind, Members, Rosters};
 use crate::state::State;
+use crate::work;
 use imbl::OrdSet;
 use std::sync::Arc;
 
@@ -83,7 +84,7 @@ impl State {
         &'a self,
         app: &AppId,
     ) -> impl Iterator<Item = (&'a Kind, &'a Members, &'a Arc<Instance>)> + use<'a> {
-        let kinds = self.lookups.rosters.kinds(app);
+        let kinds = self.lookups.rosters.kinds(app).inspect(|_| work::did(1));
         kinds.filter_map(|(kind, members)| Some((kind, members, self.instances.get(members.ids().get_min()?)?)))
     }
 
@@ -112,6 +113,7 @@ impl State {
         if before.is_some_and(is_same) {
             return;
         }
+        work::did(after.instances.len());
         for instance in after.instances.iter().filter_map(|it| self.instances.get(it)) {
             if let Some(app) = self.apps.get(&instance.app).filter(|it| it.instances.contains(&instance.id)) {
                 let (before, after) = ((&**instance, before), (&**instance, Some(after)));

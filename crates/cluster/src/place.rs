@@ -15,6 +15,7 @@ use crate::pattern::{Pattern, Unusable};
 use crate::rollout;
 use crate::roster::Members;
 use crate::state::State;
+use crate::work;
 use imbl::OrdMap;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -506,12 +507,14 @@ impl<'a> Rule<'a> {
         let field = &self.constraint.field;
         if !self.constraint.is_by_name() {
             for (value, n) in members.values(field).into_iter().flatten() {
+                work::did(1);
                 self.count(value, *n);
             }
         } else if self.is_a_limit() {
             self.there.push(members.places());
         } else {
             for (id, n) in members.places() {
+                work::did(1);
                 self.count(id.as_str(), *n);
             }
         }
@@ -743,6 +746,7 @@ impl Search {
                 break;
             };
             looked_at += 1;
+            work::did(1);
             source.last = Some((*load, id.clone()));
             let Some(node) = room.nodes.get(id) else { continue };
             if rules.refusal(node).is_some() || !self.seen.insert(id.clone()) {

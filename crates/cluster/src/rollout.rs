@@ -11,6 +11,7 @@ use crate::model::{
 };
 use crate::roster::{Ages, Members};
 use crate::state::State;
+use crate::work;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::iter::Peekable;
@@ -83,7 +84,8 @@ impl<'a> Alike<'a> {
 
     /// All of them, oldest first.
     fn ids(&self) -> impl DoubleEndedIterator<Item = InstanceId> + use<'a, '_> {
-        self.members.ids().iter().copied().filter(|it| !self.without.contains(it))
+        let all = self.members.ids().iter().inspect(|_| work::did(1));
+        all.copied().filter(|it| !self.without.contains(it))
     }
 }
 
@@ -170,7 +172,7 @@ fn sort<'a>(state: &'a State, app: &App, now: Moment) -> Sets<'a> {
             stuck_at = by_news.next().map(|(at, _)| at);
         }
         let mut end = |ids: &mut dyn Iterator<Item = InstanceId>, why| sets.gone.extend(ids.map(|it| (it, why)));
-        let all = &mut members.ids().iter().copied();
+        let all = &mut members.ids().iter().copied().inspect(|_| work::did(1));
         if one.goal != Goal::Run {
             let n_stopping = if one.has_ended() || is_lost { 0 } else { n };
             sets.n_stopping += n_stopping;

@@ -5,9 +5,15 @@
 //! never part of a snapshot, and the same after any history.
 
 use crate::model::{App, AppId, Condition, Goal, Health, Instance, InstanceId, Moment, Node, NodeId, Version};
+use crate::work;
 use imbl::{OrdMap, OrdSet};
 use std::borrow::{Borrow, Cow};
 use std::sync::Arc;
+
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
+mod tests;
 
 /// What decisions ask of an instance, and of the node that it is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,6 +117,7 @@ impl Members {
         let young = if asked == self.asked && limit >= self.forgotten {
             Cow::Borrowed(&self.waiting)
         } else {
+            work::did(self.ids.len());
             let own = self.ids.iter().filter_map(|it| all.get(it));
             Cow::Owned(own.filter_map(|it| Some((it.good_since(asked.0, asked.1)?, it.id))).collect())
         };
@@ -138,6 +145,7 @@ impl Members {
     /// Takes note of what is asked for: if it is something else than till now, they are told apart anew.
     fn ask(&mut self, asked: (bool, bool), all: &Instances) {
         if asked != self.asked {
+            work::did(self.ids.len());
             self.asked = asked;
             self.forgotten = None;
             let own = self.ids.iter().filter_map(|it| all.get(it));
@@ -149,6 +157,7 @@ impl Members {
     fn count_by(&mut self, app: &App, nodes: &Nodes) {
         let counts = |field: &str| {
             let mut counts = OrdMap::new();
+            work::did(self.places.len());
             for (node, n) in &self.places {
                 if let Some(value) = nodes.get(node).and_then(|it| it.field(field)) {
                     add(&mut counts, value, *n);
@@ -192,7 +201,8 @@ impl Ages<'_> {
     pub(crate) fn after(&self, limit: Option<Moment>) -> impl Iterator<Item = &(Moment, InstanceId)> {
         let first = limit.map_or(Moment(0), |it| it.plus_ms(1));
         let none = limit == Some(Moment(u64::MAX));
-        self.young.range((first, InstanceId::from_halves(0, 0))..).filter(move |_| !none)
+        let after = self.young.range((first, InstanceId::FIRST)..).filter(move |_| !none);
+        after.inspect(|_| work::did(1))
     }
 
     /// Whether all have been good since `limit`, or longer.

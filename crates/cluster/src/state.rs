@@ -10,6 +10,7 @@ use crate::model::{
     Trust, Version,
 };
 use crate::services::Services;
+use crate::work;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -182,12 +183,12 @@ impl State {
 
     /// An app's instances, oldest first.
     pub fn instances_of<'a>(&'a self, app: &'a App) -> impl Iterator<Item = &'a Arc<Instance>> {
-        app.instances.iter().filter_map(|it| self.instances.get(it))
+        app.instances.iter().inspect(|_| work::did(1)).filter_map(|it| self.instances.get(it))
     }
 
     /// A node's instances, oldest first.
     pub fn instances_on<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Arc<Instance>> {
-        node.instances.iter().filter_map(|it| self.instances.get(it))
+        node.instances.iter().inspect(|_| work::did(1)).filter_map(|it| self.instances.get(it))
     }
 
     /// Every node, by name.

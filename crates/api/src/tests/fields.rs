@@ -309,7 +309,7 @@ async fn readiness_is_asked_and_told_by_task_id() {
     world.fake.plan();
     let instance = world.fake.state().instances().next().unwrap().clone();
     let response = ReadinessResponse { status: 503, content_type: "text/plain".into(), body: "not yet".into() };
-    let readiness = Readiness { ready: false, response: Some(response) };
+    let readiness = Readiness { ready: false, response: Some(Box::new(response)) };
     world.fake.report(&instance, Seen::Running { ip: None, health: Health::Unknown, checks: Vec::new(), readiness });
     let task = world.tasks("/a").await[0].clone();
     let expect = json!([{

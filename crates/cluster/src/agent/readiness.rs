@@ -61,7 +61,7 @@ impl Asking {
         self.due = self.due.min(now.plus_ms(self.pause_ms));
         self.pause_ms = self.pause_ms.saturating_mul(2);
         let ready = before.ready || answer.as_ref().is_ok_and(|it| self.spec.codes.contains(&it.status));
-        let response = answer.ok().or_else(|| before.response.clone());
+        let response = answer.ok().map(Box::new).or_else(|| before.response.clone());
         Readiness { ready, response: response.filter(|_| self.spec.keep_response) }
     }
 }
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn only_a_wanted_code_means_ready_and_the_last_answer_is_kept_where_wanted() {
-        let before = Readiness { ready: false, response: Some(response(503)) };
+        let before = Readiness { ready: false, response: Some(Box::new(response(503))) };
         let away = || Err("refused".to_owned());
         for (keep, answer, ready, kept) in [
             (true, Ok(response(200)), true, Some(response(200))),
@@ -103,7 +103,7 @@ mod tests {
             (false, away(), false, None),
         ] {
             let found = Asking::new(&check(keep), START).answered(answer.clone(), &before, START);
-            assert_eq!(found, Readiness { ready, response: kept }, "{keep} {answer:?}");
+            assert_eq!(found, Readiness { ready, response: kept.map(Box::new) }, "{keep} {answer:?}");
         }
         let ready = Readiness { ready: true, response: None };
         assert!(Asking::new(&check(false), START).answered(away(), &ready, START).ready, "once ready, always ready");

@@ -54,7 +54,7 @@ pub struct Readiness {
     /// The instance is ready: it said so once, or is not asked.
     pub ready: bool,
     /// Its last answer, where it is to be kept.
-    pub response: Option<ReadinessResponse>,
+    pub response: Option<Box<ReadinessResponse>>,
 }
 
 /// An instance's answer to a readiness check.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::num::NonZeroU128;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -275,31 +276,39 @@ macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(u128);
+        // Never 0, so that none takes no more room than one.
+        pub struct $name(NonZeroU128);
 
         impl $name {
+            /// None comes before it.
+            pub const FIRST: Self = Self(NonZeroU128::MIN);
+
             /// The id of the `ordinal`-th such thing made by the log entry at `index`.
             pub const fn derive(cluster: ClusterId, index: u64, ordinal: u32) -> Self {
-                Self(derived_uuid(cluster, index, ordinal))
+                match NonZeroU128::new(derived_uuid(cluster, index, ordinal)) {
+                    Some(it) => Self(it),
+                    None => Self::FIRST,
+                }
             }
 
             /// The cluster that made it.
             pub const fn cluster(self) -> ClusterId {
-                ClusterId((self.0 >> 80) as u64)
+                ClusterId((self.0.get() >> 80) as u64)
             }
 
-            /// The id whose binary form is these halves.
-            pub(crate) const fn from_halves(high: u64, low: u64) -> Self {
-                Self((high as u128) << 64 | low as u128)
+            /// The id whose binary form is these halves; none if it names nothing.
+            pub(crate) fn from_halves(high: u64, low: u64) -> Option<Self> {
+                NonZeroU128::new((high as u128) << 64 | low as u128).map(Self)
             }
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 // By hand: ids are printed in every answer, and the formatting of large numbers is slow.
+                let id = self.0.get();
                 let mut text = [b'-'; 36];
                 let places = (0..36).filter(|it| !matches!(it, 8 | 13 | 18 | 23));
                 for (place, digit) in places.zip((0..32).rev()) {
-                    text[place] = b"0123456789abcdef"[(self.0 >> (4 * digit)) as usize & 15];
+                    text[place] = b"0123456789abcdef"[(id >> (4 * digit)) as usize & 15];
                 }
                 f.write_str(std::str::from_utf8(&text).expect("digits and dashes"))
             }
@@ -320,7 +329,7 @@ macro_rules! uuid_id {
                 if serializer.is_human_readable() {
                     serializer.collect_str(self)
                 } else {
-                    ((self.0 >> 64) as u64, self.0 as u64).serialize(serializer)
+                    ((self.0.get() >> 64) as u64, self.0.get() as u64).serialize(serializer)
                 }
             }
         }
@@ -330,7 +339,7 @@ macro_rules! uuid_id {
                     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
                 } else {
                     let (high, low) = <(u64, u64)>::deserialize(deserializer)?;
-                    Ok(Self::from_halves(high, low))
+                    Self::from_halves(high, low).ok_or_else(|| serde::de::Error::custom(NotAUuid))
                 }
             }
         }
@@ -350,14 +359,15 @@ uuid_id!(
 #[error("is not a UUID of the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")]
 pub struct NotAUuid;
 
-fn parse_uuid(text: &str) -> Result<u128, NotAUuid> {
+fn parse_uuid(text: &str) -> Result<NonZeroU128, NotAUuid> {
     let groups = [8, 4, 4, 4, 12];
     let parts: Vec<&str> = text.split('-').collect();
     let shaped = parts.len() == groups.len() && parts.iter().zip(groups).all(|(part, n)| part.len() == n);
     if !shaped || !text.bytes().all(|it| it == b'-' || it.is_ascii_hexdigit()) {
         return Err(NotAUuid);
     }
-    u128::from_str_radix(&parts.concat(), 16).map_err(|_| NotAUuid)
+    let number = u128::from_str_radix(&parts.concat(), 16).map_err(|_| NotAUuid)?;
+    NonZeroU128::new(number).ok_or(NotAUuid)
 }
 
 #[cfg(test)]

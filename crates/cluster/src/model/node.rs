@@ -73,7 +73,7 @@ impl<'de> Deserialize<'de> for PortHolders {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut halves: A) -> Result<PortHolders, A::Error> {
                 let mut half = |n| halves.next_element::<u64>()?.ok_or_else(|| A::Error::invalid_length(n, &self));
-                let holder = Some(InstanceId::from_halves(half(0)?, half(1)?));
+                let holder = InstanceId::from_halves(half(0)?, half(1)?);
                 Ok(PortHolders { tcp: holder, udp: holder })
             }
         }

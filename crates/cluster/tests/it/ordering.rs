@@ -276,7 +276,7 @@ fn a_new_instance_takes_over_only_when_it_is_ready() {
     assert!(cluster.wanted("/web").contains(&old), "healthy, but not ready");
     let running = |ready, status| {
         let response = ReadinessResponse { status, content_type: String::new(), body: String::new() };
-        let readiness = Readiness { ready, response: Some(response) };
+        let readiness = Readiness { ready, response: Some(Box::new(response)) };
         Seen::Running { ip: None, health: Health::Healthy, checks: Vec::new(), readiness }
     };
     cluster.see(new, running(false, 503));

@@ -38,7 +38,7 @@ fn answer(answer: Result<ReadinessResponse, String>) -> Input {
 
 fn told(ready: bool, status: u16) -> Seen {
     let Seen::Running { ip, health, checks, .. } = seen_running() else { unreachable!() };
-    Seen::Running { ip, health, checks, readiness: Readiness { ready, response: Some(response(status)) } }
+    Seen::Running { ip, health, checks, readiness: Readiness { ready, response: Some(Box::new(response(status))) } }
 }
 
 #[test]
