@@ -417,7 +417,6 @@ async fn another_number_is_all_that_is_said_where_nothing_else_is_asked_for() {
     for (line, body) in [
         ("PATCH /v2/apps//a?force=true", json!({ "instances": 2, "cpus": 0.2 })),
         ("PATCH /v2/apps?force=true", json!([{ "id": "/a", "instances": 5 }, { "id": "/b", "cpus": 0.2 }])),
-        ("PUT /v2/apps?force=true", json!([])),
     ] {
         assert_eq!(world.ask(line, body).await.status, 200, "{line}");
         assert!(matches!(world.fake.last(), Some(Command::PutApps { .. })), "{line}");
