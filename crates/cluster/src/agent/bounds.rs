@@ -3,7 +3,7 @@
 //! that it does.
 
 use super::{Observation, Seen};
-use crate::model::{CheckResult, End, InstanceId, Readiness, ReadinessResponse};
+use crate::model::{CheckResult, End, InstanceId, Readiness};
 use std::net::IpAddr;
 
 /// The longest text for people in a report, in bytes: some lines of a failed command.
@@ -54,9 +54,9 @@ pub(super) fn bound_observation(observation: &mut Observation) {
                     bound_in(cause, TEXT_BYTES_MAX);
                 }
             }
-            if let Readiness { response: Some(ReadinessResponse { content_type, body, .. }), .. } = readiness {
-                bound_in(content_type, WORD_BYTES_MAX);
-                bound_in(body, TEXT_BYTES_MAX);
+            if let Readiness { response: Some(response), .. } = readiness {
+                bound_in(&mut response.content_type, WORD_BYTES_MAX);
+                bound_in(&mut response.body, TEXT_BYTES_MAX);
             }
         }
         Seen::Removed => {}
@@ -97,7 +97,7 @@ fn bound(mut text: String, bytes_max: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ClusterId, EndKind, Health, Timestamp};
+    use crate::model::{ClusterId, EndKind, Health, ReadinessResponse, Timestamp};
 
     #[test]
     fn texts_of_reports_are_cut_and_move_no_cursor() {
@@ -118,7 +118,7 @@ mod tests {
             ip: Some(bad.clone()),
             health: Health::Healthy,
             checks: vec![check; 1_000],
-            readiness: Readiness { ready: false, response: Some(response) },
+            readiness: Readiness { ready: false, response: Some(Box::new(response)) },
         };
         let end = End { kind: EndKind::Finished, exit_code: None, message: bad.clone() };
         for seen in [Seen::Staging { message: bad }, Seen::Ended(end), running] {

@@ -298,7 +298,7 @@ macro_rules! uuid_id {
 
             /// The id whose binary form is these halves; none if it names nothing.
             pub(crate) fn from_halves(high: u64, low: u64) -> Option<Self> {
-                NonZeroU128::new((high as u128) << 64 | low as u128).map(Self)
+                NonZeroU128::new((u128::from(high) << 64) | u128::from(low)).map(Self)
             }
         }
         impl fmt::Display for $name {

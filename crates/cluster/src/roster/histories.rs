@@ -180,7 +180,8 @@ pub(super) fn fresh(id: AppId) -> AppSpec {
             tty: false,
             fetch: Vec::new(),
             pod: None,
-        },
+        }
+        .into(),
         policy: Policy {
             labels: BTreeMap::new(),
             constraints: Vec::new(),
@@ -197,7 +198,8 @@ pub(super) fn fresh(id: AppId) -> AppSpec {
             readiness_checks: Vec::new(),
             dependencies: Vec::new(),
             residency: None,
-        },
+        }
+        .into(),
     }
 }
 

@@ -157,7 +157,9 @@ fn work_of(n: u32, constraints: &[crate::Constraint]) -> [u64; 3] {
     assert_eq!(there.len(), n as usize);
     // Late in its deployment, when most of it has happened.
     let (last, others) = there.split_last().expect("there is one");
-    others.iter().for_each(|it| cluster.see(*it, running()));
+    for it in others {
+        cluster.see(*it, running());
+    }
     cluster.now += 500;
     let report = work::of(|| cluster.see(*last, running()));
     cluster.now += 2_000;
