@@ -396,8 +396,6 @@ impl<M: Machine> Member<M> {
             }
             _ => {}
         }
-        // What is committed is told with the entries that follow at once, or in a message of its own.
-        self.raw.raft.skip_bcast_commit(self.proposals.has_waiting());
         // What raft does not want (a member unknown, a message of its own making) is as good as lost.
         let _ = self.raw.step(message);
     }

@@ -14,8 +14,7 @@
 //! | `missing:…` | is never there: the image cannot be pulled |
 
 use super::rng::Rng;
-use cluster::agent::Maker;
-use cluster::{InstanceId, NodeId, Protocol, Resources};
+use cluster::{InstanceId, Protocol, Resources};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One node's engine.
@@ -35,10 +34,6 @@ pub struct Engine {
     pub backlog: Vec<Request>,
     /// The volumes on the machine's disk, by reservation.
     pub volumes: BTreeSet<InstanceId>,
-    /// Whether the machine has a Consul agent.
-    pub consul: bool,
-    /// The instances that it lists, each with the agent that had it do so and the name of that one's node.
-    pub registered: BTreeMap<InstanceId, (u64, NodeId)>,
     images: BTreeSet<String>,
 }
 
@@ -67,8 +62,6 @@ pub enum Daemon {
 pub struct Container {
     /// The instance it was made for: its label.
     pub instance: InstanceId,
-    /// Who made it, and for which app: its other labels.
-    pub maker: Maker,
     /// What it was made of.
     pub image: String,
     /// What it takes.
@@ -164,8 +157,6 @@ impl Engine {
             sick: None,
             backlog: Vec::new(),
             volumes: BTreeSet::new(),
-            consul: false,
-            registered: BTreeMap::new(),
             images: BTreeSet::new(),
         }
     }

@@ -3,7 +3,6 @@
 use super::client::Client;
 use super::errands::Errand;
 use super::faults::Options;
-use super::identity::Copied;
 use super::network::{Network, Place};
 use super::nodes::NodeSeat;
 use super::rng::Rng;
@@ -25,10 +24,6 @@ pub struct World {
     pub(super) seats: BTreeMap<u64, Seat>,
     pub(super) nodes: Vec<NodeSeat>,
     pub(super) links: BTreeMap<u64, Link>,
-    /// A directory of an agent that is there twice.
-    pub(super) copied: Option<Copied>,
-    /// What an operator asked for besides the users.
-    pub(super) n_operations: u64,
     pub(super) clients: Vec<Client>,
     pub(super) checks: Checks,
     pub(super) calm: bool,
@@ -71,7 +66,7 @@ pub(super) enum Event {
     Agent { node: usize, incarnation: u64 },
     Docker { node: usize, incarnation: u64, errand: Errand, timeout: bool },
     Told { node: usize, input: cluster::agent::Input },
-    Publishes { node: usize, incarnation: u64, revision: u64 },
+    Published { node: usize, incarnation: u64, revision: Option<u64> },
     Ends { node: usize, name: String, n_starts: u32 },
     User(usize),
     Asked { member: u64, client: usize, name: String, command: Box<Command> },
@@ -93,8 +88,6 @@ pub(super) enum Fault {
     Node,
     Clock,
     Silence,
-    Copy,
-    Operator,
 }
 
 /// And ends again.
@@ -105,8 +98,6 @@ pub(super) enum Undo {
     Daemon(usize),
     Node(usize),
     Agent(usize),
-    /// The agent that lives by a copy of another one's directory is stopped.
-    Copy,
     /// The wall clocks of these members are right again.
     Clocks,
     /// The storm is over.
@@ -180,8 +171,6 @@ impl World {
             seats: BTreeMap::new(),
             nodes: Vec::new(),
             links: BTreeMap::new(),
-            copied: None,
-            n_operations: 0,
             clients: vec![Client::default(); options.n_clients],
             checks: Checks::new(),
             calm: false,
@@ -256,7 +245,7 @@ impl World {
                 self.errand_done(node, incarnation, errand, timeout);
             }
             Event::Told { node, input } => self.docker_tells(node, input),
-            Event::Publishes { node, incarnation, revision } => self.publishes(node, incarnation, revision),
+            Event::Published { node, incarnation, revision } => self.published(node, incarnation, revision),
             Event::Ends { node, name, n_starts } => self.container_ends(node, &name, n_starts),
             Event::User(client) => self.user_acts(client),
             Event::Asked { member, client, name, command } => self.asked(member, client, name, *command),
@@ -293,11 +282,14 @@ impl World {
         let cut = |from, to| if to_member { self.network.is_cut(from, to) } else { self.network.is_cut(to, from) };
         let relays = it.to.is_none() || self.seats.get(&it.member).is_some_and(|it| it.life.is_some());
         // A lost segment is sent again; only a partition, or very bad luck, ends a connection.
-        let lost = cut(node, member)
-            || cut(member, leader)
-            || !relays
-            || (self.rng.chance(self.options.loss) && self.rng.chance(50));
-        it.stuck[direction] |= lost;
+        let away = cut(node, member) || cut(member, leader) || !relays;
+        let unlucky = !away && self.rng.chance(self.options.loss) && self.rng.chance(50);
+        if unlucky && !it.stuck[direction] {
+            // Until it has another connection the agent has no way to the leader, whatever the network would let through.
+            let seat = &mut self.nodes[it.node];
+            (seat.ways, seat.well_since) = (BTreeMap::new(), self.now);
+        }
+        it.stuck[direction] |= away || unlucky;
         if it.stuck[direction] {
             return;
         }

@@ -30,6 +30,7 @@ fn scaling_is_a_change_of_nothing_but_the_number() {
     let [mut scaled, mut put] = [(); 2].map(|()| {
         let mut cluster = Cluster::with_nodes(2);
         cluster.put(app("/web", 1)).unwrap();
+        cluster.settle();
         cluster.put(image(app("/web", 1), "web:2")).unwrap();
         cluster.settle();
         cluster

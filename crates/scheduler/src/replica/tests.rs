@@ -56,7 +56,17 @@ fn metrics() -> Metrics {
 }
 
 fn alone(dir: &Path, config: Config) -> Handle<Sum> {
-    alone_on(Arc::new(Dir::open(dir).unwrap()), config)
+    alone_on(Arc::new(opened(dir)), config)
+}
+
+/// The directory, once nobody holds it any more: a process that another test starts has all that is open for a moment.
+fn opened(dir: &Path) -> Dir {
+    loop {
+        match Dir::open(dir) {
+            Err(log::Error::Locked { .. }) => thread::sleep(Duration::from_millis(5)),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 fn alone_on(disk: Arc<dyn Disk>, config: Config) -> Handle<Sum> {
