@@ -91,7 +91,7 @@ impl Mutant {
         (Self::NoFitCheck, &["capacity"]),
         (Self::IgnoresMinHealth, &["pace"]),
         (Self::IgnoresOrder, &["order", "pace"]),
-        (Self::StaleLeader, &["pace", "progress"]),
+        (Self::StaleLeader, &["pace", "progress", "contact"]),
         (Self::StopsUnlisted, &["honesty"]),
         (Self::StopsWhenCutOff, &["honesty"]),
         (Self::ObeysOldGenerations, &["monotony"]),

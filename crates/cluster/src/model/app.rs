@@ -379,7 +379,7 @@ impl App {
             (*name, Arc::clone(last.insert(Arc::new(version))))
         });
         app.versions = versions.collect();
-        if let Some(current) = app.versions.get(&app.current.version) {
+        if let Some(current) = app.versions.get(&app.current.version).filter(|it| **it == app.current) {
             app.current = Arc::clone(current);
         }
         app
