@@ -112,7 +112,7 @@ impl Mutant {
         (Self::ForgetsFailures, &["progress"]),
         (Self::CountsAtOnce, &["pace"]),
         (Self::EditsAllAtOnce, &["pace"]),
-        (Self::KeepsSessions, &["contact"]),
+        (Self::KeepsSessions, &["contact", "progress"]),
         (Self::HearsOnlyTheRegistered, &["contact"]),
         (Self::NeverRelays, &["contact"]),
         (Self::WaitsAsLongAsEver, &["contact"]),

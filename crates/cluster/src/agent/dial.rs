@@ -52,7 +52,7 @@ impl Dialer {
     /// One for these members, of which there is at least one. `seed` differs from agent to agent: agents of one
     /// machine room do not dial in step.
     pub fn new(servers: Vec<String>, seed: u64) -> Self {
-        let mut it = Self { servers, turn: 0, next: None, failures: 0, pace: Pace::of(10_000), random: seed | 1 };
+        let mut it = Self { servers, turn: 0, next: None, failures: 0, pace: Pace::UNTOLD, random: seed | 1 };
         it.turn = it.roll(it.servers.len() as u64) as usize;
         it
     }

@@ -21,7 +21,14 @@ pub struct Pace {
 /// What messages, a slow processor and the ticks of timers may add to a way back, milliseconds.
 const SLACK_MS: u64 = 500;
 
+/// The shortest silence after which nodes may be given up, milliseconds.
+const LEAST_LOSS_MS: u64 = 2_000;
+
 impl Pace {
+    /// The pace of an agent that no leader has told one. It tries as often as in the most hurried cluster, which may be
+    /// the one it belongs to, and is as patient with each attempt as in a calm one, whose members may be far away.
+    pub const UNTOLD: Self = Self { pause_max_ms: Self::of(LEAST_LOSS_MS).pause_max_ms, ..Self::of(10_000) };
+
     /// The pace of a cluster that gives nodes up after so long a silence.
     ///
     /// The longest way back: the silence is noticed, a pause, a member that does not answer, and the leader that does
@@ -69,6 +76,15 @@ mod tests {
             let back = pace.alive_every_ms + pace.patience_ms + pace.pause_max_ms + 2 * pace.connect_ms;
             assert!(back + 400 <= loss_after_ms, "{back} of {loss_after_ms}");
             assert!(3 * pace.alive_every_ms <= pace.patience_ms, "one lost message breaks no line at {loss_after_ms}");
+        }
+    }
+
+    #[test]
+    fn an_agent_that_was_told_nothing_comes_again_soon_enough_for_any_cluster() {
+        for loss_after_ms in LEAST_LOSS_MS..20_000 {
+            let told = Pace::of(loss_after_ms);
+            assert!(Pace::UNTOLD.pause_max_ms <= told.pause_max_ms, "at {loss_after_ms}");
+            assert!(Pace::UNTOLD.connect_ms >= Pace::of(10_000).connect_ms, "whoever is far away can be reached");
         }
     }
 
