@@ -1,15 +1,16 @@
 //! Whether two agents live by one identity: a data directory, or a machine's image, that was copied.
 //!
 //! An agent's identity stands in its data directory, and each of its processes draws a *life* of its own. A directory is
-//! locked while a process uses it, so one identity has one life at a time; a second one that is heard of while the first
-//! still speaks is a copy. Nobody can say which of the two is the original, so none is taken in as long as both are
-//! there: whoever came last would otherwise take the other's place, again and again, and call all that runs on the other
-//! machine gone.
+//! locked while a process uses it, so one identity has one life at a time; one that still speaks after a second one has
+//! come shows that there is a copy. Nobody can say which of the two is the original, so none is taken in as long as both
+//! are there: whoever came last would otherwise take the other's place, again and again, and call all that runs on the
+//! other machine gone. One that was heard of before and not since may have ended without a word, and is waited for.
 //!
 //! Judged by the leader alone, from what it hears; times are of its monotonic clock.
 
 use crate::model::Timestamp;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 /// A life that was taken in and has hung up may come back for so long, milliseconds: an agent dials anew within two
 /// seconds. Another life is let in only after that, or where the first is known to be over.
@@ -38,6 +39,8 @@ struct Lives {
 
 #[derive(Clone, Debug)]
 struct Heard {
+    first: Timestamp,
+    /// And last.
     at: Timestamp,
     from: String,
     /// It hung up, as one that ends does.
@@ -70,12 +73,13 @@ impl Claims {
         Self { leading_since: now, find_leader_ms, identities: BTreeMap::new() }
     }
 
-    /// Takes note of a sign of life.
-    pub fn hear(&mut self, identity: u64, life: u64, now: Timestamp) {
-        if let Some(heard) = self.identities.get_mut(&identity).and_then(|it| it.heard.get_mut(&life)) {
-            heard.at = now;
-            heard.hung_up = false;
-        }
+    /// Takes note of a sign of life of one that was taken in, or is about to be, also where it was silent for so long that
+    /// it was forgotten.
+    pub fn hear(&mut self, identity: u64, life: u64, from: &impl Display, now: Timestamp) {
+        let lives = self.identities.entry(identity).or_default();
+        let heard = lives.heard.entry(life).or_insert_with(|| Heard::now(from, now));
+        heard.at = now;
+        heard.hung_up = false;
     }
 
     /// A life's connection was closed by it.
@@ -91,9 +95,11 @@ impl Claims {
     pub fn claim(&mut self, identity: u64, life: u64, from: &str, fresh: bool, now: Timestamp) -> Verdict {
         let lives = self.identities.entry(identity).or_default();
         lives.heard.retain(|_, it| now.since_ms(it.at) < OVER_AFTER_MS);
-        lives.heard.insert(life, Heard { at: now, from: from.to_owned(), hung_up: false });
+        let first = lives.heard.get(&life).map_or(now, |it| it.first);
+        lives.heard.insert(life, Heard { first, ..Heard::now(&from, now) });
         let others = lives.heard.iter().filter(|it| *it.0 != life);
-        let speaking: Vec<(u64, &Heard)> = others.clone().filter(|it| !it.1.hung_up).map(|it| (*it.0, it.1)).collect();
+        let speaks = |it: &Heard| !it.hung_up && it.at > first;
+        let speaking: Vec<(u64, &Heard)> = others.clone().filter(|it| speaks(it.1)).map(|it| (*it.0, it.1)).collect();
         if !speaking.is_empty() {
             let places: Vec<&str> = std::iter::once(from).chain(speaking.iter().map(|it| it.1.from.as_str())).collect();
             let reason = format!(
@@ -104,7 +110,8 @@ impl Claims {
             return Verdict::Copied { reason, others: speaking.into_iter().map(|it| it.0).collect() };
         }
         let left = |since: Timestamp, ms: u64| ms.saturating_sub(now.since_ms(since));
-        let returning = others.map(|it| left(it.1.at, RETURN_WITHIN_MS)).max().unwrap_or(0);
+        let back_within = |it: &Heard| if it.hung_up { RETURN_WITHIN_MS } else { OVER_AFTER_MS };
+        let returning = others.map(|it| left(it.1.at, back_within(it.1))).max().unwrap_or(0);
         // Whom this leader has not heard of yet may still be looking for it.
         let finding = if fresh { left(self.leading_since, self.find_leader_ms) } else { 0 };
         match returning.max(finding) {
@@ -122,12 +129,19 @@ impl Claims {
     }
 }
 
+impl Heard {
+    fn now(from: &impl Display, now: Timestamp) -> Self {
+        Self { first: now, at: now, from: from.to_string(), hung_up: false }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const FIRST: u64 = 10;
     const SECOND: u64 = 11;
+    const THIRD: u64 = 12;
 
     /// A leader that has led for long, and the agent with identity 7.
     struct Desk(Claims, Timestamp);
@@ -144,6 +158,10 @@ mod tests {
 
         fn pass(&mut self, ms: u64) {
             self.1 = self.1.plus_ms(ms);
+        }
+
+        fn hear(&mut self, life: u64) {
+            self.0.hear(7, life, &"its node", self.1);
         }
 
         fn claim(&mut self, life: u64, fresh: bool) -> Verdict {
@@ -164,7 +182,7 @@ mod tests {
         for fresh in [true, false, false] {
             assert_eq!(desk.claim(FIRST, fresh), Verdict::Welcome);
             desk.pass(100);
-            desk.0.hear(7, FIRST, desk.1);
+            desk.hear(FIRST);
             desk.0.hung_up(7, FIRST, desk.1);
         }
         let mut desk = Desk::newly(false);
@@ -180,17 +198,52 @@ mod tests {
         assert_eq!(desk.claim(SECOND, true), Verdict::Wait { ms: 2_000 });
         desk.pass(2_000);
         assert_eq!(desk.claim(SECOND, true), Verdict::Welcome);
+    }
+
+    #[test]
+    fn one_that_ended_without_a_word_is_waited_for_and_is_no_copy() {
         // A machine that lost its power does not hang up.
         let mut desk = Desk::new();
         desk.claim(FIRST, false);
-        desk.pass(OVER_AFTER_MS);
+        desk.pass(5_000);
+        assert_eq!(desk.claim(SECOND, true), Verdict::Wait { ms: OVER_AFTER_MS - 5_000 });
+        desk.pass(2_000);
+        assert_eq!(desk.claim(SECOND, false), Verdict::Wait { ms: OVER_AFTER_MS - 7_000 });
+        desk.pass(OVER_AFTER_MS - 7_000);
         assert_eq!(desk.claim(SECOND, true), Verdict::Welcome);
+        // Nor does one that was told to wait, and is started anew meanwhile.
+        let mut desk = Desk::new();
+        desk.claim(FIRST, false);
+        desk.0.hung_up(7, FIRST, desk.1);
+        desk.pass(500);
+        assert!(matches!(desk.claim(SECOND, true), Verdict::Wait { .. }));
+        desk.pass(500);
+        assert_eq!(desk.claim(THIRD, true), Verdict::Wait { ms: OVER_AFTER_MS - 500 });
+    }
+
+    #[test]
+    fn one_that_was_silent_for_long_and_speaks_again_is_there() {
+        let mut desk = Desk::new();
+        desk.claim(FIRST, false);
+        desk.pass(OVER_AFTER_MS);
+        desk.0.tidy(desk.1);
+        desk.hear(FIRST);
+        desk.pass(500);
+        assert!(matches!(desk.claim(SECOND, true), Verdict::Wait { .. }));
+        desk.pass(500);
+        desk.hear(FIRST);
+        let verdict = desk.claim(SECOND, true);
+        assert!(matches!(verdict, Verdict::Copied { .. }), "{verdict:?}");
     }
 
     #[test]
     fn two_lives_at_once_are_both_refused_until_one_is_over() {
         let mut desk = Desk::new();
         assert_eq!(desk.claim(FIRST, false), Verdict::Welcome);
+        desk.pass(2_500);
+        assert!(matches!(desk.claim(SECOND, true), Verdict::Wait { .. }), "the first may be over");
+        desk.pass(1_000);
+        desk.hear(FIRST);
         for _ in 0..20 {
             desk.pass(2_500);
             desk.is_copied(SECOND, FIRST);
@@ -221,6 +274,9 @@ mod tests {
         desk.pass(1_000);
         assert_eq!(desk.claim(SECOND, true), Verdict::Wait { ms: 6_000 });
         desk.pass(1_000);
+        assert!(matches!(desk.claim(FIRST, false), Verdict::Wait { .. }));
+        desk.pass(1_000);
+        desk.is_copied(SECOND, FIRST);
         desk.is_copied(FIRST, SECOND);
         // But one that nobody else speaks for is not kept waiting for ever.
         for (only, ms) in [(false, 7_000), (true, 2_500)] {

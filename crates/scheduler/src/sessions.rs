@@ -404,8 +404,10 @@ impl Sessions {
     pub fn said(&mut self, link: LinkId, message: FromAgent, state: &State, clock: Timestamp) {
         let Some(session) = self.links.get_mut(&link) else { return };
         session.heard_at = clock;
-        if matches!(session.phase, Phase::Joining { .. } | Phase::Open { .. }) {
-            self.claims.hear(session.life.identity, session.life.drawn, clock);
+        if let (Phase::Joining { node: NodeDescription { id, .. }, .. } | Phase::Open { node: id }, true) =
+            (&session.phase, session.life.drawn != 0)
+        {
+            self.claims.hear(session.life.identity, session.life.drawn, id, clock);
         }
         match (&session.phase, message) {
             // What an agent says while it is passed on is a sign of life; the leader will ask for more.

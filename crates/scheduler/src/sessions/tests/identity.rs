@@ -43,6 +43,11 @@ fn a_copy_does_not_slip_in_at_a_new_leader_because_both_were_refused_until_the_n
     desk.answer(&Answer::Done);
     assert!(matches!(desk.letters(original)[0], Letter::Say(ToAgent::Welcome { .. })));
     let copy = desk.dial_as(node(1), 11, false);
+    assert_eq!(desk.letters(copy), elsewhere(None), "the original may have ended without a word");
+    desk.pass(1_000);
+    desk.say(original, FromAgent::Alive);
+    desk.letters(original);
+    let copy = desk.dial_as(node(1), 11, false);
     desk.is_refused(copy);
     desk.is_refused(original);
     desk.apply(Command::Lose { node: NodeId::new("n1") });
@@ -51,8 +56,14 @@ fn a_copy_does_not_slip_in_at_a_new_leader_because_both_were_refused_until_the_n
 
     let copy = desk.dial_as(node(1), 11, false);
     assert_eq!(desk.letters(copy), elsewhere(None), "the original may be looking for this leader");
+    desk.pass(100);
     let original = desk.dial_as(node(1), 10, true);
-    desk.is_refused(original);
+    assert_eq!(desk.letters(original), elsewhere(None), "the copy was heard of, and may be over");
+    desk.pass(1_000);
+    for life in [11, 10] {
+        let link = desk.dial_as(node(1), life, life == 10);
+        desk.is_refused(link);
+    }
     // The copy is stopped.
     for _ in 0..4 {
         desk.pass(5_000);
@@ -64,6 +75,27 @@ fn a_copy_does_not_slip_in_at_a_new_leader_because_both_were_refused_until_the_n
         desk.sessions.closed(link, Timestamp(desk.clock));
     }
     panic!("the one that is left is not taken in");
+}
+
+#[test]
+fn an_agent_that_is_started_anew_again_and_again_is_no_copy_and_its_node_is_heard() {
+    let mut desk = Desk::new();
+    let link = desk.dial_as(node(1), 10, true);
+    desk.answer(&Answer::Done);
+    desk.letters(link);
+    desk.sessions.closed(link, Timestamp(desk.clock));
+    desk.heard();
+    for life in 11..15 {
+        desk.pass(500);
+        let link = desk.dial_as(node(1), life, false);
+        assert_eq!(desk.letters(link), elsewhere(None), "life {life}");
+        assert_eq!(desk.heard(), ["n1"]);
+        desk.sessions.closed(link, Timestamp(desk.clock));
+    }
+    desk.pass(15_000);
+    let link = desk.dial_as(node(1), 14, false);
+    desk.answer(&Answer::Done);
+    assert!(matches!(desk.letters(link)[0], Letter::Say(ToAgent::Welcome { .. })));
 }
 
 #[test]
