@@ -78,11 +78,21 @@ pub enum Mutant {
     WaitsAsLongAsEver,
     /// All assignments of a node go out in one frame.
     AssignsInOneFrame,
+    /// A node is whoever has its name.
+    IdentityByName,
+    /// Agents do not say which of the processes with their identity they are.
+    WelcomesCopies,
+    /// What nobody speaks of stays in Consul.
+    KeepsOrphans,
+    /// Agents do not tell of what nobody speaks of.
+    HidesOrphans,
+    /// What a node has in Consul stays there under the name that the node had then.
+    KeepsOldNames,
 }
 
 impl Mutant {
     /// All of them, with the promise that each breaks.
-    pub const ALL: [(Self, &'static [&'static str]); 34] = [
+    pub const ALL: [(Self, &'static [&'static str]); 39] = [
         (Self::AckBeforeSync, &["agreement", "durability", "progress"]),
         (Self::ForgetfulDisk, &["recovery", "agreement", "durability"]),
         (Self::AckBeforeCommit, &["durability"]),
@@ -117,6 +127,11 @@ impl Mutant {
         (Self::NeverRelays, &["contact"]),
         (Self::WaitsAsLongAsEver, &["contact"]),
         (Self::AssignsInOneFrame, &["contact"]),
+        (Self::IdentityByName, &["identity"]),
+        (Self::WelcomesCopies, &["identity"]),
+        (Self::KeepsOrphans, &["identity"]),
+        (Self::HidesOrphans, &["identity"]),
+        (Self::KeepsOldNames, &["identity"]),
     ];
 
     /// The mutant of that name, as `Debug` prints it.
@@ -286,6 +301,12 @@ pub fn apply(state: &mut State, mut entry: Entry) -> Result<Applied, Rejected> {
                 && let Some(instance) = observations.first().and_then(|it| state.instance(it.instance))
             {
                 *node = instance.node.clone();
+            }
+            state.apply(entry)
+        }
+        Some(Mutant::IdentityByName) => {
+            if let Command::Register { node } = &mut entry.command {
+                node.agent = node.id.as_str().bytes().fold(7, |sum, it| (sum * 31 + u64::from(it)) % 0xffff_fffb);
             }
             state.apply(entry)
         }

@@ -48,6 +48,11 @@ fn every_promise_holds_in_every_world() {
     assert!(sum(|it| it.faults) > 10 * WORLDS, "too few faults");
     assert!(sum(|it| it.starts) > 20 * WORLDS, "too few containers");
     assert!(sum(|it| it.reads) > WORLDS, "too few reads");
+    assert!(sum(|it| it.renames) > WORLDS / 8, "too few nodes that are called otherwise");
+    let (copies, refused) = (sum(|it| it.copies), sum(|it| it.copies_refused));
+    assert!(copies > WORLDS / 5, "too few copied directories: {copies}");
+    // Some are stopped before anybody could hear of both, or while nobody leads.
+    assert!(10 * refused > 9 * copies, "of {copies} copied directories {refused} were refused at both");
     assert!(2 * sum(|it| it.answered) > sum(|it| it.asked), "too few answers");
 }
 
@@ -103,6 +108,7 @@ fn every_promise_has_a_planted_fault() {
         "residents",
         "bounds",
         "contact",
+        "identity",
     ];
     for promise in promises {
         assert!(Mutant::ALL.iter().any(|it| it.1.first() == Some(&promise)), "{promise} is believed untried");

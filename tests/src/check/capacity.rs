@@ -3,8 +3,8 @@
 
 use super::{Check, Did, Fact};
 use crate::sim::docker::{Engine, Trouble};
-use cluster::{InstanceId, Protocol, Resources, State, WantedHostPort};
-use std::collections::BTreeMap;
+use cluster::{Command, InstanceId, Protocol, Resources, State, WantedHostPort};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Who has which host port, by transport.
 type Held = BTreeMap<(u16, &'static str), InstanceId>;
@@ -16,6 +16,8 @@ const NONE: WantedHostPort = WantedHostPort::None;
 pub(super) struct Capacity {
     /// By which transports the host ports of instances are reached, also of those whose app is gone before they are.
     transports: BTreeMap<InstanceId, Vec<Protocol>>,
+    /// What was on nodes that an operator forgot: nobody counts it any more.
+    forgotten: BTreeSet<InstanceId>,
 }
 
 impl Check for Capacity {
@@ -25,12 +27,18 @@ impl Check for Capacity {
 
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Applied { first: true, taken, .. } => self.books(&taken.after),
+            Fact::Applied { first: true, taken, .. } => {
+                if let (Command::RemoveNode { node }, Ok(_)) = (&taken.entry.command, &taken.result) {
+                    let there = taken.before.instances().filter(|it| it.node == *node);
+                    self.forgotten.extend(there.map(|it| it.id));
+                }
+                self.books(&taken.after)
+            }
             Fact::Docker { node, did, engine } => {
                 if let Did::Refused(name, _, Trouble::PortTaken(port)) = did {
                     return Err(format!("{node}: {name} got host port {port}, which another container has"));
                 }
-                machine(engine).map_err(|how| format!("{node}: {how} after {did:?}"))
+                self.machine(engine).map_err(|how| format!("{node}: {how} after {did:?}"))
             }
             _ => Ok(()),
         }
@@ -71,22 +79,22 @@ impl Capacity {
         }
         Ok(())
     }
-}
 
-fn machine(engine: &Engine) -> Result<(), String> {
-    let mut sum = Resources::default();
-    let mut ports = BTreeMap::new();
-    for (name, container) in &engine.containers {
-        sum = add(sum, container.resources);
-        for (port, protocol) in &container.ports {
-            for transport in transports(*protocol) {
-                if let Some(other) = ports.insert((*port, transport), name) {
-                    return Err(format!("port {port}/{transport} is of {other} and of {name}"));
+    fn machine(&self, engine: &Engine) -> Result<(), String> {
+        let mut sum = Resources::default();
+        let mut ports = BTreeMap::new();
+        for (name, container) in engine.containers.iter().filter(|it| !self.forgotten.contains(&it.1.instance)) {
+            sum = add(sum, container.resources);
+            for (port, protocol) in &container.ports {
+                for transport in transports(*protocol) {
+                    if let Some(other) = ports.insert((*port, transport), name) {
+                        return Err(format!("port {port}/{transport} is of {other} and of {name}"));
+                    }
                 }
             }
         }
+        if exceeds(sum, engine.capacity) { Err(format!("its containers take {sum:?}")) } else { Ok(()) }
     }
-    if exceeds(sum, engine.capacity) { Err(format!("its containers take {sum:?}")) } else { Ok(()) }
 }
 
 const fn transports(protocol: Protocol) -> &'static [&'static str] {

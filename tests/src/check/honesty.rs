@@ -22,6 +22,9 @@ impl Check for Honesty {
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Applied { first: true, taken, .. } => {
+                if let (Command::RemoveOrphans { instances }, Ok(_)) = (&taken.entry.command, &taken.result) {
+                    self.ordered.extend(instances);
+                }
                 for event in taken.result.iter().flat_map(|it| &it.events) {
                     match event {
                         Event::InstanceStopping { instance } => drop(self.ordered.insert(instance.id)),

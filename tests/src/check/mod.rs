@@ -9,6 +9,7 @@ mod contact;
 mod durability;
 mod freshness;
 mod honesty;
+mod identity;
 mod monotony;
 mod order;
 mod pace;
@@ -92,6 +93,35 @@ pub enum Fact<'a> {
         /// So long it may take to be heard of.
         allowed_ms: u64,
     },
+    /// An agent began to live by a copy of another one's directory.
+    Copied {
+        /// The machine whose directory it was.
+        original: usize,
+        /// The machine that has the copy.
+        copy: usize,
+    },
+    /// The agent on the copy is about to be stopped.
+    CopyStops {
+        /// The member that serves the original now, if one does, and its term.
+        served_by: Option<(u64, u64)>,
+        /// When.
+        at: u64,
+    },
+    /// A leader took an agent in, or turned it away.
+    Verdict {
+        /// Whose agent.
+        machine: usize,
+        /// Which member, and in which term.
+        by: (u64, u64),
+        /// Over which connection; they are counted.
+        link: u64,
+        /// The newest connection that anybody has made.
+        next_link: u64,
+        /// When.
+        at: u64,
+        /// Why it was turned away.
+        refused: Option<&'a str>,
+    },
     /// Somebody sent a message to an agent.
     Framed {
         /// Its length.
@@ -121,6 +151,11 @@ pub enum Fact<'a> {
         /// The cluster's own time.
         now: Moment,
     },
+}
+
+/// The machine that a node is: it is called `n0` at first, and `n0-1`, `n0-2` after that.
+pub(crate) fn home(node: &NodeId) -> &str {
+    node.as_str().split('-').next().unwrap_or_default()
 }
 
 /// What a client was told.
@@ -202,6 +237,7 @@ impl Checks {
             Box::<order::Order>::default(),
             Box::<pace::Pace>::default(),
             Box::<monotony::Monotony>::default(),
+            Box::<identity::Identity>::default(),
             Box::<honesty::Honesty>::default(),
             Box::<residents::Residents>::default(),
             Box::<progress::Progress>::default(),

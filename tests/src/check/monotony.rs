@@ -1,9 +1,9 @@
 //! Monotony: index, the cluster's own time, versions, goals and conditions never go back, that time runs no faster than
 //! the world does, the calendar is right when clocks are, and no agent obeys what is older than what it obeyed.
 
-use super::{Check, Fact};
+use super::{Check, Fact, home};
 use crate::sim::machine::Taken;
-use cluster::{Condition, Event, Goal, Moment, NodeId, State, Version};
+use cluster::{Condition, Event, Goal, Moment, State, Version};
 use std::collections::BTreeMap;
 
 /// The calendar is off by no more: what clocks differ by, and the time from a stamp to its entry's turn.
@@ -15,7 +15,7 @@ pub(super) struct Monotony {
     members: BTreeMap<u64, u64>,
     moment: Moment,
     version: Version,
-    generations: BTreeMap<NodeId, u64>,
+    generations: BTreeMap<String, u64>,
 }
 
 impl Check for Monotony {
@@ -42,7 +42,7 @@ impl Check for Monotony {
                 self.forward(*member, state.index() + 1).map(|()| self.at(*member, state))
             }
             Fact::Obeyed { node, generation } => {
-                let newest = self.generations.entry((*node).clone()).or_default();
+                let newest = self.generations.entry(home(node).to_owned()).or_default();
                 if generation < newest {
                     return Err(format!("{node} obeyed generation {generation} after {newest}"));
                 }

@@ -242,7 +242,8 @@ fn engine_as_wanted(state: &State, node: &NodeId, engine: &Engine) -> Result<(),
     }
     for (name, container) in &engine.containers {
         let Some(instance) = state.instance(container.instance) else {
-            return Err(format!("{node}: container {name} is of no instance"));
+            // An orphan, if it is listed as one.
+            continue;
         };
         let good = state.app(&instance.app).is_some_and(|it| is_good(it));
         if good && instance.condition == Condition::Running && container.phase != Phase::Running {

@@ -1,6 +1,6 @@
 //! Residents: data stays where it is, has one user at a time, and goes only where somebody ordered that.
 
-use super::{Check, Did, Fact, aim, is_resident};
+use super::{Check, Did, Fact, aim, home, is_resident};
 use crate::sim::docker::{Engine, Phase};
 use crate::sim::machine::Taken;
 use cluster::{AppId, Command, Condition, EndKind, Event, Instance, InstanceId, NodeId, NodeStatus, State};
@@ -23,6 +23,8 @@ struct Reservation {
     /// A start failed before anything had run with it: it may go, and need not.
     unused: bool,
     made: bool,
+    /// Its node was forgotten, with whatever it had.
+    forgotten: bool,
     /// A container has run with it.
     ran: bool,
 }
@@ -49,6 +51,11 @@ impl Check for Residents {
 impl Residents {
     fn take_orders(&mut self, taken: &Taken) {
         let Ok(applied) = &taken.result else { return };
+        if let Command::RemoveNode { node } = &taken.entry.command {
+            for it in self.reservations.values_mut().filter(|it| home(&it.node) == home(node)) {
+                (it.given_up, it.forgotten) = (true, true);
+            }
+        }
         let wiped = match &taken.entry.command {
             Command::Kill { wipe: true, .. } => applied.killed.as_slice(),
             _ => &[],
@@ -110,12 +117,13 @@ impl Residents {
                     given_up: false,
                     unused: false,
                     made: false,
+                    forgotten: false,
                     ran: false,
                 };
                 self.reservations.insert(reservation, new);
             }
             Some(it) => {
-                if it.app != instance.app || it.node != instance.node {
+                if it.app != instance.app || home(&it.node) != home(&instance.node) {
                     return Err(format!("{id} was placed on {}, its data is on {}", instance.node, it.node));
                 }
                 if it.given_up {
@@ -133,7 +141,9 @@ impl Residents {
         let users = |volume: InstanceId| engine.containers.values().filter(move |it| it.volume == Some(volume));
         match did {
             Did::MadeVolume(volume) => match self.reservations.get_mut(&volume) {
-                Some(it) if it.node != *node => Err(format!("{node}: volume {volume} was made, it is on {}", it.node)),
+                Some(it) if home(&it.node) != home(node) => {
+                    Err(format!("{node}: volume {volume} was made, it is on {}", it.node))
+                }
                 Some(it) if it.made => Err(format!("{node}: volume {volume} was made anew, its data is lost")),
                 Some(it) => {
                     it.made = true;
@@ -169,10 +179,10 @@ impl Residents {
 
     /// What was ordered is done, and nothing else is missing.
     fn at_rest(&self, state: &State, engines: &[(NodeId, Engine)]) -> Result<(), String> {
-        for (id, it) in &self.reservations {
-            let engine = engines.iter().find(|(node, _)| *node == it.node);
-            let is_ready = state.node(&it.node).is_some_and(|it| it.status == NodeStatus::Ready);
-            let Some((_, engine)) = engine.filter(|_| is_ready) else { continue };
+        for (id, it) in self.reservations.iter().filter(|it| !it.1.forgotten) {
+            let engine = engines.iter().find(|(node, _)| home(node) == home(&it.node));
+            let is_ready = |node| state.node(node).is_some_and(|it| it.status == NodeStatus::Ready);
+            let Some((_, engine)) = engine.filter(|it| is_ready(&it.0)) else { continue };
             let on_disk = engine.volumes.contains(id);
             let in_books = state.reservation(*id).is_some();
             if it.given_up && (on_disk || in_books) {

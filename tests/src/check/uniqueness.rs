@@ -1,6 +1,6 @@
 //! Uniqueness: one container per instance, one instance per id, and no id is ever used again.
 
-use super::{Check, Did, Fact};
+use super::{Check, Did, Fact, home};
 use cluster::{DeploymentId, Event, InstanceId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +48,7 @@ impl Check for Uniqueness {
                     return Err(format!("{node}: {} containers for instance {id}", others.len()));
                 }
                 match self.launched.get(id) {
-                    Some(at) if at == *node => Ok(()),
+                    Some(at) if home(at) == home(node) => Ok(()),
                     at => Err(format!("{node}: {name} for instance {id}, which was placed on {at:?}")),
                 }
             }

@@ -17,6 +17,8 @@ impl World {
             Fault::Node,
             Fault::Clock,
             Fault::Silence,
+            Fault::Copy,
+            Fault::Operator,
         ];
         for fault in all {
             self.plan_fault(fault);
@@ -34,6 +36,8 @@ impl World {
             Fault::Node => self.options.node_ms,
             Fault::Clock => self.options.clock_ms,
             Fault::Silence => self.options.silence_ms,
+            Fault::Copy => self.options.copy_ms,
+            Fault::Operator => self.options.operator_ms,
         };
         if mean > 0 {
             let ms = self.rng.around(mean);
@@ -48,8 +52,19 @@ impl World {
         self.plan_fault(fault);
         let node = self.rng.below(self.options.n_agents as u64) as usize;
         let member = self.rng.range(1, self.options.n_members as u64);
+        // A leader that cannot hear the original takes its copy for the one that is left, as it must.
+        let hides = match fault {
+            Fault::Partition | Fault::Silence | Fault::Pause => self.copied.is_some(),
+            Fault::Agent | Fault::Node => self.spares_copied(node),
+            _ => false,
+        };
+        if hides {
+            return;
+        }
         self.figures.faults += 1;
         match fault {
+            Fault::Copy => self.copy_node(node),
+            Fault::Operator => self.remove_orphans(),
             Fault::Partition => self.partition(),
             Fault::Silence => self.silence(),
             Fault::Crash => {
@@ -75,6 +90,9 @@ impl World {
             }
             Fault::Agent => {
                 self.end_agent(node);
+                if self.rng.chance(self.options.renames) {
+                    self.rename_node(node);
+                }
                 let ms = self.rng.range(10, 12_000);
                 self.after(ms, Event::Undo(Undo::Agent(node)));
             }
@@ -187,12 +205,16 @@ impl World {
             }
             Undo::Node(n) if self.calm && self.nodes[n].off && self.options.node_gone => {}
             Undo::Node(n) => {
+                if self.nodes[n].off && self.rng.chance(self.options.forgets) {
+                    self.forget_node(n);
+                }
                 self.nodes[n].off = false;
                 self.nodes[n].engine.daemon = Daemon::Up;
                 self.work_off(n);
                 self.start_agent(n);
             }
             Undo::Agent(n) => self.start_agent(n),
+            Undo::Copy => self.stop_copy(),
             Undo::Clocks => self.correct_clocks(),
             Undo::Everything => self.heal(),
         }
@@ -205,6 +227,7 @@ impl World {
         self.options.duplicates = 0;
         self.network.heal();
         self.correct_clocks();
+        self.stop_copy();
         let members: Vec<u64> = self.seats.keys().copied().collect();
         for id in members {
             if let Some(seat) = self.seats.get_mut(&id) {

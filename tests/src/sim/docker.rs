@@ -14,7 +14,8 @@
 //! | `missing:…` | is never there: the image cannot be pulled |
 
 use super::rng::Rng;
-use cluster::{InstanceId, Protocol, Resources};
+use cluster::agent::Maker;
+use cluster::{InstanceId, NodeId, Protocol, Resources};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One node's engine.
@@ -34,6 +35,10 @@ pub struct Engine {
     pub backlog: Vec<Request>,
     /// The volumes on the machine's disk, by reservation.
     pub volumes: BTreeSet<InstanceId>,
+    /// Whether the machine has a Consul agent.
+    pub consul: bool,
+    /// The instances that it lists, each with the agent that had it do so and the name of that one's node.
+    pub registered: BTreeMap<InstanceId, (u64, NodeId)>,
     images: BTreeSet<String>,
 }
 
@@ -62,6 +67,8 @@ pub enum Daemon {
 pub struct Container {
     /// The instance it was made for: its label.
     pub instance: InstanceId,
+    /// Who made it, and for which app: its other labels.
+    pub maker: Maker,
     /// What it was made of.
     pub image: String,
     /// What it takes.
@@ -157,6 +164,8 @@ impl Engine {
             sick: None,
             backlog: Vec::new(),
             volumes: BTreeSet::new(),
+            consul: false,
+            registered: BTreeMap::new(),
             images: BTreeSet::new(),
         }
     }

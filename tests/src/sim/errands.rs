@@ -102,7 +102,7 @@ impl World {
             (_, Errand::Probe { .. } | Errand::Ask { .. } | Errand::Destroy { .. }) => (self.rng.range(1, 60), false),
             (Daemon::Hung, _) => (DEADLINE_MS, true),
             (Daemon::Down, _) => (1, false),
-            (Daemon::Up, _) => (node.engine.latency(&request_of(&errand), &mut self.rng), false),
+            (Daemon::Up, _) => (node.engine.latency(&self.request_of(n, &errand), &mut self.rng), false),
         };
         let incarnation = node.incarnation;
         self.after(ms, Event::Docker { node: n, incarnation, errand, timeout });
@@ -120,7 +120,7 @@ impl World {
         if let Errand::Ask { .. } | Errand::Destroy { .. } = errand {
             return self.outside_answers(n, incarnation, &errand);
         }
-        let request = request_of(&errand);
+        let request = self.request_of(n, &errand);
         let answer = match self.daemon(n) {
             Daemon::Down => Err(Trouble::Down),
             // What nobody answered may be done when the daemon wakes up.
@@ -143,13 +143,10 @@ impl World {
     fn bring_back(&mut self, n: usize, errand: Errand, answer: super::docker::Answer) {
         let away = matches!(answer, Err(Trouble::Down | Trouble::Timeout));
         let message = format!("{:?}", answer.as_ref().err());
-        let maker = self.nodes[n].maker();
         let unavailable = |instance| Input::Done { instance, result: Done::Unavailable { message: message.clone() } };
         let input = match errand {
             Errand::List { epoch } => match answer {
-                Ok(list) => {
-                    Input::Listed { epoch, containers: list.into_iter().map(|it| listed(&it.1, &maker)).collect() }
-                }
+                Ok(list) => Input::Listed { epoch, containers: list.iter().map(|it| listed(&it.1)).collect() },
                 Err(_) => Input::ListFailed { message },
             },
             Errand::Inspect { instance, epoch } => {
@@ -180,7 +177,10 @@ impl World {
             }
             Errand::Create { order, name } => match answer {
                 Ok(_) if mutants::planted(Mutant::StartsTwins) => {
-                    let twin = Request::Create(format!("{name}-twin"), Box::new(container_of(&order)));
+                    let twin = Request::Create(
+                        format!("{name}-twin"),
+                        Box::new(container_of(&order, self.nodes[n].maker(&order))),
+                    );
                     let _ = self.perform(n, &twin);
                     return self.run_errand(n, Errand::Start { order, name });
                 }
@@ -399,6 +399,24 @@ impl World {
         }
     }
 
+    fn request_of(&self, n: usize, errand: &Errand) -> Request {
+        match errand {
+            Errand::List { .. }
+            | Errand::Inspect { .. }
+            | Errand::Probe { .. }
+            | Errand::Ask { .. }
+            | Errand::Destroy { .. } => Request::List,
+            Errand::Pull { order } => Request::Pull(image_of(order)),
+            Errand::Create { order, name } => {
+                Request::Create(name.clone(), Box::new(container_of(order, self.nodes[n].maker(order))))
+            }
+            Errand::Start { name, .. } => Request::Start(name.clone()),
+            Errand::Clean { name, .. } => Request::Remove(name.clone()),
+            Errand::Stop { instance, grace_ms } => Request::Stop(instance.to_string(), *grace_ms),
+            Errand::Remove { instance } => Request::Remove(instance.to_string()),
+        }
+    }
+
     /// What only planted faults do: ends containers that nobody ordered to end.
     pub(super) fn stop_all(&mut self, n: usize, which: impl Fn(InstanceId) -> bool) {
         let ids: Vec<_> =
@@ -409,29 +427,14 @@ impl World {
     }
 }
 
-fn request_of(errand: &Errand) -> Request {
-    match errand {
-        Errand::List { .. }
-        | Errand::Inspect { .. }
-        | Errand::Probe { .. }
-        | Errand::Ask { .. }
-        | Errand::Destroy { .. } => Request::List,
-        Errand::Pull { order } => Request::Pull(image_of(order)),
-        Errand::Create { order, name } => Request::Create(name.clone(), Box::new(container_of(order))),
-        Errand::Start { name, .. } => Request::Start(name.clone()),
-        Errand::Clean { name, .. } => Request::Remove(name.clone()),
-        Errand::Stop { instance, grace_ms } => Request::Stop(instance.to_string(), *grace_ms),
-        Errand::Remove { instance } => Request::Remove(instance.to_string()),
-    }
-}
-
 fn image_of(order: &Assignment) -> String {
     order.spec.as_ref().map(|it| it.run.image.clone()).unwrap_or_default()
 }
 
-fn container_of(order: &Assignment) -> Container {
+fn container_of(order: &Assignment, maker: Maker) -> Container {
     Container {
         instance: order.instance,
+        maker,
         image: image_of(order),
         resources: order.spec.as_ref().map(|it| it.run.resources).unwrap_or_default(),
         ports: order
@@ -454,13 +457,13 @@ fn subject(request: &Request) -> Option<&String> {
     }
 }
 
-fn listed(container: &Container, maker: &Maker) -> Listed {
+fn listed(container: &Container) -> Listed {
     let listing = match container.phase {
         Phase::Created => Listing::Created,
         Phase::Running => Listing::Running { ip: Some("172.17.0.2".to_owned()), ipv6: None },
         Phase::Exited { .. } => Listing::Ended,
     };
-    Listed { instance: container.instance, listing, maker: maker.clone() }
+    Listed { instance: container.instance, listing, maker: container.maker.clone() }
 }
 
 fn known(container: &Container) -> Known {

@@ -75,6 +75,16 @@ pub struct Options {
     pub loss_after_ms: u64,
     /// Agents and the leader are cut off from each other for some seconds, or a member's disk is full.
     pub silence_ms: u64,
+    /// The directory of a node's agent is copied to another machine, for some seconds.
+    pub copy_ms: u64,
+    /// An operator has all orphans removed.
+    pub operator_ms: u64,
+    /// So many of a thousand agents that end start under another name.
+    pub renames: u64,
+    /// So many of a thousand lost nodes are forgotten before they come back.
+    pub forgets: u64,
+    /// Whether nodes begin with containers of an earlier life.
+    pub strangers: bool,
     /// The longest frame that agents take.
     pub frame_bytes: usize,
 }
@@ -102,6 +112,10 @@ impl Options {
         let skipped_ticks = rate(500, 10, 300);
         let clock_ms = rate(400, 4_000, 40_000);
         let missed_probes = rate(400, 5, 100);
+        let copy_ms = rate(250, 5_000, 30_000);
+        let operator_ms = rate(400, 10_000, 60_000);
+        let renames = rate(400, 100, 500);
+        let forgets = rate(400, 200, 800);
         let n_agents = rng.range(2, 6) as usize;
         // One of two would be half of all.
         let sick_node = (n_agents > 2 && rng.chance(250)).then(|| rng.below(n_agents as u64) as usize);
@@ -114,7 +128,8 @@ impl Options {
             settle_ms: 180_000,
             think_ms: rng.range(500, 8_000),
             delay_ms: (1, rng.range(2, 80)),
-            loss,
+            // A copy is judged where whoever lives is heard.
+            loss: if copy_ms > 0 { 0 } else { loss },
             duplicates,
             reorder: rng.chance(300),
             partition_ms,
@@ -139,6 +154,11 @@ impl Options {
             consul: rng.chance(500),
             loss_after_ms: *rng.pick(&[2_000, 3_000, 6_000, 10_000, 15_000]),
             silence_ms: if rng.chance(500) { rng.range(3_000, 20_000) } else { 0 },
+            copy_ms,
+            operator_ms,
+            renames,
+            forgets,
+            strangers: rng.chance(300),
             frame_bytes: *rng.pick(&[1 << 15, api::link::MAX_FRAME_BYTES]),
         }
     }
@@ -201,6 +221,26 @@ impl Options {
                 self.loss_after_ms = 2_000;
                 self.crash_ms = 4_000;
                 self.loss = 0;
+            }
+            Mutant::WelcomesCopies => {
+                self.copy_ms = 8_000;
+                self.partition_ms = 0;
+                self.silence_ms = 0;
+                self.pause_ms = 0;
+                self.loss = 0;
+            }
+            Mutant::IdentityByName => {
+                self.agent_ms = 5_000;
+                self.renames = 500;
+            }
+            Mutant::KeepsOrphans | Mutant::HidesOrphans => {
+                self.consul = true;
+                self.strangers = true;
+            }
+            Mutant::KeepsOldNames => {
+                self.consul = true;
+                self.agent_ms = 5_000;
+                self.renames = 500;
             }
             Mutant::AssignsInOneFrame => self.frame_bytes = 1 << 11,
             _ => {}

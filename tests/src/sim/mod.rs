@@ -6,6 +6,7 @@
 //! | [`faults`] | what can go wrong, and how often |
 //! | [`network`], [`disk`], [`docker`] | what lies below: simulated |
 //! | `seats`, `office`, `sessions`, `nodes`, `errands`, `users` | the shells: the real cores, and what they want done |
+//! | `identity` | who nodes and containers are |
 //! | [`client`] | what users ask for |
 //! | [`trace`] | the story, and its hash |
 
@@ -21,6 +22,7 @@ pub mod world;
 
 mod chaos;
 mod errands;
+mod identity;
 mod nodes;
 mod office;
 mod seats;

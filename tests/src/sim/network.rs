@@ -30,6 +30,11 @@ impl Network {
         self.cut.contains(&(from, to))
     }
 
+    /// Whether every place reaches every other one.
+    pub fn is_whole(&self) -> bool {
+        self.cut.is_empty()
+    }
+
     /// Cuts one direction.
     pub fn cut(&mut self, from: Place, to: Place) {
         self.cut.insert((from, to));

@@ -7,24 +7,34 @@ use super::world::{Event, Link, World};
 use crate::check::Fact;
 use crate::mutants::{self, Mutant};
 use cluster::agent::{
-    Agent, Call, Dialer, Ended, FromAgent, Input, Maker, Output, PROTOCOL, Pace, Parts, Saved, Seen, Settings, ToAgent,
+    Agent, Assignment, Call, Dialer, Ended, FromAgent, Input, Maker, Output, PROTOCOL, Pace, Parts, Saved, Seen,
+    Settings, ToAgent,
 };
+use cluster::catalog::Wish;
 use cluster::{InstanceId, NodeDescription, NodeId, PortRange, Resources, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A machine that runs instances.
 pub(super) struct NodeSeat {
-    description: NodeDescription,
+    pub(super) description: NodeDescription,
+    /// How many names it has had besides its first.
+    pub(super) n_names: u32,
     /// Its Docker engine.
     pub(super) engine: Engine,
     /// What the agent keeps on disk.
-    saved: Saved,
+    pub(super) saved: Saved,
     /// That is out of date.
     save_due: bool,
     pub(super) agent: Option<Agent>,
     pub(super) incarnation: u64,
-    link: Option<u64>,
-    welcome: bool,
+    /// What its agent's process has drawn, and whether a leader has taken it in.
+    life: (u64, bool),
+    /// A copy of its agent's directory is there, or may be taken for being there, until then.
+    pub(super) copied_until: u64,
+    pub(super) link: Option<u64>,
+    pub(super) welcome: bool,
+    /// What its agent wants of Consul, and which of its wishes that is.
+    wish: Option<(u64, Wish)>,
     /// What has come of the connection's first assignments.
     parts: Parts,
     heard_at: u64,
@@ -57,9 +67,40 @@ fn member_at(address: &str) -> u64 {
 }
 
 impl NodeSeat {
-    /// What the labels of its containers say.
-    pub(super) fn maker(&self) -> Maker {
-        Maker { app: String::new(), node: self.id().to_string(), agent: Some(self.description.agent) }
+    /// A machine on which nothing runs yet, not even an agent.
+    pub(super) fn new(description: NodeDescription, engine: Engine) -> Self {
+        Self {
+            description,
+            n_names: 0,
+            engine,
+            saved: Saved::default(),
+            save_due: false,
+            agent: None,
+            incarnation: 0,
+            life: (0, false),
+            copied_until: 0,
+            link: None,
+            welcome: false,
+            wish: None,
+            parts: Parts::default(),
+            heard_at: 0,
+            said_at: 0,
+            // Its members are told when the agent starts.
+            dialer: Dialer::new(vec![address_of(1)], 0),
+            call: None,
+            dial_at: 0,
+            ways: BTreeMap::new(),
+            well_since: 0,
+            abandoned: BTreeSet::new(),
+            stopping: BTreeSet::new(),
+            off: false,
+        }
+    }
+
+    /// What the labels of a container that it makes say.
+    pub(super) fn maker(&self, order: &Assignment) -> Maker {
+        let (app, node) = (order.app.to_string(), self.id().to_string());
+        Maker { app, node, agent: Some(self.description.agent) }
     }
 
     /// Its name.
@@ -97,28 +138,11 @@ impl World {
             if self.options.sick_node == Some(n) {
                 engine.sick = Some(*self.rng.pick(&[Sickness::Creates, Sickness::Starts]));
             }
-            let dialer = self.dialer(n, description.agent);
-            self.nodes.push(NodeSeat {
-                description,
-                engine,
-                saved: Saved::default(),
-                save_due: false,
-                agent: None,
-                incarnation: 0,
-                link: None,
-                welcome: false,
-                parts: Parts::default(),
-                heard_at: 0,
-                said_at: 0,
-                dialer,
-                call: None,
-                dial_at: 0,
-                ways: BTreeMap::new(),
-                well_since: 0,
-                abandoned: BTreeSet::new(),
-                stopping: BTreeSet::new(),
-                off: false,
-            });
+            engine.consul = self.options.consul;
+            self.nodes.push(NodeSeat::new(description, engine));
+            if self.options.strangers {
+                self.leave_strangers(n);
+            }
             self.start_agent(n);
         }
     }
@@ -130,14 +154,18 @@ impl World {
 
     pub(super) fn start_agent(&mut self, n: usize) {
         let consul = self.options.consul;
+        let life = self.rng.any();
+        // A copy dials in another order than what it was copied from.
         let dialer = self.dialer(n, self.nodes[n].description.agent);
         let node = &mut self.nodes[n];
         if node.agent.is_some() || node.off {
             return;
         }
         node.incarnation += 1;
+        // 0 is said by those that do not say.
+        node.life = (life.max(1), false);
         node.agent = Some(Agent::new(node.settings(consul), node.saved.clone()));
-        node.save_due = false;
+        (node.save_due, node.wish) = (false, None);
         (node.dialer, node.call, node.dial_at) = (dialer, None, 0);
         (node.ways, node.well_since) = (BTreeMap::new(), self.now);
         node.abandoned.clear();
@@ -207,7 +235,8 @@ impl World {
         let leader = terms.max().filter(|it| runs(&it.1));
         let linked = |a: Place, b: Place| !self.network.is_cut(a, b) && !self.network.is_cut(b, a);
         let node = Place::Node(n);
-        let Some((term, leading)) = leader else {
+        let copied = self.nodes[n].copied_until > now;
+        let Some((term, leading)) = leader.filter(|_| !copied) else {
             (self.nodes[n].ways, self.nodes[n].well_since) = (BTreeMap::new(), now);
             return;
         };
@@ -290,6 +319,9 @@ impl World {
         let connect_ms = node.dialer.pace().connect_ms;
         let cluster = node.agent.as_ref().and_then(Agent::cluster);
         let description = node.description.clone();
+        // As if no process told itself from another one.
+        let life = if mutants::planted(Mutant::WelcomesCopies) { 0 } else { node.life.0 };
+        let taken_in = node.life.1;
         self.links.insert(link, Link { node: n, member, to: None, stuck: [false; 2], last: [0; 2] });
         let (here, there) = (Place::Node(n), Place::Member(member));
         if self.network.is_cut(here, there) || self.network.is_cut(there, here) {
@@ -298,10 +330,7 @@ impl World {
         if !self.is_alive(member) {
             return self.after(20, Event::NoAnswer { link });
         }
-        self.agent_sends(
-            n,
-            FromAgent::Hello { protocol: PROTOCOL, cluster, node: description, life: 0, taken_in: false, relay },
-        );
+        self.agent_sends(n, FromAgent::Hello { protocol: PROTOCOL, cluster, node: description, life, taken_in, relay });
     }
 
     /// A member did not take a connection.
@@ -350,13 +379,16 @@ impl World {
                 self.let_go(link);
                 self.line_ended(n, Ended::Elsewhere(leader));
             }
-            ToAgent::Refused { .. } => {
+            ToAgent::Refused { reason } => {
+                self.heard_verdict(n, link, Some(&reason));
                 self.let_go(link);
                 self.line_ended(n, Ended::Refused);
             }
             ToAgent::Welcome { cluster, pace, .. } => {
                 node.welcome = true;
+                node.life.1 = true;
                 node.dialer.keep_pace(pace.unwrap_or(Pace::of(10_000)));
+                self.heard_verdict(n, link, None);
                 self.agent_takes(n, Input::Connected { cluster });
             }
             ToAgent::Reported { sequence } => self.agent_takes(n, Input::Reported { sequence }),
@@ -415,6 +447,7 @@ impl World {
             }
             Output::Writers { writers } => self.agent_sends(n, FromAgent::Writers { writers }),
             Output::Degraded { reason } => self.agent_sends(n, FromAgent::Degraded { reason }),
+            Output::Strangers { .. } if mutants::planted(Mutant::HidesOrphans) => {}
             Output::Strangers { strangers } => self.agent_sends(n, FromAgent::Strangers { strangers }),
             Output::Reconnect { reason } => {
                 self.say(format_args!("n{n} wants another connection: {reason}"));
@@ -422,21 +455,30 @@ impl World {
             }
             Output::Save => self.nodes[n].save_due = true,
             Output::Note(note) => self.say(format_args!("n{n} notes {note:?}")),
-            Output::Publish { revision, .. } => {
+            Output::Publish { revision, wish, .. } => {
                 let incarnation = self.nodes[n].incarnation;
-                let fails = !self.calm && self.rng.chance(100);
+                self.nodes[n].wish = Some((revision, wish));
                 let ms = self.rng.range(5, 400);
-                self.after(ms, Event::Published { node: n, incarnation, revision: Some(revision).filter(|_| !fails) });
+                self.after(ms, Event::Publishes { node: n, incarnation, revision });
             }
             errand => self.send_out(n, errand),
         }
     }
 
-    /// Consul's answer.
-    pub(super) fn published(&mut self, n: usize, incarnation: u64, revision: Option<u64>) {
-        if self.nodes[n].incarnation == incarnation {
-            self.agent_takes(n, revision.map_or(Input::PublishFailed, |revision| Input::Published { revision }));
+    /// A wish reaches Consul, or does not; then it is tried again, as long as there is no newer one.
+    pub(super) fn publishes(&mut self, n: usize, incarnation: u64, revision: u64) {
+        if self.nodes[n].incarnation != incarnation {
+            return;
         }
+        let Some((_, wish)) = self.nodes[n].wish.clone().filter(|it| it.0 == revision) else { return };
+        if !self.calm && self.rng.chance(100) {
+            self.after(500, Event::Publishes { node: n, incarnation, revision });
+            return self.agent_takes(n, Input::PublishFailed);
+        }
+        self.register(n, &wish);
+        let writers = self.other_writers(n);
+        self.agent_takes(n, Input::Written { writers });
+        self.agent_takes(n, Input::Published { revision });
     }
 
     /// Whether the daemon of a node answers.

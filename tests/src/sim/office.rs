@@ -2,8 +2,9 @@
 
 use super::machine::for_any_term;
 use super::network::Place;
+use super::nodes::NodeSeat;
 use super::world::{Event, World};
-use crate::check::{Fact, Told};
+use crate::check::{Fact, Told, home};
 use crate::mutants::{self, Mutant};
 use cluster::agent::Pace;
 use cluster::{Applied, ClusterId, Command, Moment, NodeId, Principal, Rejected, Settings, State, Timestamp};
@@ -230,7 +231,9 @@ impl World {
     /// Whether a node that was given up had been reachable for long.
     pub(super) fn judge_loss(&mut self, command: &Command) {
         let Command::Lose { node } = command else { return };
-        let Some(seat) = self.nodes.iter().find(|it| it.id() == *node && it.agent.is_some()) else { return };
+        let machines = self.nodes.iter().take(self.options.n_agents);
+        let it_is = |it: &&NodeSeat| home(&it.id()) == home(node) && it.agent.is_some();
+        let Some(seat) = machines.into_iter().find(it_is) else { return };
         let loss_after_ms = self.options.loss_after_ms;
         let find_ms = Pace::of(loss_after_ms).find_ms(STEP_DOWN_MS);
         let (mut reachable_ms, mut allowed_ms) = (self.now - seat.well_since, loss_after_ms * 9 / 10);

@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::errands::Errand;
 use super::faults::Options;
+use super::identity::Copied;
 use super::network::{Network, Place};
 use super::nodes::NodeSeat;
 use super::rng::Rng;
@@ -24,6 +25,10 @@ pub struct World {
     pub(super) seats: BTreeMap<u64, Seat>,
     pub(super) nodes: Vec<NodeSeat>,
     pub(super) links: BTreeMap<u64, Link>,
+    /// A directory of an agent that is there twice.
+    pub(super) copied: Option<Copied>,
+    /// What an operator asked for besides the users.
+    pub(super) n_operations: u64,
     pub(super) clients: Vec<Client>,
     pub(super) checks: Checks,
     pub(super) calm: bool,
@@ -66,7 +71,7 @@ pub(super) enum Event {
     Agent { node: usize, incarnation: u64 },
     Docker { node: usize, incarnation: u64, errand: Errand, timeout: bool },
     Told { node: usize, input: cluster::agent::Input },
-    Published { node: usize, incarnation: u64, revision: Option<u64> },
+    Publishes { node: usize, incarnation: u64, revision: u64 },
     Ends { node: usize, name: String, n_starts: u32 },
     User(usize),
     Asked { member: u64, client: usize, name: String, command: Box<Command> },
@@ -88,6 +93,8 @@ pub(super) enum Fault {
     Node,
     Clock,
     Silence,
+    Copy,
+    Operator,
 }
 
 /// And ends again.
@@ -98,6 +105,8 @@ pub(super) enum Undo {
     Daemon(usize),
     Node(usize),
     Agent(usize),
+    /// The agent that lives by a copy of another one's directory is stopped.
+    Copy,
     /// The wall clocks of these members are right again.
     Clocks,
     /// The storm is over.
@@ -111,6 +120,12 @@ pub struct Figures {
     pub faults: u64,
     /// Entries of the log.
     pub entries: u64,
+    /// Nodes that got another name.
+    pub renames: u64,
+    /// Copies of agents' directories that came and were stopped.
+    pub copies: u64,
+    /// Those of them for which both agents were turned away.
+    pub copies_refused: u64,
     /// Containers started.
     pub starts: u64,
     /// Questions asked by clients.
@@ -171,6 +186,8 @@ impl World {
             seats: BTreeMap::new(),
             nodes: Vec::new(),
             links: BTreeMap::new(),
+            copied: None,
+            n_operations: 0,
             clients: vec![Client::default(); options.n_clients],
             checks: Checks::new(),
             calm: false,
@@ -206,7 +223,7 @@ impl World {
                 match self.is_at_rest() {
                     Ok(()) => return,
                     Err(violation) if at >= end => self.checks.fail(violation.promise, violation.how),
-                    Err(_) => {}
+                    Err(violation) => self.say(format_args!("not at rest yet: {violation}")),
                 }
             }
             self.now = at;
@@ -245,7 +262,7 @@ impl World {
                 self.errand_done(node, incarnation, errand, timeout);
             }
             Event::Told { node, input } => self.docker_tells(node, input),
-            Event::Published { node, incarnation, revision } => self.published(node, incarnation, revision),
+            Event::Publishes { node, incarnation, revision } => self.publishes(node, incarnation, revision),
             Event::Ends { node, name, n_starts } => self.container_ends(node, &name, n_starts),
             Event::User(client) => self.user_acts(client),
             Event::Asked { member, client, name, command } => self.asked(member, client, name, *command),
