@@ -17,6 +17,7 @@ mod demo_path;
 mod discovery;
 mod events;
 mod harness;
+mod identity;
 mod layers;
 mod living;
 mod members;
