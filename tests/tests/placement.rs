@@ -5,9 +5,10 @@
 //! words, with sums and counts of its own.
 
 use cluster::place::{Room, place};
+use cluster::testing;
 use cluster::{
-    App, AppId, AppSpec, ClusterId, Command, Constraint, Entry, Expect, KillSelection, Moment, Network,
-    NodeDescription, NodeId, Operator, Policy, PortRange, PortSpec, Principal, Protocol, Resources, RunSpec, State,
+    App, AppId, AppSpec, ClusterId, Command, Constraint, Entry, Expect, Moment,
+    NodeDescription, NodeId, Operator, PortRange, PortSpec, Principal, Protocol, Resources, State,
     Step, Timestamp, Unreachable, UpgradeStrategy, WantedHostPort,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -200,51 +201,16 @@ fn spec(name: &str, rng: &mut Rng) -> AppSpec {
     let mut seen = BTreeSet::new();
     ports.retain(|it| fixed_held(it).into_iter().all(|it| seen.insert(it)));
     let constraints = (0..rng.below(3)).map(|_| constraint(rng)).collect();
-    AppSpec {
-        id: AppId::parse(name).expect("a valid id"),
-        instances: rng.range(1, 6) as u32,
-        run: RunSpec {
-            cmd: None,
-            args: Vec::new(),
-            user: None,
-            env: BTreeMap::new(),
-            resources: Resources {
-                cpu_milli: rng.below(4) * 250,
-                memory_bytes: rng.below(4) << 27,
-                disk_bytes: rng.below(2) << 29,
-            },
-            image: "web".to_owned(),
-            force_pull: false,
-            parameters: Vec::new(),
-            volumes: Vec::new(),
-            network: Network::Bridge,
-            ports,
-            require_ports: false,
-            mesos: false,
-            tty: false,
-            fetch: Vec::new(),
-            pod: None,
-        }
-        .into(),
-        policy: Policy {
-            labels: BTreeMap::new(),
-            constraints,
-            health_checks: Vec::new(),
-            upgrade: UpgradeStrategy { min_health_ppm: 0, max_over_ppm: 0 },
-            backoff_ms: 1,
-            backoff_factor_ppm: 1_000_000,
-            backoff_max_ms: 1,
-            kill_grace_ms: None,
-            kill_selection: KillSelection::YoungestFirst,
-            unreachable: Unreachable::Disabled,
-            role: "*".to_owned(),
-            accepted_roles: Vec::new(),
-            readiness_checks: Vec::new(),
-            dependencies: Vec::new(),
-            residency: None,
-        }
-        .into(),
-    }
+    let mut spec = testing::app(name, 0);
+    spec.instances = rng.range(1, 6) as u32;
+    spec.run.resources =
+        Resources { cpu_milli: rng.below(4) * 250, memory_bytes: rng.below(4) << 27, disk_bytes: rng.below(2) << 29 };
+    spec.run.ports = ports;
+    spec.policy.constraints = constraints;
+    spec.policy.upgrade = UpgradeStrategy { min_health_ppm: 0, max_over_ppm: 0 };
+    (spec.policy.backoff_ms, spec.policy.backoff_factor_ppm, spec.policy.backoff_max_ms) = (1, 1_000_000, 1);
+    spec.policy.unreachable = Unreachable::Disabled;
+    spec
 }
 
 fn constraint(rng: &mut Rng) -> Constraint {

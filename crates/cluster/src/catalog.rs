@@ -339,8 +339,8 @@ fn fnv1a(text: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::fixture;
     use crate::model::Timestamp;
+    use crate::testing;
 
     const CLUSTER: ClusterId = ClusterId(0xc1);
 
@@ -365,7 +365,7 @@ mod tests {
 
     #[test]
     fn an_entry_says_where_the_instance_is_and_whose_it_is() {
-        let mut spec = fixture::spec("/pay/api", 1);
+        let mut spec = testing::app("/pay/api", 1);
         spec.policy.labels.insert("urlprefix-/pay".into(), "tag".into());
         spec.policy.labels.insert("team".into(), "pay".into());
         let meta = [
@@ -402,7 +402,7 @@ mod tests {
             ("/pay/api", Some(("consul", "--")), None, "api-pay"),
             (&long, None, None, "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-aaaaaaaaaaaaa-9bafd710"),
         ] {
-            let mut spec = fixture::spec(id, 1);
+            let mut spec = testing::app(id, 1);
             spec.policy.labels.extend(label.map(|(key, value)| (key.to_owned(), value.to_owned())));
             spec.run.env.extend(env.map(|it| ("CONSUL_SERVICE_NAME".to_owned(), it.to_owned())));
             let name = entries(&spec, &[31_001])[0].name.clone();
@@ -415,7 +415,7 @@ mod tests {
     #[test]
     fn each_port_that_is_to_be_found_has_an_entry() {
         let found = |labels: &[(&str, &str)], edit: fn(&mut AppSpec), ports: &[u16]| {
-            let mut spec = fixture::spec("/web", ports.len());
+            let mut spec = testing::app("/web", ports.len());
             spec.policy.labels.extend(labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
             edit(&mut spec);
             entries(&spec, ports).into_iter().map(|it| (it.name, it.port)).collect::<Vec<_>>()
@@ -443,7 +443,7 @@ mod tests {
 
     #[test]
     fn a_pod_is_found_by_its_endpoints() {
-        let mut spec = fixture::spec("/pay/pod", 3);
+        let mut spec = testing::app("/pay/pod", 3);
         for (port, name) in spec.run.ports.iter_mut().zip(["http", "admin", "inner"]) {
             port.name = Some(name.to_owned());
         }
@@ -456,7 +456,7 @@ mod tests {
     #[test]
     fn only_what_differs_is_written_and_only_what_is_ours_is_deleted() {
         let owner = Owner { cluster: CLUSTER, node: NodeId::new("n1"), agent: 0xa1 };
-        let mut spec = fixture::spec("/web", 1);
+        let mut spec = testing::app("/web", 1);
         let wanted = entries(&spec, &[31_001]).remove(0);
         let services = BTreeMap::from([(wanted.id.clone(), wanted.clone())]);
         let wish = Wish { services, ..Wish::default() };
@@ -517,7 +517,7 @@ mod tests {
     #[test]
     fn what_an_agent_left_that_is_gone_is_deleted_by_whoever_shares_its_consul() {
         let owner = Owner { cluster: CLUSTER, node: NodeId::new("n1"), agent: 0xa1 };
-        let spec = fixture::spec("/web", 1);
+        let spec = testing::app("/web", 1);
         let own = entries(&spec, &[31_001]).remove(0);
         let entry = |id: &str, meta: &[(&str, &str)]| {
             let meta = meta.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));

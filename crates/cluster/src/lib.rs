@@ -44,6 +44,9 @@ mod work;
 pub mod agent;
 pub mod catalog;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
 pub use command::{Applied, Command, Entry, Expect, Principal, Rejected, Scaling, SharedService, Step};
 pub use event::Event;
 pub use model::*;

@@ -2,9 +2,10 @@
 
 use super::*;
 use cluster::agent::PARAMETERS;
+use cluster::testing;
 use cluster::{
-    AppId, ExternalVolume, HostVolume, InstanceId, KillSelection, Mount, PersistentVolume, PodVolume, Policy, PortSpec,
-    Resources, RunSpec, Timestamp, Unreachable, UpgradeStrategy, VolumeMode, WantedHostPort,
+    ExternalVolume, HostVolume, InstanceId, Mount, PersistentVolume, PodVolume, PortSpec,
+    Resources, Timestamp, VolumeMode, WantedHostPort,
 };
 use serde_json::{Value, json};
 use std::path::Path;
@@ -28,47 +29,10 @@ fn port(container_port: u16, protocol: Protocol, name: Option<&str>) -> PortSpec
 }
 
 fn spec() -> AppSpec {
-    AppSpec {
-        id: AppId::parse("/pay/api").unwrap(),
-        instances: 1,
-        run: RunSpec {
-            cmd: None,
-            args: vec![],
-            user: None,
-            env: BTreeMap::new(),
-            resources: Resources { cpu_milli: 500, memory_bytes: 64 << 20, disk_bytes: 0 },
-            image: "registry.example/pay-api:1.2".into(),
-            force_pull: false,
-            parameters: vec![],
-            volumes: vec![],
-            network: Network::Bridge,
-            ports: vec![],
-            require_ports: false,
-            mesos: false,
-            tty: false,
-            fetch: Vec::new(),
-            pod: None,
-        }
-        .into(),
-        policy: Policy {
-            labels: BTreeMap::new(),
-            constraints: vec![],
-            health_checks: vec![],
-            upgrade: UpgradeStrategy { min_health_ppm: 1_000_000, max_over_ppm: 1_000_000 },
-            backoff_ms: 1_000,
-            backoff_factor_ppm: 1_150_000,
-            backoff_max_ms: 300_000,
-            kill_grace_ms: None,
-            kill_selection: KillSelection::YoungestFirst,
-            unreachable: Unreachable::Disabled,
-            role: "*".to_owned(),
-            accepted_roles: vec![],
-            readiness_checks: Vec::new(),
-            dependencies: Vec::new(),
-            residency: None,
-        }
-        .into(),
-    }
+    let mut spec = testing::app("/pay/api", 0);
+    spec.run.resources.cpu_milli = 500;
+    spec.run.image = "registry.example/pay-api:1.2".into();
+    spec
 }
 
 fn made(spec: AppSpec, ports: &[u16]) -> Result<Value, SpecError> {

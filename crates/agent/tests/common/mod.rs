@@ -5,9 +5,9 @@
 use agent::{Args, LABEL_CLUSTER};
 use api::link::{Greeting, Link};
 use cluster::agent::{Assignment, FromAgent, Observation, Seen, ToAgent};
+use cluster::testing;
 use cluster::{
-    AppId, AppSpec, ClusterId, Health, HealthCheck, HealthKind, InstanceId, KillSelection, Network, NodeId, Policy,
-    PortSpec, Protocol, Resources, RunSpec, Timestamp, Unreachable, UpgradeStrategy, WantedHostPort,
+    AppSpec, ClusterId, Health, HealthCheck, HealthKind, InstanceId, NodeId, Resources, Timestamp, Unreachable,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener as StdListener;
@@ -134,20 +134,7 @@ impl Scheduler {
     /// A new instance's assignment, with a free port for each that wants one.
     pub fn launch(&self, spec: AppSpec) -> Assignment {
         let ports = spec.run.ports.iter().map(|_| free_port()).collect();
-        Assignment {
-            instance: self.instance(),
-            app: spec.id.clone(),
-            version: Timestamp(1_000),
-            ports,
-            stop: false,
-            started: false,
-            kill_grace_ms: 1_000,
-            min_live_ms: 0,
-            leave_after: 1,
-            reservation: None,
-            policy: Timestamp(1_000),
-            spec: Some(Arc::new(spec)),
-        }
+        Assignment { ports, kill_grace_ms: 1_000, ..testing::assignment(self.instance(), spec) }
     }
 
     pub fn assign(&self, assignments: &[Assignment]) {
@@ -334,70 +321,17 @@ impl Drop for Running {
 
 /// An app in the bridge network with one port and a command line.
 pub fn app(cmd: &str) -> AppSpec {
-    let port = PortSpec {
-        container_port: 8080,
-        host_port: WantedHostPort::Any,
-        service_port: 10_000,
-        protocol: Protocol::Tcp,
-        name: None,
-        labels: BTreeMap::new(),
-    };
-    AppSpec {
-        id: AppId::parse("/test/web").unwrap(),
-        instances: 1,
-        run: RunSpec {
-            cmd: Some(cmd.into()),
-            args: vec![],
-            user: None,
-            env: BTreeMap::new(),
-            resources: Resources { cpu_milli: 10, memory_bytes: 32 << 20, disk_bytes: 0 },
-            image: IMAGE.into(),
-            force_pull: false,
-            parameters: vec![],
-            volumes: vec![],
-            network: Network::Bridge,
-            ports: vec![port],
-            require_ports: false,
-            mesos: false,
-            tty: false,
-            fetch: Vec::new(),
-            pod: None,
-        }
-        .into(),
-        policy: Policy {
-            labels: BTreeMap::new(),
-            constraints: vec![],
-            health_checks: vec![],
-            upgrade: UpgradeStrategy { min_health_ppm: 1_000_000, max_over_ppm: 1_000_000 },
-            backoff_ms: 1_000,
-            backoff_factor_ppm: 1_150_000,
-            backoff_max_ms: 300_000,
-            kill_grace_ms: None,
-            kill_selection: KillSelection::YoungestFirst,
-            unreachable: Unreachable::Disabled,
-            role: "*".to_owned(),
-            accepted_roles: vec![],
-            readiness_checks: Vec::new(),
-            dependencies: Vec::new(),
-            residency: None,
-        }
-        .into(),
-    }
+    let mut spec = testing::app("/test/web", 1);
+    spec.run.cmd = Some(cmd.into());
+    spec.run.resources = Resources { cpu_milli: 10, memory_bytes: 32 << 20, disk_bytes: 0 };
+    spec.run.image = IMAGE.into();
+    spec.policy.unreachable = Unreachable::Disabled;
+    spec
 }
 
 /// A web server that answers 200 at `/ok`, and sleeps well.
 pub const WEB: &str = "mkdir -p /tmp/www; echo fine > /tmp/www/ok; exec httpd -f -p 8080 -h /tmp/www";
 
 pub fn check(kind: HealthKind) -> HealthCheck {
-    HealthCheck {
-        kind,
-        mesos: false,
-        container: String::new(),
-        ipv6: false,
-        grace_ms: 60_000,
-        interval_ms: 1_000,
-        timeout_ms: 1_000,
-        max_failures: 3,
-        delay_ms: 0,
-    }
+    HealthCheck { grace_ms: 60_000, ..testing::health_check(kind) }
 }

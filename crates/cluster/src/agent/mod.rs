@@ -24,8 +24,6 @@ mod reporter;
 mod volumes;
 
 #[cfg(test)]
-pub(crate) mod fixture;
-#[cfg(test)]
 mod tests;
 
 pub use bounds::{bound_observations, bound_text};

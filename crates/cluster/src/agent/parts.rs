@@ -49,9 +49,9 @@ impl Parts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture;
     use super::*;
     use crate::model::ClusterId;
+    use crate::testing;
 
     fn instance(n: u32) -> InstanceId {
         InstanceId::derive(ClusterId(0xabc), 1, n)
@@ -60,7 +60,7 @@ mod tests {
     fn part(parts: &mut Parts, generation: u64, n: u32, more: bool) -> Option<(Vec<InstanceId>, bool)> {
         match parts.take(
             generation,
-            vec![fixture::assignment(instance(n), fixture::spec("/web", 0))],
+            vec![testing::assignment(instance(n), testing::app("/web", 0))],
             vec![],
             vec![],
             more,

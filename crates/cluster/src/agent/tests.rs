@@ -11,6 +11,7 @@ use crate::catalog::Wish;
 use crate::model::{
     CheckPort, ClusterId, End, EndKind, Health, HealthCheck, HealthKind, InstanceId, NodeId, Readiness, Timestamp,
 };
+use crate::testing;
 use std::collections::BTreeMap;
 
 const CLUSTER: ClusterId = ClusterId(0xabc);
@@ -31,7 +32,7 @@ fn maker() -> Maker {
 }
 
 fn order(n: u32) -> Assignment {
-    fixture::assignment(instance(n), fixture::spec("/web", 1))
+    testing::assignment(instance(n), testing::app("/web", 1))
 }
 
 fn stop(n: u32) -> Assignment {
@@ -358,7 +359,7 @@ fn a_container_that_was_started_and_is_gone_has_vanished_after_a_second_look() {
 #[test]
 fn a_restarted_agent_adopts_what_runs_and_starts_only_what_a_scheduler_confirms() {
     let mut desk = Desk::new(true);
-    let mut spec = fixture::spec("/web", 1);
+    let mut spec = testing::app("/web", 1);
     spec.policy.health_checks = vec![HealthCheck {
         kind: HealthKind::Tcp { port: CheckPort::Index(0) },
         mesos: false,
@@ -370,7 +371,7 @@ fn a_restarted_agent_adopts_what_runs_and_starts_only_what_a_scheduler_confirms(
         max_failures: 3,
         delay_ms: 0,
     }];
-    desk.assign(vec![fixture::assignment(instance(1), spec), order(2), order(3)]);
+    desk.assign(vec![testing::assignment(instance(1), spec), order(2), order(3)]);
     desk.done(1, Done::Now(running()));
     desk.give(Input::Probed { instance: instance(1), check: 0, outcome: Outcome::Success });
     desk.done(2, Done::Refused { message: "bad".into(), container: Container::Absent });

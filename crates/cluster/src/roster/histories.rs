@@ -77,7 +77,7 @@ fn node(dice: &mut Dice) -> NodeDescription {
 fn put(state: &State, dice: &mut Dice) -> Command {
     let id = name(dice);
     let there = state.live_app(&id).map(|it| it.current.spec.clone());
-    let mut spec = there.unwrap_or_else(|| fresh(id));
+    let mut spec = there.unwrap_or_else(|| fresh(&id));
     let policy = &mut spec.policy;
     match dice.roll(12) {
         0..=3 => spec.instances = dice.roll(9) as u32,
@@ -151,56 +151,14 @@ fn readiness_check() -> ReadinessCheck {
 }
 
 /// An app of three small instances.
-pub(super) fn fresh(id: AppId) -> AppSpec {
-    let port = PortSpec {
-        container_port: 8080,
-        host_port: WantedHostPort::Any,
-        service_port: 0,
-        protocol: Protocol::Tcp,
-        name: Some("http".to_owned()),
-        labels: BTreeMap::new(),
-    };
-    AppSpec {
-        id,
-        instances: 3,
-        run: RunSpec {
-            cmd: None,
-            args: Vec::new(),
-            user: None,
-            env: BTreeMap::new(),
-            resources: Resources { cpu_milli: 100, memory_bytes: 1 << 20, disk_bytes: 0 },
-            image: "web:1".to_owned(),
-            force_pull: false,
-            parameters: Vec::new(),
-            volumes: Vec::new(),
-            network: Network::Bridge,
-            ports: vec![port],
-            require_ports: false,
-            mesos: false,
-            tty: false,
-            fetch: Vec::new(),
-            pod: None,
-        }
-        .into(),
-        policy: Policy {
-            labels: BTreeMap::new(),
-            constraints: Vec::new(),
-            health_checks: Vec::new(),
-            upgrade: UpgradeStrategy { min_health_ppm: 1_000_000, max_over_ppm: 1_000_000 },
-            backoff_ms: 100,
-            backoff_factor_ppm: 2_000_000,
-            backoff_max_ms: 1_000,
-            kill_grace_ms: None,
-            kill_selection: KillSelection::YoungestFirst,
-            unreachable: Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
-            role: "*".to_owned(),
-            accepted_roles: Vec::new(),
-            readiness_checks: Vec::new(),
-            dependencies: Vec::new(),
-            residency: None,
-        }
-        .into(),
-    }
+pub(super) fn fresh(id: &AppId) -> AppSpec {
+    let mut spec = testing::app(id.as_str(), 1);
+    spec.instances = 3;
+    spec.run.resources.memory_bytes = 1 << 20;
+    spec.run.ports[0].name = Some("http".to_owned());
+    (spec.policy.backoff_ms, spec.policy.backoff_max_ms) = (100, 1_000);
+    spec.policy.backoff_factor_ppm = 2_000_000;
+    spec
 }
 
 fn kill(state: &State, dice: &mut Dice) -> Command {

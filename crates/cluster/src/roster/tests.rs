@@ -148,7 +148,7 @@ fn work_of(n: u32, constraints: &[crate::Constraint]) -> [u64; 3] {
     for n in 0..8 {
         cluster.apply(Command::Register { node: node(n) });
     }
-    let mut spec = AppSpec { instances: n, ..histories::fresh(AppId::parse("/a").expect("a valid id")) };
+    let mut spec = AppSpec { instances: n, ..histories::fresh(&AppId::parse("/a").expect("a valid id")) };
     spec.policy.constraints = constraints.to_vec();
     let put = |spec: &AppSpec| Command::PutApps { apps: vec![(spec.clone(), Expect::Any)], force: false };
     cluster.apply(put(&spec));

@@ -184,68 +184,15 @@ pub(crate) fn node(name: &str, attributes: &[(&str, &str)]) -> NodeDescription {
 
 /// An app of `n` small instances with one drawn port and one health check.
 pub(crate) fn app(name: &str, n: u32) -> AppSpec {
-    AppSpec {
-        id: id(name),
-        instances: n,
-        run: RunSpec {
-            cmd: None,
-            args: Vec::new(),
-            user: None,
-            env: BTreeMap::new(),
-            resources: Resources { cpu_milli: 100, memory_bytes: 64 * MIB, disk_bytes: 0 },
-            image: "web:1".to_owned(),
-            force_pull: false,
-            parameters: Vec::new(),
-            volumes: Vec::new(),
-            network: Network::Bridge,
-            ports: vec![port(WantedHostPort::Any)],
-            require_ports: false,
-            mesos: false,
-            tty: false,
-            fetch: Vec::new(),
-            pod: None,
-        }
-        .into(),
-        policy: Policy {
-            labels: BTreeMap::new(),
-            constraints: Vec::new(),
-            health_checks: vec![HealthCheck {
-                kind: HealthKind::Tcp { port: CheckPort::Index(0) },
-                mesos: false,
-                container: String::new(),
-                ipv6: false,
-                grace_ms: 0,
-                interval_ms: 1_000,
-                timeout_ms: 1_000,
-                max_failures: 3,
-                delay_ms: 0,
-            }],
-            upgrade: UpgradeStrategy { min_health_ppm: 1_000_000, max_over_ppm: 1_000_000 },
-            backoff_ms: 1_000,
-            backoff_factor_ppm: 2_000_000,
-            backoff_max_ms: 10_000,
-            kill_grace_ms: None,
-            kill_selection: KillSelection::YoungestFirst,
-            unreachable: Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
-            role: "*".to_owned(),
-            accepted_roles: Vec::new(),
-            readiness_checks: Vec::new(),
-            dependencies: Vec::new(),
-            residency: None,
-        }
-        .into(),
-    }
+    let mut spec = testing::app(name, 1);
+    spec.instances = n;
+    spec.policy.health_checks.push(testing::health_check(HealthKind::Tcp { port: CheckPort::Index(0) }));
+    (spec.policy.backoff_factor_ppm, spec.policy.backoff_max_ms) = (2_000_000, 10_000);
+    spec
 }
 
 pub(crate) fn port(host_port: WantedHostPort) -> PortSpec {
-    PortSpec {
-        container_port: 8080,
-        host_port,
-        service_port: 0,
-        protocol: Protocol::Tcp,
-        name: None,
-        labels: BTreeMap::new(),
-    }
+    PortSpec { host_port, ..testing::port() }
 }
 
 /// The same app with another image.

@@ -1,10 +1,11 @@
 //! How fast the core decides: `plan` + `place` + `apply`, on one core, without disk or network.
 
 use crate::report::{Row, Table};
+use cluster::testing;
 use cluster::{
-    Agenda, AppId, AppSpec, ClusterId, Command, Constraint, Entry, Expect, KillSelection, Moment, Network,
-    NodeDescription, NodeId, Operator, Policy, PortRange, PortSpec, Principal, Protocol, Resources, RunSpec, Settings,
-    State, Timestamp, Unreachable, UpgradeStrategy, WantedHostPort, plan,
+    Agenda, AppSpec, ClusterId, Command, Constraint, Entry, Expect, Moment,
+    NodeDescription, NodeId, Operator, PortRange, Principal, Resources, Settings,
+    State, Timestamp, plan,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -125,58 +126,15 @@ pub(crate) fn app(n: usize, instances: u32, mix: Mix) -> AppSpec {
         (Mix::Mixed, 3) => constraint("rack", Operator::Like, Some("r[0-9]")),
         _ => Vec::new(),
     };
-    AppSpec {
-        id: AppId::parse(&format!("/team-{}/app-{n}", n % 40)).expect("a valid id"),
-        instances,
-        run: RunSpec {
-            cmd: None,
-            args: Vec::new(),
-            user: None,
-            env: BTreeMap::from([("LOG_LEVEL".to_owned(), "info".to_owned())]),
-            resources: Resources {
-                cpu_milli: [100, 250, 500, 1_000][n % 4],
-                memory_bytes: [64, 128, 512, 1_024][(n / 4) % 4] * MIB,
-                disk_bytes: 0,
-            },
-            image: "registry.example/app:1".to_owned(),
-            force_pull: false,
-            parameters: Vec::new(),
-            volumes: Vec::new(),
-            network: Network::Bridge,
-            ports: vec![PortSpec {
-                container_port: 8080,
-                host_port: WantedHostPort::Any,
-                service_port: 0,
-                protocol: Protocol::Tcp,
-                name: Some("http".to_owned()),
-                labels: BTreeMap::new(),
-            }],
-            require_ports: false,
-            mesos: false,
-            tty: false,
-            fetch: Vec::new(),
-            pod: None,
-        }
-        .into(),
-        policy: Policy {
-            labels: BTreeMap::from([("team".to_owned(), format!("team-{}", n % 40))]),
-            constraints,
-            health_checks: Vec::new(),
-            upgrade: UpgradeStrategy { min_health_ppm: 1_000_000, max_over_ppm: 1_000_000 },
-            backoff_ms: 1_000,
-            backoff_factor_ppm: 1_150_000,
-            backoff_max_ms: 300_000,
-            kill_grace_ms: None,
-            kill_selection: KillSelection::YoungestFirst,
-            unreachable: Unreachable::After { inactive_ms: 0, expunge_ms: 0 },
-            role: "*".to_owned(),
-            accepted_roles: Vec::new(),
-            readiness_checks: Vec::new(),
-            dependencies: Vec::new(),
-            residency: None,
-        }
-        .into(),
-    }
+    let mut spec = testing::app(&format!("/team-{}/app-{n}", n % 40), 1);
+    spec.instances = instances;
+    spec.run.env = BTreeMap::from([("LOG_LEVEL".to_owned(), "info".to_owned())]);
+    spec.run.resources.cpu_milli = [100, 250, 500, 1_000][n % 4];
+    spec.run.resources.memory_bytes = [64, 128, 512, 1_024][(n / 4) % 4] * MIB;
+    spec.run.ports[0].name = Some("http".to_owned());
+    spec.policy.labels = BTreeMap::from([("team".to_owned(), format!("team-{}", n % 40))]);
+    spec.policy.constraints = constraints;
+    spec
 }
 
 /// From an empty cluster to all instances placed; the cluster, and placements per second.

@@ -17,7 +17,7 @@ fn readiness_check() -> ReadinessCheck {
 }
 
 fn spec_with_readiness() -> AppSpec {
-    let mut spec = fixture::spec("/web", 1);
+    let mut spec = testing::app("/web", 1);
     spec.run.ports[0].name = Some("http".into());
     spec.policy.readiness_checks = vec![readiness_check()];
     spec
@@ -44,7 +44,7 @@ fn told(ready: bool, status: u16) -> Seen {
 #[test]
 fn an_instance_is_asked_until_it_is_ready_and_never_again_not_even_by_the_next_agent() {
     let mut desk = Desk::new(false);
-    desk.assign(vec![fixture::assignment(instance(1), spec_with_readiness())]);
+    desk.assign(vec![testing::assignment(instance(1), spec_with_readiness())]);
     assert_eq!(desk.done(1, Done::Now(running())), [ask(), report(1, 1, seen_running())]);
     desk.acknowledge();
     assert_eq!(desk.give(answer(Err("connection refused".into()))), []);
@@ -69,10 +69,10 @@ fn a_new_readiness_check_is_asked_of_who_runs_already() {
     let mut desk = Desk::new(false);
     let mut without = spec_with_readiness();
     without.policy.readiness_checks.clear();
-    desk.assign(vec![fixture::assignment(instance(1), without)]);
+    desk.assign(vec![testing::assignment(instance(1), without)]);
     assert_eq!(desk.done(1, Done::Now(running())), [report(1, 1, seen_running())]);
     desk.acknowledge();
-    let with = fixture::assignment(instance(1), spec_with_readiness());
+    let with = testing::assignment(instance(1), spec_with_readiness());
     assert_eq!(desk.assign(vec![Assignment { started: true, ..with }]), [ask()]);
     desk.give(answer(Ok(response(200))));
     let other_port = {
@@ -81,7 +81,7 @@ fn a_new_readiness_check_is_asked_of_who_runs_already() {
         spec
     };
     let mut desk = Desk::new(false);
-    desk.assign(vec![fixture::assignment(instance(1), other_port)]);
+    desk.assign(vec![testing::assignment(instance(1), other_port)]);
     assert_eq!(desk.done(1, Done::Now(running())), [report(1, 1, seen_running())], "there is nothing to ask");
 }
 
@@ -115,7 +115,7 @@ fn health_checks_go_where_they_are_told() {
             Ok(Probe::Command { container: "side".into(), command: "true".into() }),
         ),
     ] {
-        let mut spec = fixture::spec("/web", 1);
+        let mut spec = testing::app("/web", 1);
         spec.run.network = network.clone();
         let nowhere = PortSpec { container_port: 0, host_port: WantedHostPort::None, ..spec.run.ports[0].clone() };
         spec.run.ports.push(nowhere);
@@ -131,7 +131,7 @@ fn health_checks_go_where_they_are_told() {
             delay_ms: 0,
         }];
         let mut desk = Desk::new(false);
-        desk.assign(vec![fixture::assignment(instance(1), spec)]);
+        desk.assign(vec![testing::assignment(instance(1), spec)]);
         let running = Container::Running { ip: Some("172.17.0.2".into()), ipv6: address.map(str::to_owned) };
         let mut outputs = desk.done(1, Done::Now(running));
         desk.acknowledge();
@@ -166,9 +166,9 @@ fn who_serves_stays_in_consul_until_it_has_passed_what_it_is_asked_now() {
     };
     let tcp = || HealthKind::Tcp { port: CheckPort::Index(0) };
     let order = |checks| {
-        let mut spec = fixture::spec("/web", 1);
+        let mut spec = testing::app("/web", 1);
         spec.policy.health_checks = checks;
-        Assignment { started: true, policy: POLICY, ..fixture::assignment(instance(1), spec) }
+        Assignment { started: true, policy: POLICY, ..testing::assignment(instance(1), spec) }
     };
     let command = HealthKind::Command { value: "true".into() };
     let tell = |desk: &mut Desk, input| {
@@ -235,9 +235,9 @@ fn http_check(path: &str) -> HealthCheck {
 
 /// An order for the `n`-th instance with these checks, of which the second failure takes it out of discovery.
 fn patient(n: u32, checks: Vec<HealthCheck>) -> Assignment {
-    let mut spec = fixture::spec("/web", 1);
+    let mut spec = testing::app("/web", 1);
     spec.policy.health_checks = checks;
-    Assignment { leave_after: 2, min_live_ms: 5_000, ..fixture::assignment(instance(n), spec) }
+    Assignment { leave_after: 2, min_live_ms: 5_000, ..testing::assignment(instance(n), spec) }
 }
 
 fn say(n: u32, check: u32, outcome: Outcome) -> Input {
