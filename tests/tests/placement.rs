@@ -7,9 +7,9 @@
 use cluster::place::{Room, place};
 use cluster::testing;
 use cluster::{
-    App, AppId, AppSpec, ClusterId, Command, Constraint, Entry, Expect, Moment,
-    NodeDescription, NodeId, Operator, PortRange, PortSpec, Principal, Protocol, Resources, State,
-    Step, Timestamp, Unreachable, UpgradeStrategy, WantedHostPort,
+    App, AppId, AppSpec, ClusterId, Command, Constraint, Entry, Expect, Moment, NodeDescription, NodeId, Operator,
+    PortRange, PortSpec, Principal, Protocol, Resources, State, Step, Timestamp, Unreachable, UpgradeStrategy,
+    WantedHostPort,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tests::sim::rng::Rng;

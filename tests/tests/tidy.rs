@@ -127,7 +127,8 @@ fn wrong_edges(packages: &[Package]) -> Vec<String> {
         };
         let allowed: BTreeSet<_> = allowed.iter().copied().collect();
         let actual: BTreeSet<_> = package.dependencies.iter().map(String::as_str).collect();
-        let actual: BTreeSet<_> = actual.intersection(&members).copied().collect();
+        // To its own integration tests a crate shows what they are made of by depending on itself.
+        let actual: BTreeSet<_> = actual.intersection(&members).copied().filter(|it| *it != package.name).collect();
         wrong.extend(actual.difference(&allowed).map(|it| format!("{} must not depend on {it}", package.name)));
         wrong.extend(allowed.difference(&actual).map(|it| format!("{} no longer depends on {it}", package.name)));
     }

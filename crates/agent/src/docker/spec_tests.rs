@@ -4,8 +4,8 @@ use super::*;
 use cluster::agent::PARAMETERS;
 use cluster::testing;
 use cluster::{
-    ExternalVolume, HostVolume, InstanceId, Mount, PersistentVolume, PodVolume, PortSpec,
-    Resources, Timestamp, VolumeMode, WantedHostPort,
+    ExternalVolume, HostVolume, InstanceId, Mount, PersistentVolume, PodVolume, PortSpec, Resources, Timestamp,
+    VolumeMode, WantedHostPort,
 };
 use serde_json::{Value, json};
 use std::path::Path;

@@ -3,9 +3,8 @@
 use crate::report::{Row, Table};
 use cluster::testing;
 use cluster::{
-    Agenda, AppSpec, ClusterId, Command, Constraint, Entry, Expect, Moment,
-    NodeDescription, NodeId, Operator, PortRange, Principal, Resources, Settings,
-    State, Timestamp, plan,
+    Agenda, AppSpec, ClusterId, Command, Constraint, Entry, Expect, Moment, NodeDescription, NodeId, Operator,
+    PortRange, Principal, Resources, Settings, State, Timestamp, plan,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
