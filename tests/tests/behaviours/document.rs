@@ -54,7 +54,9 @@ fn suites() -> Vec<Suite> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
     files.sort();
     let mut suites = Vec::new();
-    for file in files.iter().filter(|it| !["document.rs", "main.rs", "world.rs"].iter().any(|own| it.ends_with(own))) {
+    for file in
+        files.iter().filter(|it| !["document.rs", "main.rs", "tree.rs", "world.rs"].iter().any(|own| it.ends_with(own)))
+    {
         read(&std::fs::read_to_string(file).unwrap(), &mut suites);
     }
     suites.sort_by(|a, b| a.name.cmp(&b.name));

@@ -6,13 +6,17 @@
 //! `docs/behaviours.md` lists them all; `document` holds it to what is here.
 
 mod document;
+mod tree;
 mod world;
 
 mod deploying;
 mod groups;
 mod members;
+mod placing;
+mod planning;
+mod replacing;
 mod running;
-mod scheduling;
+mod scaling;
 mod units;
 mod validating;
 mod viewing;
