@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use api::link::{Greeting, Link};
-use cluster::agent::{self, Assignment, FromAgent, Observation, PROTOCOL, ToAgent};
+use cluster::agent::{self, Assignment, Dialer, Ended, FromAgent, Observation, PROTOCOL, ToAgent};
 use cluster::{CheckResult, Health, InstanceId, NodeDescription, NodeId, PortRange, Readiness, Resources, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 const GIB: u64 = 1 << 30;
+/// A member that has not answered by then does not.
+const GREETED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Connected agents; they hang up when this is dropped.
 pub(crate) struct Agents {
@@ -35,19 +37,28 @@ impl Agents {
     pub(crate) async fn start(leader: SocketAddr, n_nodes: usize) -> Result<Self> {
         let mut agents = Self { tasks: Vec::new(), seen: Arc::default() };
         for n in 0..n_nodes {
-            let (link, alive_every) = timeout(Duration::from_secs(5), greet(leader, n)).await??;
+            let (link, alive_every) = timeout(GREETED_WITHIN, greet(leader, n)).await??;
             agents.tasks.push(tokio::spawn(serve(link, alive_every, Arc::clone(&agents.seen))));
         }
         Ok(agents)
     }
 
-    /// Lets that many dial at once.
+    /// Lets that many dial at once. A member takes in only so many strangers at a time; who was not let in comes again,
+    /// after the pauses of real agents.
     pub(crate) fn storm(leader: SocketAddr, n_nodes: usize) -> Self {
         let seen: Arc<Seen> = Arc::default();
         let dial = |n| {
             let seen = Arc::clone(&seen);
             tokio::spawn(async move {
-                let (link, alive_every) = greet(leader, n).await?;
+                let mut dialer = Dialer::new(vec![leader.to_string()], n as u64);
+                let (link, alive_every) = loop {
+                    let call = dialer.call();
+                    if let Ok(Ok(it)) = timeout(GREETED_WITHIN, greet(leader, n)).await {
+                        break it;
+                    }
+                    let pause_ms = dialer.ended(&call, Ended::Unreachable);
+                    tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                };
                 serve(link, alive_every, seen).await
             })
         };

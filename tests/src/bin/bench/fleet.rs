@@ -6,7 +6,7 @@ use crate::api::definition;
 use crate::events;
 use crate::http;
 use crate::members::Members;
-use crate::process::{Scratch, as_root};
+use crate::process::{Scratch, as_root, open_files_max};
 use crate::report::{Row, Table};
 use anyhow::{Result, bail};
 use serde_json::json;
@@ -37,7 +37,10 @@ pub(crate) async fn run(table: &mut Table, scratch: &Scratch, scale: &Scale) -> 
     let n_nodes = scale.n_nodes;
     let n_instances = (n_nodes * PER_NODE) as u64;
     // Each agent is a connection, here and at the leader.
-    as_root(&["prlimit", "--pid", &std::process::id().to_string(), "--nofile=65536:65536"])?;
+    let needed = n_nodes as u64 + 1_000;
+    if open_files_max()? < needed {
+        as_root(&["prlimit", "--pid", &std::process::id().to_string(), &format!("--nofile={needed}:{needed}")])?;
+    }
     let members = Members::start(scratch).await?;
     table.progress(&format!("{n_nodes} agents with {n_instances} instances"));
     let mut agents = Agents::start(members.link, n_nodes).await?;

@@ -114,6 +114,14 @@ pub(crate) fn cpu_time() -> Duration {
     Duration::from_nanos(text.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(0))
 }
 
+/// How many files this process may have open now; what it starts inherits that (proc(5), `/proc/pid/limits`).
+pub(crate) fn open_files_max() -> Result<u64> {
+    let limits = std::fs::read_to_string("/proc/self/limits")?;
+    let line = limits.lines().find_map(|it| it.strip_prefix("Max open files")).context("no limit of open files")?;
+    let soft = line.split_whitespace().next().unwrap_or_default();
+    Ok(if soft == "unlimited" { u64::MAX } else { soft.parse()? })
+}
+
 /// Runs a command to its end as root; through `sudo` where this is somebody else.
 pub(crate) fn as_root(command: &[&str]) -> Result<()> {
     let output = root_command(command).stdin(Stdio::null()).output().with_context(|| command.join(" "))?;
