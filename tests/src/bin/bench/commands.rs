@@ -24,6 +24,7 @@ There are no nodes, so nothing is launched; the leader tries to place the instan
 *etcd*: acknowledged `Put` of 256 bytes over gRPC, each client its own key.
 The clients of both are handwritten and share one thread; what they cost of the two cores is said beside.
 A ratio is the median of the ratios of the rounds.
+What `perf` shows of it is [written down](decisions/0043-where-the-time-goes.md).
 ";
 
 const CLIENTS: [usize; 4] = [1, 16, 64, 256];
