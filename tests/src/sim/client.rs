@@ -2,10 +2,11 @@
 
 use super::rng::Rng;
 use cluster::apply::{DEADLINE_LABEL, ROLLBACK_LABEL};
+use cluster::testing;
 use cluster::{
     AppId, AppSpec, CheckPort, Command, Constraint, Expect, GroupUpdate, HealthCheck, HealthKind, KillSelection,
-    Network, Operator, PathId, PersistentVolume, Policy, PortSpec, Protocol, ReadinessCheck, Resources, RunSpec,
-    Scaling, State, Unreachable, UpgradeStrategy, Volume, VolumeMode, WantedHostPort,
+    Operator, PathId, PersistentVolume, PortSpec, Protocol, ReadinessCheck, Resources, Scaling, State, Unreachable,
+    UpgradeStrategy, Volume, VolumeMode, WantedHostPort,
 };
 use std::collections::BTreeMap;
 
@@ -144,55 +145,26 @@ fn spec(app: &AppId, rng: &mut Rng) -> AppSpec {
     if rng.chance(100) {
         constraints.push(constraint("rack", Operator::Is, Some("a")));
     }
-    let spec = AppSpec {
-        id: app.clone(),
-        instances: rng.range(1, 5) as u32,
-        run: RunSpec {
-            cmd: None,
-            args: Vec::new(),
-            user: None,
-            env: BTreeMap::new(),
-            resources: Resources {
-                cpu_milli: rng.range(1, 8) * 100,
-                memory_bytes: rng.range(1, 8) << 26,
-                disk_bytes: 0,
-            },
-            image: image(rng),
-            force_pull: false,
-            parameters: Vec::new(),
-            volumes: Vec::new(),
-            network: Network::Bridge,
-            ports,
-            require_ports: false,
-            mesos: false,
-            tty: false,
-            fetch: Vec::new(),
-            pod: None,
-        }
-        .into(),
-        policy: Policy {
-            labels: patience(rng),
-            constraints,
-            health_checks: if rng.chance(700) { vec![health_check("/health")] } else { Vec::new() },
-            upgrade,
-            backoff_ms: 500,
-            backoff_factor_ppm: 1_500_000,
-            backoff_max_ms: 5_000,
-            kill_grace_ms: Some(1_000),
-            kill_selection: *rng.pick(&[KillSelection::YoungestFirst, KillSelection::OldestFirst]),
-            unreachable: if rng.chance(100) {
-                Unreachable::Disabled
-            } else {
-                Unreachable::After { inactive_ms: rng.below(2) * 3_000, expunge_ms: 10_000 }
-            },
-            role: "*".to_owned(),
-            accepted_roles: Vec::new(),
-            readiness_checks: if asked { vec![readiness_check()] } else { Vec::new() },
-            dependencies: dependencies(app, rng),
-            residency: None,
-        }
-        .into(),
+    let mut spec = testing::app(app.as_str(), 0);
+    spec.instances = rng.range(1, 5) as u32;
+    spec.run.resources =
+        Resources { cpu_milli: rng.range(1, 8) * 100, memory_bytes: rng.range(1, 8) << 26, disk_bytes: 0 };
+    spec.run.image = image(rng);
+    spec.run.ports = ports;
+    spec.policy.labels = patience(rng);
+    spec.policy.constraints = constraints;
+    spec.policy.health_checks = if rng.chance(700) { vec![health_check("/health")] } else { Vec::new() };
+    spec.policy.upgrade = upgrade;
+    (spec.policy.backoff_ms, spec.policy.backoff_factor_ppm, spec.policy.backoff_max_ms) = (500, 1_500_000, 5_000);
+    spec.policy.kill_grace_ms = Some(1_000);
+    spec.policy.kill_selection = *rng.pick(&[KillSelection::YoungestFirst, KillSelection::OldestFirst]);
+    spec.policy.unreachable = if rng.chance(100) {
+        Unreachable::Disabled
+    } else {
+        Unreachable::After { inactive_ms: rng.below(2) * 3_000, expunge_ms: 10_000 }
     };
+    spec.policy.readiness_checks = if asked { vec![readiness_check()] } else { Vec::new() };
+    spec.policy.dependencies = dependencies(app, rng);
     // One app has data, another one sometimes.
     let stays = app.as_str() == "/pay/db" || (app.as_str() == "/x" && rng.chance(300));
     if stays { resident(spec) } else { spec }
@@ -248,15 +220,6 @@ fn health_checks(rng: &mut Rng) -> Vec<HealthCheck> {
 }
 
 fn health_check(path: &str) -> HealthCheck {
-    HealthCheck {
-        kind: HealthKind::Http { path: path.to_owned(), port: CheckPort::Number(80), ignore_1xx: false, tls: false },
-        mesos: false,
-        container: String::new(),
-        ipv6: false,
-        grace_ms: 5_000,
-        interval_ms: 1_000,
-        timeout_ms: 1_000,
-        max_failures: 3,
-        delay_ms: 0,
-    }
+    let kind = HealthKind::Http { path: path.to_owned(), port: CheckPort::Number(80), ignore_1xx: false, tls: false };
+    HealthCheck { grace_ms: 5_000, ..testing::health_check(kind) }
 }

@@ -4,12 +4,11 @@ use super::*;
 use cluster::agent::PARAMETERS;
 use cluster::testing;
 use cluster::{
-    ExternalVolume, HostVolume, InstanceId, Mount, PersistentVolume, PodVolume, PortSpec, Resources, Timestamp,
-    VolumeMode, WantedHostPort,
+    ExternalVolume, HostVolume, InstanceId, Mount, PersistentVolume, PodVolume, PortSpec, Resources, VolumeMode,
+    WantedHostPort,
 };
 use serde_json::{Value, json};
 use std::path::Path;
-use std::sync::Arc;
 
 const CLUSTER: ClusterId = ClusterId(0xc1);
 
@@ -74,20 +73,8 @@ fn made_with(spec: AppSpec, ports: &[u16], log_max_mib: Option<u64>) -> Result<V
         dirs: Dirs::new(Path::new("/agent")),
         places: Places::new(7),
     };
-    let assignment = Assignment {
-        instance: instance(),
-        app: spec.id.clone(),
-        version: Timestamp(1_000),
-        ports: ports.to_vec(),
-        stop: false,
-        started: false,
-        kill_grace_ms: 3_000,
-        min_live_ms: 0,
-        leave_after: 1,
-        reservation: spec.is_resident().then(instance),
-        policy: Timestamp(1_000),
-        spec: Some(Arc::new(spec)),
-    };
+    let reservation = spec.is_resident().then(instance);
+    let assignment = Assignment { ports: ports.to_vec(), reservation, ..testing::assignment(instance(), spec) };
     let pieces = containers(&assignment, &place)?;
     Ok(pieces.into_iter().map(|it| (it.name, serde_json::to_value(it.body).unwrap())).collect())
 }
@@ -461,20 +448,7 @@ fn a_link_out_of_the_sandbox_is_not_mounted() {
         let mut spec = spec();
         let volume = HostVolume { container_path: "/c".into(), host_path: path.into(), mode: VolumeMode::Ro };
         spec.run.volumes = vec![Volume::Host(volume)];
-        let assignment = Assignment {
-            instance: instance(),
-            app: spec.id.clone(),
-            version: Timestamp(1_000),
-            ports: Vec::new(),
-            stop: false,
-            started: false,
-            kill_grace_ms: 3_000,
-            min_live_ms: 0,
-            leave_after: 1,
-            reservation: None,
-            policy: Timestamp(1_000),
-            spec: Some(Arc::new(spec)),
-        };
+        let assignment = testing::assignment(instance(), spec);
         assert_eq!(check_fetched(&assignment, &dirs).is_ok(), is_good, "{path}");
     }
     std::fs::remove_dir_all(scratch).unwrap();

@@ -124,17 +124,8 @@ fn constraints(dice: &mut Dice) -> Vec<Constraint> {
 }
 
 fn check(max_failures: u32) -> HealthCheck {
-    HealthCheck {
-        kind: HealthKind::Tcp { port: CheckPort::Index(max_failures % 2) },
-        mesos: false,
-        container: String::new(),
-        ipv6: false,
-        grace_ms: 0,
-        interval_ms: 1_000,
-        timeout_ms: 1_000,
-        max_failures,
-        delay_ms: 0,
-    }
+    let kind = HealthKind::Tcp { port: CheckPort::Index(max_failures % 2) };
+    HealthCheck { max_failures, ..testing::health_check(kind) }
 }
 
 fn readiness_check() -> ReadinessCheck {

@@ -61,9 +61,10 @@ fn alone(dir: &Path, config: Config) -> Handle<Sum> {
 
 /// The directory, once nobody holds it any more: a process that another test starts has all that is open for a moment.
 fn opened(dir: &Path) -> Dir {
+    let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         match Dir::open(dir) {
-            Err(log::Error::Locked { .. }) => thread::sleep(Duration::from_millis(5)),
+            Err(log::Error::Locked { .. }) if Instant::now() < deadline => thread::sleep(Duration::from_millis(5)),
             opened => return opened.unwrap(),
         }
     }
