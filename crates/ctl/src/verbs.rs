@@ -9,6 +9,7 @@ mod deploy;
 mod deployment;
 mod events;
 mod group;
+mod history;
 mod leader;
 mod marathon;
 mod node;

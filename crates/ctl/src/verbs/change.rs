@@ -66,6 +66,20 @@ pub(crate) async fn put(
     Ok(Accepted::new(app.id, result, did))
 }
 
+/// Removes what is asked for here, once that is confirmed, and waits for it where that is wanted.
+pub(crate) async fn remove(
+    session: &mut Session<'_>,
+    id: &str,
+    request: Request,
+    with: &str,
+    wait: &Wait,
+) -> Result<()> {
+    let id = text::app_id(id);
+    session.confirm(&format!("Remove {id} and all {with}?"))?;
+    let (result, _) = session.ask::<DeploymentResult>(request).await?;
+    finish(session, vec![Accepted::new(id, result, "removed")], wait).await
+}
+
 /// Says what was accepted and, where that is wanted, waits for its end.
 pub(crate) async fn finish(session: &mut Session<'_>, accepted: Vec<Accepted>, wait: &Wait) -> Result<()> {
     session.tell_remarks();

@@ -4,8 +4,7 @@ use crate::error::Result;
 use crate::remote::Request;
 use crate::session::Session;
 use crate::text;
-use crate::verbs::change::{self, Accepted, Wait};
-use api::v2::DeploymentResult;
+use crate::verbs::change::{self, Wait};
 use clap::Args;
 
 /// Remove an app and all its instances; deployments of it that are under way end.
@@ -23,9 +22,7 @@ pub struct Remove {
 
 impl Remove {
     pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
-        session.confirm(&format!("Remove {} and all its instances?", text::app_id(&self.id)))?;
-        let (result, _) = session.ask::<DeploymentResult>(Request::delete(super::path(&self.id))).await?;
-        let accepted = Accepted::new(text::app_id(&self.id), result, "removed");
-        change::finish(session, vec![accepted], &self.wait).await
+        let request = Request::delete(super::path(&self.id));
+        change::remove(session, &self.id, request, "its instances", &self.wait).await
     }
 }

@@ -5,10 +5,9 @@ use crate::error::Result;
 use crate::remote::Request;
 use crate::session::Session;
 use crate::text;
-use crate::verbs::task;
+use crate::verbs::{history, task};
 use api::v2::{AppInfo, Queue, QueueItem};
 use clap::Args;
-use serde_json::Value;
 use std::fmt::Write as _;
 
 /// Show one app, its instances and its last failure.
@@ -26,8 +25,7 @@ impl Show {
     pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
         if let Some(version) = &self.version {
             let path = format!("{}/versions/{version}", super::path(&self.id));
-            let (_, value) = session.ask::<Value>(Request::get(path)).await?;
-            return session.json(&value);
+            return history::definition(session, path).await;
         }
         let (info, value) = super::fetch(session, &self.id).await?;
         if session.is_json() {

@@ -3,8 +3,9 @@
 use crate::error::Result;
 use crate::remote::Request;
 use crate::session::Session;
-use crate::table::{Cell, Table, Tone};
+use crate::table::Cell;
 use crate::text;
+use crate::verbs::history;
 use api::v2::{App, AppInfo, VersionList};
 use clap::Args;
 use serde_json::Value;
@@ -29,20 +30,16 @@ impl Versions {
             return session.json(&newest);
         }
         let (now, _) = super::fetch(session, &self.id).await?;
-        let mut table = Table::new(&["VERSION", "AGE", "INSTANCES", "CPUS", "MEM", "IMAGE", ""]);
-        for version in list.versions.iter().take(self.limit) {
-            let (app, _) = session.ask::<App>(Request::get(format!("{path}/{version}"))).await?;
-            let is_current = *version == now.app.version;
-            table.row(vec![
-                version.into(),
-                Cell::right(text::age(session.now_ms(), version)),
+        let newest = &list.versions[..self.limit.min(list.versions.len())];
+        let cells = |app: App| {
+            vec![
                 Cell::right(app.instances.to_string()),
                 Cell::right(text::number(app.cpus.0)),
                 Cell::right(text::mebibytes(app.mem.0)),
                 super::list::image(&AppInfo { app, ..AppInfo::default() }).into(),
-                Cell::toned(if is_current { "current" } else { "" }, Tone::Good),
-            ]);
-        }
-        session.table(&table, "There are no versions.")
+            ]
+        };
+        let columns = (&["INSTANCES", "CPUS", "MEM", "IMAGE"][..], cells);
+        history::table(session, newest, &now.app.version, |it| format!("{path}/{it}"), columns).await
     }
 }

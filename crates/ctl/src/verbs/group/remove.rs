@@ -4,8 +4,7 @@ use crate::error::Result;
 use crate::remote::Request;
 use crate::session::Session;
 use crate::text;
-use crate::verbs::change::{self, Accepted, Wait};
-use api::v2::DeploymentResult;
+use crate::verbs::change::{self, Wait};
 use clap::Args;
 
 /// Remove a group and all that is in it.
@@ -23,10 +22,7 @@ pub struct Remove {
 
 impl Remove {
     pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
-        let id = text::app_id(&self.id);
-        session.confirm(&format!("Remove {id} and all apps in it?"))?;
         let request = Request::delete(super::path(&self.id)).with_flag("force", self.force);
-        let (result, _) = session.ask::<DeploymentResult>(request).await?;
-        change::finish(session, vec![Accepted::new(id, result, "removed")], &self.wait).await
+        change::remove(session, &self.id, request, "apps in it", &self.wait).await
     }
 }

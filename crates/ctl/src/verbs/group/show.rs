@@ -6,9 +6,8 @@ use crate::remote::Request;
 use crate::session::Session;
 use crate::table::{Cell, Table, Tone};
 use crate::text;
-use crate::verbs::{app, pod};
+use crate::verbs::{app, history, pod};
 use clap::Args;
-use serde_json::Value;
 
 /// Show one group and what is in it, at any depth.
 #[derive(Clone, Debug, Args)]
@@ -25,8 +24,7 @@ impl Show {
     pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
         if let Some(version) = &self.version {
             let path = format!("{}/versions/{version}", super::path(&self.id));
-            let (_, value) = session.ask::<Value>(Request::get(path)).await?;
-            return session.json(&value);
+            return history::definition(session, path).await;
         }
         let request = Request::get(super::path(&self.id));
         let request = EMBEDDED.into_iter().fold(request, |request, it| request.with("embed", it));

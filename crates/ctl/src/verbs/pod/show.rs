@@ -1,14 +1,12 @@
 //! `ekiden pod show`.
 
 use crate::error::Result;
-use crate::remote::Request;
 use crate::session::Session;
 use crate::table::{Cell, Table, Tone};
 use crate::text;
-use crate::verbs::task;
+use crate::verbs::{history, task};
 use api::v2::{PodCommand, PodContainer, PodStatus};
 use clap::Args;
-use serde_json::Value;
 use std::fmt::Write as _;
 
 /// Show one pod and its instances.
@@ -27,8 +25,7 @@ impl Show {
         let path = super::path(&self.id);
         if self.version.is_some() || session.is_json() {
             let path = self.version.as_ref().map_or(path.clone(), |it| format!("{path}::versions/{it}"));
-            let (_, value) = session.ask::<Value>(Request::get(path)).await?;
-            return session.json(&value);
+            return history::definition(session, path).await;
         }
         let (pod, _) = super::fetch(session, &self.id).await?;
         let card = card(session, &pod);

@@ -3,8 +3,9 @@
 use crate::error::Result;
 use crate::remote::Request;
 use crate::session::Session;
-use crate::table::{Cell, Table, Tone};
+use crate::table::Cell;
 use crate::text;
+use crate::verbs::history;
 use api::v2::Pod;
 use clap::Args;
 
@@ -28,18 +29,8 @@ impl Versions {
             return session.json(&versions);
         }
         let (now, _) = session.ask::<Pod>(Request::get(&path)).await?;
-        let mut table = Table::new(&["VERSION", "AGE", "INSTANCES", "IMAGES", ""]);
-        for version in &versions {
-            let (pod, _) = session.ask::<Pod>(Request::get(format!("{path}::versions/{version}"))).await?;
-            let is_current = *version == now.version;
-            table.row(vec![
-                version.into(),
-                Cell::right(text::age(session.now_ms(), version)),
-                Cell::right(pod.scaling.instances.to_string()),
-                super::images(&pod).into(),
-                Cell::toned(if is_current { "current" } else { "" }, Tone::Good),
-            ]);
-        }
-        session.table(&table, "There are no versions.")
+        let cells = |pod: Pod| vec![Cell::right(pod.scaling.instances.to_string()), super::images(&pod).into()];
+        let columns = (&["INSTANCES", "IMAGES"][..], cells);
+        history::table(session, &versions, &now.version, |it| format!("{path}::versions/{it}"), columns).await
     }
 }
