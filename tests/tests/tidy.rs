@@ -34,16 +34,6 @@ const OWNERS: [(&str, &[&str]); 4] = [
 /// What decisions must not reach, at any depth.
 const IMPURE: [&str; 7] = ["tokio", "raft", "bollard", "consulrs", "axum", "hyper", "tracing"];
 
-/// Circles between a crate's modules that are still there: one part cannot be understood, or taken out, without the
-/// others. To be taken apart, not to be added to.
-const KNOWN_CIRCLES: [&str; 5] = [
-    "api: callbacks, handlers, openapi, readers, request, routes, server, service",
-    "api: printed, to_wire",
-    "cluster: lookups, state",
-    "cluster: model, pattern",
-    "scheduler: control, link",
-];
-
 /// Marks of unfinished work. The first three count only as whole words.
 const UNFINISHED: [&str; 5] = [
     concat!("TO", "DO"),
@@ -84,8 +74,12 @@ fn decisions_reach_no_effects() {
 
 #[test]
 fn no_module_needs_itself() {
-    let found: Vec<_> = circles(&sources()).into_iter().filter(|it| !KNOWN_CIRCLES.contains(&it.as_str())).collect();
-    assert_eq!(found, NOTHING);
+    assert_eq!(circles(&sources()), NOTHING);
+}
+
+#[test]
+fn programs_and_tests_are_one_build() {
+    assert_eq!(built_twice(&features("normal,build"), &features("normal,build,dev")), NOTHING);
 }
 
 #[test]
@@ -148,6 +142,18 @@ fn wrong_owners(packages: &[Package]) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Returns the packages that the tests want otherwise than the programs: `cargo test` builds them, and all that is made of
+/// them, once more. The features are to be asked for in `tests/Cargo.toml`.
+fn built_twice(
+    programs: &BTreeMap<String, BTreeSet<String>>,
+    tests: &BTreeMap<String, BTreeSet<String>>,
+) -> Vec<String> {
+    let otherwise = programs.iter().filter(|(package, features)| tests.get(*package) != Some(*features));
+    otherwise
+        .map(|(package, features)| format!("{package}: {features:?}, for tests {:?}", tests.get(package)))
+        .collect()
 }
 
 fn impure(reached: &BTreeSet<String>) -> Vec<String> {
@@ -302,6 +308,18 @@ fn reach(metadata: &Value, from: &str) -> BTreeSet<String> {
     seen.into_iter().map(|id| names[id].to_owned()).collect()
 }
 
+/// Returns the features with which each package is built; more than one set where it is built more than once.
+fn features(edges: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let args = ["tree", "--workspace", "--locked", "--offline", "--prefix", "none", "-e", edges, "-f", "{p}|{f}|"];
+    let mut res: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for line in run(env!("CARGO"), &args).lines() {
+        let mut parts = line.split('|');
+        let (Some(package), Some(features)) = (parts.next(), parts.next()) else { continue };
+        res.entry(package.to_owned()).or_default().insert(features.to_owned());
+    }
+    res
+}
+
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().expect("a list").iter()
 }
@@ -384,6 +402,19 @@ mod planted {
             ] },
         });
         assert_eq!(impure(&reach(&metadata, "cluster")), ["decisions reach tokio"]);
+    }
+
+    #[test]
+    fn a_library_that_tests_want_otherwise() {
+        let built = |features: &[&str]| {
+            BTreeMap::from([("a v1".to_owned(), features.iter().map(|it| (*it).to_owned()).collect())])
+        };
+        let mut tests = built(&["std"]);
+        tests.extend(BTreeMap::from([("only for tests".to_owned(), BTreeSet::new())]));
+        assert_eq!(built_twice(&built(&["std"]), &tests), NOTHING);
+        assert_eq!(built_twice(&built(&["std"]), &built(&["std,rng"])).len(), 1);
+        assert_eq!(built_twice(&built(&["std"]), &built(&["std", "std,rng"])).len(), 1, "for some of them");
+        assert_eq!(built_twice(&built(&["std"]), &BTreeMap::new()).len(), 1);
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Fetcher {
             let mut limits = limits;
             let done = match kind {
                 Some(kind) => archive::unpack(kind, file, &name, &sandbox, &mut limits),
-                None => archive::place(file, &name, &sandbox, if executable { 0o755 } else { 0o644 }, &mut limits),
+                None => archive::put(file, &name, &sandbox, if executable { 0o755 } else { 0o644 }, &mut limits),
             };
             if let Some(part) = temporary {
                 let _ = fs::remove_file(part);

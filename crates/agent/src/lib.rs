@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`config`] | what an operator says |
 //! | `driver` | the loop: events in, [`cluster::agent::Output`]s performed |
-//! | `link` | the line to the control plane |
+//! | `line` | the line to the control plane |
 //! | `docker`, `docker/spec` | what the engine is asked; what a container is made of |
 //! | `dirs` | the instances' directories: sandboxes, persistent volumes |
 //! | `fetch` | files that are there before an instance starts |
@@ -28,7 +28,7 @@ mod docker;
 mod driver;
 mod fetch;
 mod hands;
-mod link;
+mod line;
 mod metrics;
 mod probe;
 mod processes;
@@ -53,7 +53,7 @@ use docker::{Docker, PlaceOfNode, Places};
 use driver::{Driver, Event, Pulse};
 use fetch::Fetcher;
 use hands::Hands;
-use link::Line;
+use line::Line;
 use metrics::Metrics;
 use probe::Asker;
 use std::collections::{BTreeMap, HashMap};

@@ -5,8 +5,7 @@
 //! misses what happened meanwhile. Subscriptions are kept by the leader, in memory, and end with its office.
 
 use crate::control::{ControlPlane, EventItem, Freshness};
-use crate::service::Api;
-use crate::told::Frame;
+use crate::told::{Frame, Told};
 use axum::body::Body;
 use bytes::Bytes;
 use futures::StreamExt;
@@ -46,6 +45,17 @@ pub(crate) enum Refused {
     TooMany,
 }
 
+/// Where events come from.
+#[derive(Clone, Debug)]
+pub(crate) struct Source<C> {
+    pub(crate) control: C,
+    pub(crate) told: Told,
+    /// What is told beside the log.
+    pub(crate) notices: broadcast::Sender<Frame>,
+    /// Ends all subscriptions.
+    pub(crate) shutdown: CancellationToken,
+}
+
 /// Those who are told. A clone is a handle to the same ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Callbacks {
@@ -66,12 +76,12 @@ impl Callbacks {
         self.running().keys().cloned().collect()
     }
 
-    /// Calls this URL from now on; one that is called already goes on to be.
+    /// Calls this URL from now on, if it is one of the allowed places; one that is called already goes on to be.
     ///
     /// # Errors
     /// [`Refused`]: nothing is called that was not before.
-    pub(crate) fn add<C: ControlPlane>(&self, api: &Api<C>, url: &str) -> Result<(), Refused> {
-        let target = check(url, &api.config.event_callbacks)?;
+    pub(crate) fn add<C: ControlPlane>(&self, source: Source<C>, allowed: &[String], url: &str) -> Result<(), Refused> {
+        let target = check(url, allowed)?;
         let mut running = self.running();
         if running.contains_key(url) {
             return Ok(());
@@ -79,16 +89,16 @@ impl Callbacks {
         if running.len() >= SUBSCRIBERS_MAX {
             return Err(Refused::TooMany);
         }
-        let stop = api.shutdown.child_token();
+        let stop = source.shutdown.child_token();
         running.insert(url.to_owned(), stop.clone());
         drop(running);
         let caller = Caller { client: self.client.clone(), target, is_failing: false };
         // Readers are registered before the answer: what happens behind it is told.
-        let items = api.control.events(None);
-        let notices = api.notices.subscribe();
-        let (callbacks, api, url) = (self.clone(), api.clone(), url.to_owned());
+        let items = source.control.events(None);
+        let notices = source.notices.subscribe();
+        let (callbacks, url) = (self.clone(), url.to_owned());
         tokio::spawn(async move {
-            caller.run(api, items, notices, stop.clone()).await;
+            caller.run(source, items, notices, stop.clone()).await;
             // Unless it was removed, and perhaps added again.
             if !stop.is_cancelled() {
                 callbacks.running().remove(&url);
@@ -136,7 +146,7 @@ impl Caller {
     /// Posts what happens until it is stopped, or this member leads no more.
     async fn run<C: ControlPlane>(
         mut self,
-        api: Api<C>,
+        source: Source<C>,
         mut items: futures::stream::BoxStream<'static, EventItem>,
         mut notices: broadcast::Receiver<Frame>,
         stop: CancellationToken,
@@ -152,12 +162,12 @@ impl Caller {
                     Some(EventItem::Gap { .. }) => continue,
                     Some(EventItem::Lagged) => {
                         tracing::warn!(place = self.place(), "a callback is too slow: events were dropped");
-                        items = api.control.events(None);
+                        items = source.control.events(None);
                         continue;
                     }
                     Some(EventItem::Happened(happened)) => {
-                        let Ok(state) = api.control.view(Freshness::Local).await else { continue };
-                        api.told.entry(&state, &happened, false).frames.clone()
+                        let Ok(state) = source.control.view(Freshness::Local).await else { continue };
+                        source.told.entry(&state, &happened, false).frames.clone()
                     }
                 },
                 notice = notices.recv() => match notice {

@@ -6,7 +6,7 @@
 //! | read | to learn |
 //! |---|---|
 //! | [`control`] | what the API may ask of the control plane |
-//! | [`routes`] | every route, and the function behind it |
+//! | [`routes`] | every route |
 //! | [`from_wire`], [`to_wire`] | JSON to the cluster's types and back |
 //! | [`v2`], [`v3`] | the JSON types |
 //! | [`limits`] | how much of everything a request may bring |
@@ -16,7 +16,6 @@
 pub mod causes;
 pub mod control;
 pub mod routes;
-pub mod service;
 
 pub mod v2;
 pub mod v3;
@@ -24,6 +23,9 @@ pub mod v3;
 mod bodies;
 mod callbacks;
 mod compress;
+mod connection;
+mod context;
+mod dispatch;
 pub mod error;
 pub mod from_wire;
 mod handlers;
@@ -37,6 +39,7 @@ pub mod panics;
 mod printed;
 pub mod readers;
 mod request;
+mod service;
 mod stream;
 pub mod time;
 pub mod to_wire;
@@ -54,4 +57,4 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use service::{Api, Config};
+pub use context::{Api, Config};

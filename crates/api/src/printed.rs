@@ -1,10 +1,9 @@
 //! Lists of apps and instances, printed fast: definitions seldom change, so their JSON is kept from one list to the next.
 
 use crate::stream;
-use crate::to_wire::{self, Embed};
+use crate::to_wire::{self, Embed, Piece};
 use axum::response::Response;
-use cluster::{App, AppId, AppVersion, Instance, Moment, State};
-use std::borrow::Cow;
+use cluster::{App, AppId, AppVersion, Moment, State};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,36 +16,6 @@ pub(crate) struct Definitions(Arc<Mutex<BTreeMap<AppId, Printed>>>);
 struct Printed {
     version: Arc<AppVersion>,
     json: Arc<[u8]>,
-}
-
-/// A part of a long answer.
-#[derive(Clone, Debug)]
-pub(crate) enum Piece {
-    /// What stands between the others.
-    Text(Cow<'static, str>),
-    /// An app as it is.
-    App(Arc<App>),
-    /// A pod as it is, with its instances.
-    Pod(Arc<App>),
-    /// An app as it was.
-    Then(Arc<AppVersion>),
-    /// An instance.
-    Task(Arc<Instance>),
-}
-
-impl Piece {
-    /// What is always the same.
-    pub(crate) const fn fixed(text: &'static str) -> Self {
-        Self::Text(Cow::Borrowed(text))
-    }
-}
-
-/// Puts commas between pieces.
-pub(crate) fn separated(pieces: impl Iterator<Item = Piece>) -> impl Iterator<Item = Piece> {
-    pieces.enumerate().flat_map(|(n, piece)| {
-        let comma = (n > 0).then_some(Piece::fixed(","));
-        comma.into_iter().chain([piece])
-    })
 }
 
 impl Definitions {

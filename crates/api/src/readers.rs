@@ -1,8 +1,8 @@
 //! Who reads the stream of events: so many in all, so many of one address, and the laziest goes where there is no room.
 
+use crate::connection::site;
+use crate::connection::watch::Watch;
 use crate::error::Error;
-use crate::server::crowd::site;
-use crate::server::watch::Watch;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,11 +1,11 @@
 //! A request, taken apart once, before anything looks at it.
 
+use crate::connection::watch::Watch;
 use crate::error::Error;
 use crate::from_wire::{Problems, Warning};
 use crate::json;
 use crate::origin;
 use crate::routes::Params;
-use crate::server::watch::Watch;
 use bytes::Bytes;
 use cluster::{AppId, Principal};
 use http::{HeaderMap, header};

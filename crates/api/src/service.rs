@@ -1,138 +1,39 @@
 //! The way of every request: taken apart, routed, done here or passed on to the leader, and answered with the headers
 //! that Marathon's clients know.
 
-use crate::bodies::{Bodies, SHORT_BYTES_MAX};
-use crate::callbacks::Callbacks;
+use crate::bodies::SHORT_BYTES_MAX;
 use crate::compress;
+use crate::connection::{Peer, watch::Watch};
+use crate::context::Api;
 use crate::control::{ControlPlane, Freshness, Leadership, SubmitError};
+use crate::dispatch::dispatch;
 use crate::error::Error;
-use crate::logging::Logging;
-use crate::members::Members;
-use crate::metrics::HttpMetrics;
-use crate::origin::Hosts;
 use crate::panics::{Panicked, contain_all};
-use crate::printed::Definitions;
-use crate::proxy::{Passed, Proxy};
-use crate::readers::{Readers, ReadersMax};
+use crate::proxy::Passed;
 use crate::request::{Query, Request, check_type, segments};
 use crate::routes::{self, Endpoint, Params};
-use crate::server::watch::Watch;
-use crate::server::{Limits, Peer};
 use crate::to_wire;
-use crate::told::{Frame, Told};
-use crate::v2::EventBody;
 use crate::words::clip;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use cluster::{Applied, Command, Rejected, State};
+use cluster::Rejected;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, broadcast};
-use tokio_util::sync::CancellationToken;
 
 /// How often, and how long each time, it is waited for an election: 2.5 s in all, as Marathon does.
 const ELECTION_TRIES: u32 = 100;
 const ELECTION_WAIT: Duration = Duration::from_millis(25);
 
-/// So many notices wait for a slow reader; it misses the oldest then.
-pub(crate) const NOTICES_WAITING_MAX: usize = 1024;
-/// Threads that work on long bodies. What is read of one may take 30 times its bytes, so they are few; members have
-/// few processors, so more would not be faster.
-const LONG_WORK_THREADS: usize = 2;
 /// What a member says of a client is no longer: a few addresses.
 const CLIENT_BYTES_MAX: usize = 256;
 /// A body with many apps may be so many times as long as others.
 const GROUP_FACTOR: usize = 4;
 
-/// What a server says of itself, and its limits.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Ekiden's version.
-    pub version: String,
-    /// How many members the control plane has.
-    pub n_members: usize,
-    /// A longer body is refused with 413, bytes.
-    pub body_bytes_max: usize,
-    /// All bodies that are there at once may have so many bytes together; more are refused with 503.
-    pub bodies_bytes_max: usize,
-    /// A body that takes longer to arrive is refused with 408.
-    pub body_timeout: Duration,
-    /// From one sign of life on an event stream to the next; Marathon's is 10 s.
-    pub heartbeat: Duration,
-    /// Where events may be posted to, `host:port`, or a host alone for port 80: nowhere unless the operator says so.
-    pub event_callbacks: Vec<String>,
-    /// By which names the API may be called, and whose pages may change something.
-    pub hosts: Hosts,
-    /// The other members' APIs, `host:port`: what they say of whom they pass a request on for is believed.
-    pub members: Vec<String>,
-    /// How many may read the stream of events at once.
-    pub readers_max: ReadersMax,
-    /// The log of this program, where its levels can be changed while it runs.
-    pub logging: Option<Arc<dyn Logging>>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            n_members: 1,
-            body_bytes_max: 1024 * 1024,
-            bodies_bytes_max: 64 * 1024 * 1024,
-            body_timeout: Duration::from_secs(10),
-            heartbeat: Duration::from_secs(10),
-            event_callbacks: Vec::new(),
-            hosts: Hosts::default(),
-            members: Vec::new(),
-            readers_max: ReadersMax::beside(Limits::default().connections_max),
-            logging: None,
-        }
-    }
-}
-
-/// The API over a control plane. A clone is a handle to the same one.
-#[derive(Clone, Debug)]
-pub struct Api<C> {
-    pub(crate) control: C,
-    pub(crate) config: Arc<Config>,
-    pub(crate) metrics: HttpMetrics,
-    pub(crate) shutdown: CancellationToken,
-    pub(crate) definitions: Definitions,
-    pub(crate) callbacks: Callbacks,
-    pub(crate) told: Told,
-    /// What readers of events are told beside the log: who else reads.
-    pub(crate) notices: broadcast::Sender<Frame>,
-    proxy: Proxy,
-    bodies: Bodies,
-    members: Members,
-    pub(crate) readers: Readers,
-    /// Long bodies are worked on by so many threads.
-    long_work: Arc<Semaphore>,
-}
-
 impl<C: ControlPlane> Api<C> {
-    /// The API of this control plane. `shutdown` ends the streams of events.
-    pub fn new(control: C, config: Config, metrics: HttpMetrics, shutdown: CancellationToken) -> Self {
-        Self {
-            bodies: Bodies::new(config.bodies_bytes_max, config.body_timeout),
-            members: Members::new(&config.members),
-            readers: Readers::new(config.readers_max),
-            long_work: Arc::new(Semaphore::new(LONG_WORK_THREADS)),
-            control,
-            config: Arc::new(config),
-            metrics,
-            shutdown,
-            definitions: Definitions::default(),
-            callbacks: Callbacks::new(),
-            told: Told::default(),
-            notices: broadcast::channel(NOTICES_WAITING_MAX).0,
-            proxy: Proxy::new(),
-        }
-    }
-
     /// The routes as others' services are; [`crate::server::serve`] needs it not.
     pub fn router(self) -> Router {
         let api = Arc::new(self);
@@ -140,30 +41,6 @@ impl<C: ControlPlane> Api<C> {
             let api = Arc::clone(&api);
             async move { api.handle(request).await }
         })
-    }
-
-    /// A snapshot with all that was acknowledged before.
-    pub(crate) async fn state(&self) -> Result<Arc<State>, Error> {
-        Ok(self.control.view(Freshness::Linearizable).await?)
-    }
-
-    /// A snapshot of what this member has, at once.
-    pub(crate) async fn recent(&self) -> Result<Arc<State>, Error> {
-        Ok(self.control.view(Freshness::Local).await?)
-    }
-
-    /// Tells the readers of events what is not in the log. Returns what they are told.
-    pub(crate) fn notify(&self, body: EventBody) -> Option<Frame> {
-        let frame = Frame::new(self.control.now(), body)?;
-        // Nobody may be reading.
-        let _ = self.notices.send(frame.clone());
-        Some(frame)
-    }
-
-    /// Proposes a change in the name of who asks, who should hold no state by then: what is held is copied where it is
-    /// changed, and freed by whoever lets go of it last.
-    pub(crate) async fn submit(&self, request: &Request, command: Command) -> Result<Applied, SubmitError> {
-        self.control.submit(request.principal(), command).await
     }
 
     pub(crate) async fn handle(&self, request: http::Request<Body>) -> Response {
@@ -239,13 +116,13 @@ impl<C: ControlPlane> Api<C> {
     ) -> Result<Response, Error> {
         if request.body.len() <= SHORT_BYTES_MAX {
             // On the heap, as what is rarely done below: to move the future of every request costs what its largest has.
-            return Box::pin(routes::dispatch(self, endpoint, request)).await;
+            return Box::pin(dispatch(self, endpoint, request)).await;
         }
         let permit = Arc::clone(&self.long_work).acquire_owned().await.map_err(|_| Error::Busy { what: "requests" })?;
         let (api, request, drawn) = (self.clone(), Arc::clone(request), Arc::clone(drawn));
         let runtime = Handle::current();
         let work = tokio::task::spawn_blocking(move || {
-            let answer = runtime.block_on(contain_all(routes::dispatch(&api, endpoint, &request)));
+            let answer = runtime.block_on(contain_all(dispatch(&api, endpoint, &request)));
             // The client may be gone; what is held for it is given back here.
             drop((request, drawn, permit));
             answer

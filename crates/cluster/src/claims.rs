@@ -28,6 +28,7 @@ const FIND_LEADER_MS: u64 = 7_000;
 pub struct Claims {
     leading_since: Timestamp,
     find_leader_ms: u64,
+    tidied: Timestamp,
     identities: BTreeMap<u64, Lives>,
 }
 
@@ -70,7 +71,7 @@ impl Claims {
     /// A leader's, that leads from now on. Where it is the `only` member, nobody looks for it elsewhere.
     pub fn new(only: bool, now: Timestamp) -> Self {
         let find_leader_ms = if only { RETURN_WITHIN_MS } else { FIND_LEADER_MS };
-        Self { leading_since: now, find_leader_ms, identities: BTreeMap::new() }
+        Self { leading_since: now, find_leader_ms, tidied: now, identities: BTreeMap::new() }
     }
 
     /// Takes note of a sign of life of one that was taken in, or is about to be, also where it was silent for so long that
@@ -120,8 +121,12 @@ impl Claims {
         }
     }
 
-    /// Forgets what is too long ago to matter; to be called now and then.
+    /// Forgets what is too long ago to matter; may be called as often as one likes, and looks about now and then.
     pub fn tidy(&mut self, now: Timestamp) {
+        if now.since_ms(self.tidied) < OVER_AFTER_MS {
+            return;
+        }
+        self.tidied = now;
         self.identities.retain(|_, it| {
             it.heard.retain(|_, it| now.since_ms(it.at) < OVER_AFTER_MS);
             !it.heard.is_empty()

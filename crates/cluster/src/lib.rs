@@ -25,13 +25,13 @@ pub mod event;
 pub mod apply;
 pub mod state;
 
+pub mod alarms;
 pub mod capacity;
 pub mod claims;
 pub mod explain;
 mod external;
 pub mod layers;
 pub mod liveness;
-mod lookups;
 mod older;
 pub mod pattern;
 pub mod place;

@@ -109,7 +109,7 @@ pub fn decide(state: &State, app: &App, now: Moment) -> Decision {
         let left = [&sets.new, &sets.old, &sets.lost].into_iter().flat_map(|it| by_age(it));
         decision.stop.extend(left.map(|it| (it, StopReason::Removed)));
     } else {
-        count(state, app, &proof, &sets, &mut decision);
+        tally(state, app, &proof, &sets, &mut decision);
         hold_back(app, now, &mut decision);
     }
     if let Some(change) = state.change_of(app)
@@ -226,7 +226,7 @@ pub fn is_given_up(state: &State, app: &App, instance: &Instance, now: Moment) -
     given_up_at(state, app, instance).is_some_and(|it| it <= now)
 }
 
-fn count(state: &State, app: &App, proof: &Proof, sets: &Sets<'_>, decision: &mut Decision) {
+fn tally(state: &State, app: &App, proof: &Proof, sets: &Sets<'_>, decision: &mut Decision) {
     let Some(aim) = app.aim() else { return };
     let wanted = aim.spec.instances;
     let (n_new, n_old, n_lost) = (n_of(&sets.new), n_of(&sets.old), n_of(&sets.lost));

@@ -1,9 +1,10 @@
 //! The cluster's state, and what can be asked of it.
 
+mod lookups;
+
 use crate::agent::Assignment;
 use crate::capacity::Capacity;
 use crate::external::External;
-use crate::lookups::Lookups;
 use crate::model::{
     App, AppId, AppSpec, AppVersion, ClusterId, Deployment, DeploymentId, Goal, Grave, Group, GroupSpec, HealthCheck,
     Instance, InstanceId, Moment, Node, NodeId, PathId, PodCommand, Policy, Reservation, RunSpec, Settings, Timestamp,
@@ -12,6 +13,7 @@ use crate::model::{
 use crate::services::Services;
 use crate::work;
 use imbl::{OrdMap, OrdSet};
+use lookups::Lookups;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;

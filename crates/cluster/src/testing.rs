@@ -4,10 +4,13 @@
 //! Numbers of its own a test says itself.
 
 use crate::agent::Assignment;
+use crate::command::{Command, Entry, Principal};
 use crate::model::{
-    AppId, AppSpec, HealthCheck, HealthKind, InstanceId, KillSelection, Network, Policy, PortSpec, Protocol, Resources,
-    RunSpec, Timestamp, Unreachable, UpgradeStrategy, WantedHostPort,
+    AppId, AppSpec, ClusterId, Grants, HealthCheck, HealthKind, InstanceId, KillSelection, Moment, Network,
+    NodeDescription, NodeId, Policy, PortRange, PortSpec, Protocol, Resources, RunSpec, Timestamp, Unreachable,
+    UpgradeStrategy, WantedHostPort,
 };
+use crate::state::State;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -102,4 +105,34 @@ pub fn assignment(instance: InstanceId, spec: AppSpec) -> Assignment {
         policy: Timestamp(1_000),
         spec: Some(Arc::new(spec)),
     }
+}
+
+/// A node without room, whose agent has this identity.
+pub fn node(n: u64) -> NodeDescription {
+    NodeDescription {
+        id: NodeId::new(&format!("n{n:04}")),
+        agent: n,
+        address: "10.0.0.1".to_owned(),
+        capacity: Resources::default(),
+        ports: PortRange::default(),
+        attributes: BTreeMap::new(),
+        versions: BTreeMap::new(),
+        grants: Grants::default(),
+    }
+}
+
+/// A cluster, `ClusterId(1)`, of so many such nodes.
+///
+/// # Panics
+/// Its log is not accepted.
+pub fn cluster_of(n: u64) -> State {
+    let found = Command::Found { cluster: ClusterId(1) };
+    let register = (0..n).map(|it| Command::Register { node: node(it) });
+    let mut state = State::new();
+    for (index, command) in (1..).zip(std::iter::once(found).chain(register)) {
+        let (time, moment) = (Timestamp(index), Moment(index));
+        let entry = Entry { index, time, moment, principal: Principal::Leader, command };
+        state.apply(entry).expect("it is accepted");
+    }
+    state
 }

@@ -3,8 +3,8 @@
 //! The office is the shell around [`Leader`]: while this member leads, it feeds events, signs of life and time to the
 //! pure core and proposes what that asks for. It also tells the agents' sessions which of them have news.
 
+use crate::hub::Hub;
 use crate::leader::{Ask, Leader};
-use crate::link::Hub;
 use crate::member::Refused;
 use crate::replica::{self, Handle, Next};
 use crate::sessions;
@@ -48,7 +48,6 @@ struct Inner {
     replica: Handle<State>,
     id: u64,
     members: BTreeMap<u64, Member>,
-    started: Instant,
     /// The agents' sessions.
     hub: Hub,
     metrics: Metrics,
@@ -74,14 +73,8 @@ impl Control {
         registry: &Registry,
     ) -> Self {
         let links = members.iter().map(|(id, it)| (*id, it.link.clone())).collect();
-        let inner = Inner {
-            replica,
-            id,
-            members,
-            started: Instant::now(),
-            hub: Hub::new(sessions::Config { members: links, loss_after_ms }),
-            metrics: Metrics::new(registry),
-        };
+        let hub = Hub::new(replica.clone(), sessions::Config { members: links, loss_after_ms });
+        let inner = Inner { replica, id, members, hub, metrics: Metrics::new(registry) };
         Self { inner: Arc::new(inner) }
     }
 
@@ -93,31 +86,26 @@ impl Control {
             let status = seen.borrow_and_update().status;
             if status.leading {
                 tracing::info!("this member leads");
-                self.sessions(|it| it.take_office(self.clock()));
+                self.hub().sessions(|it| it.take_office(self.hub().clock()));
                 if self.lead(&settings, step_down_ms).await == Left::Stopped {
-                    return self.sessions(sessions::Sessions::close);
+                    return self.hub().sessions(sessions::Sessions::close);
                 }
                 tracing::info!("this member does not lead any more");
             } else {
-                self.sessions(|it| it.follow(status.leader));
+                self.hub().sessions(|it| it.follow(status.leader));
                 let changed = seen.wait_for(|it| it.status != status);
                 match tokio::time::timeout(LOOK_ROUND, changed).await {
-                    Ok(Err(_)) => return self.sessions(sessions::Sessions::close),
+                    Ok(Err(_)) => return self.hub().sessions(sessions::Sessions::close),
                     Ok(Ok(_)) => {}
                     // Who dials and says nothing is hung up on here as there.
-                    Err(_) => self.sessions(|it| it.tick(&self.local(), self.clock())),
+                    Err(_) => self.hub().sessions(|it| it.tick(&self.local(), self.hub().clock())),
                 }
             }
         }
     }
 
-    /// Where agents find a member.
-    pub fn link_of(&self, id: u64) -> Option<&str> {
-        Some(&self.inner.members.get(&id)?.link)
-    }
-
     /// The agents' sessions, and who waits for them.
-    pub(crate) fn hub(&self) -> &Hub {
+    pub fn hub(&self) -> &Hub {
         &self.inner.hub
     }
 
@@ -131,11 +119,6 @@ impl Control {
         &self.inner.replica
     }
 
-    /// Milliseconds of a clock that never jumps.
-    pub(crate) fn clock(&self) -> Timestamp {
-        Timestamp(self.inner.started.elapsed().as_millis() as u64)
-    }
-
     /// One term of office.
     async fn lead(&self, settings: &Settings, step_down_ms: u64) -> Left {
         let mut watch = self.inner.replica.watch();
@@ -144,7 +127,7 @@ impl Control {
             (seen.status.term, seen.applied, Arc::clone(&seen.view))
         };
         let mut events = self.inner.replica.events(Some(applied));
-        let mut leader = Leader::new(&view, random_cluster(), settings.clone(), step_down_ms, self.clock());
+        let mut leader = Leader::new(&view, random_cluster(), settings.clone(), step_down_ms, self.hub().clock());
         let (answered, mut answers) = mpsc::unbounded_channel();
         let mut tick = tokio::time::interval(TICK);
         loop {
@@ -155,7 +138,7 @@ impl Control {
                     Next::Gap(through) => {
                         let _ = watch.wait_for(|it| it.applied >= through).await;
                         leader.note_gap(&watch.borrow().view);
-                        self.sessions(sessions::Sessions::note_gap);
+                        self.hub().sessions(sessions::Sessions::note_gap);
                     }
                     Next::End => return Left::Stopped,
                 },
@@ -170,8 +153,8 @@ impl Control {
                 return Left::Deposed;
             }
             if ticked {
-                let clock = self.clock();
-                let heard = self.sessions(|it| {
+                let clock = self.hub().clock();
+                let heard = self.hub().sessions(|it| {
                     it.tick(&view, clock);
                     it.heard()
                 });
@@ -209,7 +192,7 @@ impl Control {
         let events = || happened.iter().flat_map(|(_, it)| &it.events);
         leader.note(&view, events());
         events().for_each(|it| self.inner.metrics.count(it));
-        self.sessions(|it| events().for_each(|event| it.note(&view, event)));
+        self.hub().sessions(|it| events().for_each(|event| it.note(&view, event)));
     }
 
     /// Proposes what the leader asks for, without waiting.

@@ -75,7 +75,7 @@ impl Leader {
             cluster,
             settings,
             agenda: Agenda::everything(state),
-            liveness: Liveness::new(loss_after_ms, find_ms, clock),
+            liveness: Liveness::new(state, loss_after_ms, find_ms, clock),
             under_way: None,
             asked: false,
             losing: BTreeSet::new(),
@@ -87,6 +87,9 @@ impl Leader {
     pub fn note<'a>(&mut self, state: &State, events: impl IntoIterator<Item = &'a Event>) {
         for event in events {
             self.n_noted = self.n_noted.saturating_add(weight(event));
+            if let Event::NodeChanged { node } = event {
+                self.liveness.expect(node.id());
+            }
             self.agenda.note(state, std::slice::from_ref(event));
         }
     }
@@ -94,6 +97,7 @@ impl Leader {
     /// Looks at everything again: what happened was not heard of.
     pub fn note_gap(&mut self, state: &State) {
         self.agenda = Agenda::everything(state);
+        state.nodes().for_each(|it| self.liveness.expect(it.id()));
         self.n_noted = MUCH;
     }
 
@@ -185,32 +189,8 @@ fn weight(event: &Event) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cluster::{Entry, NodeDescription, PortRange, Principal, Resources};
-    use std::collections::BTreeMap;
-
-    fn cluster_of(n: u64) -> State {
-        let mut state = State::new();
-        let register = |n: u64| Command::Register {
-            node: NodeDescription {
-                id: NodeId::new(&format!("n{n:04}")),
-                agent: n,
-                address: "10.0.0.1".to_owned(),
-                capacity: Resources::default(),
-                ports: PortRange::default(),
-                attributes: BTreeMap::new(),
-                versions: BTreeMap::new(),
-                grants: cluster::Grants::default(),
-            },
-        };
-        for (index, command) in
-            (1..).zip(std::iter::once(Command::Found { cluster: ClusterId(1) }).chain((0..n).map(register)))
-        {
-            let (time, moment) = (Timestamp(index), Moment(index));
-            let entry = Entry { index, time, moment, principal: Principal::Leader, command };
-            state.apply(entry).expect("it is accepted");
-        }
-        state
-    }
+    use cluster::testing::cluster_of;
+    use cluster::{Entry, Principal};
 
     #[test]
     fn many_nodes_are_given_up_at_once_each_once_and_never_most_of_them() {

@@ -4,7 +4,7 @@
 //!   api ──▶ control ──submit, read──▶ replica ──▶ member ──▶ machine (cluster::State)
 //!              │                      (thread)   (raft-rs)
 //!              ▼                        │   │
-//!  leader, sessions (pure), link     log   peers
+//!  leader, sessions (pure), hub      log   peers
 //! ```
 //!
 //! | read | to learn |
@@ -16,14 +16,14 @@
 //! | [`replica`] | the thread that joins those three, and the handle that all others hold |
 //! | [`leader`], [`control`] | what a leader does besides answering |
 //! | [`sessions`] | who of the agents is taken in, and what each is told |
-//! | [`link`] | how a member serves agents |
+//! | [`hub`] | how a member serves agents |
 //! | [`mod@start`] | how a member is put together |
 //!
 //! Nobody outside knows how the log is replicated: `raft` is named in this crate only.
 
 pub mod control;
+pub mod hub;
 pub mod leader;
-pub mod link;
 pub mod log;
 pub mod machine;
 pub mod member;

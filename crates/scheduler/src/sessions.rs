@@ -16,6 +16,7 @@
 //! counts when it comes, whatever the log is busy with, also of a node that is still joining: what keeps it from being
 //! taken in may be ours.
 
+mod due;
 mod join;
 mod note;
 mod sent;
@@ -23,10 +24,12 @@ mod sent;
 mod tests;
 mod told;
 
+use due::Party;
 pub use note::News;
 pub use sent::{PART_BYTES, Sent};
 
 use cluster::agent::{FromAgent, Observation, Pace, ToAgent};
+use cluster::alarms::Alarms;
 use cluster::catalog::Gone;
 use cluster::claims::Claims;
 use cluster::{Command, InstanceId, NodeDescription, NodeId, Principal, State, Stranger, Timestamp};
@@ -76,6 +79,10 @@ pub struct Sessions {
     nodes: BTreeMap<NodeId, Seat>,
     /// Who lives by which identity, while this member leads.
     claims: Claims,
+    /// When something is due for a session or a node, or earlier.
+    alarms: Alarms<Party>,
+    #[cfg(test)]
+    n_looked: u64,
     heard: BTreeMap<NodeId, Timestamp>,
     questions: BTreeMap<Question, Asked>,
     next_question: Question,
@@ -258,6 +265,9 @@ impl Sessions {
             links: BTreeMap::new(),
             strangers: BTreeSet::new(),
             nodes: BTreeMap::new(),
+            alarms: Alarms::default(),
+            #[cfg(test)]
+            n_looked: 0,
             heard: BTreeMap::new(),
             questions: BTreeMap::new(),
             next_question: 0,
@@ -348,12 +358,14 @@ impl Sessions {
         };
         self.links.insert(link, session);
         self.strangers.insert(link);
+        self.remind(Party::Session(link));
         true
     }
 
     /// A connection is gone.
     pub fn closed(&mut self, link: LinkId, clock: Timestamp) {
         self.strangers.remove(&link);
+        self.alarms.clear(&Party::Session(link));
         let Some(Session { phase, life, .. }) = self.links.remove(&link) else { return };
         // What was not ended by us was ended by the agent, or with it.
         if matches!(phase, Phase::Joining { .. } | Phase::Open { .. }) {
@@ -398,6 +410,7 @@ impl Sessions {
         // What is only now sent of the first set says that the part before it went through.
         let since = session.owes.filter(|_| !more).map_or(clock, |it| it.1);
         session.owes = Some((generation, since));
+        self.remind(Party::Session(link));
     }
 
     /// An agent said something.
@@ -430,69 +443,21 @@ impl Sessions {
             // Out of order, or not for us.
             _ => self.end(link, None),
         }
+        self.remind(Party::Session(link));
     }
 
     /// The log answered.
     pub fn answered(&mut self, question: Question, answer: Answer, state: &State, clock: Timestamp) {
-        match self.questions.remove(&question) {
-            Some(Asked::Known { link }) => self.joined(link, question, answer, false, state, clock),
-            Some(Asked::Registered { link }) => self.joined(link, question, answer, true, state, clock),
-            Some(Asked::Reported { link, node }) => self.reported(link, &node, question, &answer, clock),
-            Some(Asked::Strangers { link }) => self.found(link, question, &answer, clock),
-            Some(Asked::Degraded { node }) => self.degraded(&node, question, &answer, state, clock),
-            // Of an earlier office.
-            None => {}
+        // None is of an earlier office.
+        let Some(asked) = self.questions.remove(&question) else { return };
+        match &asked {
+            Asked::Known { link } => self.joined(*link, question, answer, false, state, clock),
+            Asked::Registered { link } => self.joined(*link, question, answer, true, state, clock),
+            Asked::Reported { link, node } => self.reported(*link, node, question, &answer, clock),
+            Asked::Strangers { link } => self.found(*link, question, &answer, clock),
+            Asked::Degraded { node } => self.degraded(node, question, &answer, state, clock),
         }
-    }
-
-    /// Lets time go by; to be called several times a second. `clock` is of a monotonic clock, as everywhere here.
-    pub fn tick(&mut self, state: &State, clock: Timestamp) {
-        let silent_ms = self.config.loss_after_ms.max(HELLO_WITHIN_MS);
-        let mut over = Vec::new();
-        let (mut deaf, mut join, mut report) = (Vec::new(), Vec::new(), Vec::new());
-        let mut strangers = Vec::new();
-        for (link, session) in &self.links {
-            let silent = clock.since_ms(session.heard_at);
-            match &session.phase {
-                Phase::Stranger if silent >= HELLO_WITHIN_MS => over.push(*link),
-                Phase::Joining { .. } | Phase::Open { .. } if silent >= silent_ms => over.push(*link),
-                Phase::Joining { attempt, .. } if attempt.is_due(clock) => join.push(*link),
-                Phase::Open { node } => {
-                    if session.strangers.as_ref().is_some_and(|it| it.attempt.is_due(clock)) {
-                        strangers.push((*link, node.clone()));
-                    }
-                    let late = |it: (u64, Timestamp)| clock.since_ms(it.1) >= OBEYS_WITHIN_MS;
-                    if session.obeys.is_some() && session.owes.is_some_and(late) {
-                        deaf.push((*link, node.clone()));
-                    } else if session.report.as_ref().is_some_and(|it| it.attempt.is_due(clock)) {
-                        report.push((*link, node.clone()));
-                    }
-                }
-                _ => {}
-            }
-        }
-        for link in over {
-            self.end(link, None);
-        }
-        for link in join {
-            self.join(link, state);
-        }
-        for (link, node) in report {
-            self.submit_report(link, node);
-        }
-        for (link, node) in strangers {
-            self.find(link, &node, state);
-        }
-        self.claims.tidy(clock);
-        for (link, node) in deaf {
-            self.deafen(&node, state);
-            self.end(link, None);
-        }
-        let due = self.nodes.iter().filter(|it| it.1.degrade.is_some_and(|it| it.is_due(clock)));
-        let due: Vec<NodeId> = due.map(|it| it.0.clone()).collect();
-        for node in due {
-            self.degrade(&node, state);
-        }
+        self.remind(asked.party());
     }
 
     fn ask(&mut self, asked: Asked, principal: Principal, command: Command) -> Question {
@@ -526,9 +491,29 @@ impl Sessions {
     }
 }
 
+impl Asked {
+    /// For whom it was asked.
+    fn party(self) -> Party {
+        match self {
+            Self::Known { link }
+            | Self::Registered { link }
+            | Self::Reported { link, .. }
+            | Self::Strangers { link } => Party::Session(link),
+            Self::Degraded { node } => Party::Seat(node),
+        }
+    }
+}
+
 impl Attempt {
+    fn waits_until(self) -> Option<Timestamp> {
+        match self {
+            Self::WaitsUntil(it) => Some(it),
+            Self::Asked(_) => None,
+        }
+    }
+
     fn is_due(self, clock: Timestamp) -> bool {
-        matches!(self, Self::WaitsUntil(it) if it <= clock)
+        self.waits_until().is_some_and(|it| it <= clock)
     }
 
     fn again(clock: Timestamp) -> Self {

@@ -2,7 +2,7 @@
 
 use crate::control::{Control, Member};
 use crate::peers::{self, Accepted, Listener, Peers};
-use crate::{link, log, replica};
+use crate::{hub, log, replica};
 use cluster::{Settings, State};
 use prometheus::Registry;
 use std::collections::BTreeMap;
@@ -83,14 +83,14 @@ async fn accept(control: Control, peers: Listener, listener: TcpListener, shutdo
                 }
             },
         };
-        let (control, peers) = (control.clone(), peers.clone());
+        let (hub, peers) = (control.hub().clone(), peers.clone());
         tokio::spawn(async move {
             if let Ok(Accepted::Agent { protocol, stream }) = peers.accept(stream).await {
-                link::serve(control, stream, protocol).await;
+                hub::serve(hub, stream, protocol).await;
             }
         });
     }
-    control.sessions(crate::sessions::Sessions::close);
+    control.hub().sessions(crate::sessions::Sessions::close);
     peers.close();
     control.replica().stop();
 }

@@ -46,7 +46,7 @@ impl Places {
     }
 
     /// The place of an instance's `n`-th volume, in a pod that of a container's.
-    pub(super) fn place(&self, instance: InstanceId, container: &str, n: usize) -> PathBuf {
+    pub(super) fn path_of(&self, instance: InstanceId, container: &str, n: usize) -> PathBuf {
         let name = if container.is_empty() { n.to_string() } else { format!("{container}-{n}") };
         self.root.join(instance.to_string()).join(name)
     }
@@ -236,7 +236,7 @@ mod tests {
         fn wanted(&self, name: &str) -> Wanted {
             let instance = InstanceId::derive(ClusterId(7), 1, 1);
             let path = self.path(name).display().to_string();
-            Wanted { path, place: self.places.place(instance, "", 0) }
+            Wanted { path, place: self.places.path_of(instance, "", 0) }
         }
 
         fn bind(&self, name: &str) -> Result<Bound, VolumeError> {

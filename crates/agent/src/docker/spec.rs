@@ -258,7 +258,7 @@ fn member(
         match &pod.volumes.iter().find(|it| it.name == *volume).ok_or_else(missing)?.host_path {
             Some(path) => {
                 let n = mounted.wanted.len();
-                let at = place.places.place(assignment.instance, &container.name, n);
+                let at = place.places.path_of(assignment.instance, &container.name, n);
                 mounted.host(path, at, &inside, mount.read_only)?;
             }
             None => mounted.bind(&place.dirs.shared(assignment.instance, volume), &inside, mount.read_only),
@@ -333,7 +333,7 @@ fn mounts(assignment: &Assignment, run: &RunSpec, place: &Place) -> Result<Mount
                 continue;
             }
             Volume::Host(it) => {
-                let at = place.places.place(assignment.instance, "", mounted.wanted.len());
+                let at = place.places.path_of(assignment.instance, "", mounted.wanted.len());
                 let inside = mount_point(&it.container_path).ok_or_else(|| VolumeError::inside(&it.container_path))?;
                 mounted.host(&it.host_path, at, &inside, it.mode == cluster::VolumeMode::Ro)?;
                 continue;

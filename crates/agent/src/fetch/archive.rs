@@ -119,7 +119,7 @@ pub(super) fn unpack(kind: Kind, file: File, name: &Path, sandbox: &Path, limits
 }
 
 /// Puts a file into the sandbox as it is.
-pub(super) fn place(mut file: File, name: &Path, sandbox: &Path, mode: u32, limits: &mut Limits) -> Result<(), Error> {
+pub(super) fn put(mut file: File, name: &Path, sandbox: &Path, mode: u32, limits: &mut Limits) -> Result<(), Error> {
     write(&mut file, name, sandbox, mode, limits)
 }
 

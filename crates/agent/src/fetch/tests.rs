@@ -421,7 +421,7 @@ fn a_bomb_ends_at_the_limit() {
     }
     let called_off =
         Limits { deadline: Instant::now().checked_sub(Duration::from_secs(1)).unwrap(), ..limits(1 << 20) };
-    let place = archive::place(File::open(&file).unwrap(), Path::new("f"), dir.path(), 0o644, &mut { called_off });
+    let place = archive::put(File::open(&file).unwrap(), Path::new("f"), dir.path(), 0o644, &mut { called_off });
     assert!(matches!(place, Err(archive::Error::TooLong)));
 }
 

@@ -266,7 +266,7 @@ fn is_count(value: &str) -> bool {
 /// Checks what LIKE and UNLIKE say: together it has a limit. `paths` are the constraints' places. Java's look-around
 /// and back references are not available: in return nothing that is asked of a node takes long.
 pub(super) fn check_patterns(problems: &mut Problems, paths: &[String], constraints: &[Constraint]) {
-    for (path, pattern) in paths.iter().zip(pattern::compile(constraints)) {
+    for (path, pattern) in paths.iter().zip(pattern::compile(constraints.iter().map(Constraint::pattern))) {
         if let Some(Err(unusable)) = pattern {
             problems.invalid(path, unusable.to_string());
         }

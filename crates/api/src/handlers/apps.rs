@@ -2,12 +2,12 @@
 
 use super::selector::Selector;
 use super::{app_of, ok};
+use crate::context::Api;
 use crate::control::ControlPlane;
 use crate::error::Error;
-use crate::printed::{Piece, separated};
 use crate::request::{Query, Request};
-use crate::service::Api;
 use crate::to_wire::{Embed, app_info};
+use crate::to_wire::{Piece, separated};
 use crate::v2;
 use axum::response::Response;
 use cluster::{App, State};

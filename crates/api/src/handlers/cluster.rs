@@ -1,10 +1,10 @@
 //! The cluster itself: nodes, leader, info, and what monitoring asks.
 
 use super::ok;
+use crate::context::Api;
 use crate::control::{ControlPlane, Freshness};
 use crate::error::{Error, json};
 use crate::request::Request;
-use crate::service::Api;
 use crate::{metrics, proxy, to_wire, v2, v3};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};

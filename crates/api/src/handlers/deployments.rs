@@ -1,10 +1,10 @@
 //! Deployments: those under way (`/v2`), and all that are remembered (`/v3`).
 
 use super::{deployment_result, ok};
+use crate::context::Api;
 use crate::control::ControlPlane;
 use crate::error::Error;
 use crate::request::Request;
-use crate::service::Api;
 use crate::{to_wire, v3};
 use axum::body::Body;
 use axum::response::Response;

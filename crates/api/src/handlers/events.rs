@@ -4,12 +4,12 @@
 //! `Last-Event-ID` goes on behind it. What it missed and can no longer be told is announced by an event of type
 //! `reset`, which only such readers are sent. A reader that is too slow is disconnected.
 
+use crate::context::Api;
 use crate::control::{ControlPlane, EventItem, Freshness, Happened};
 use crate::error::Error;
 use crate::metrics::Counted;
 use crate::readers::Seated;
 use crate::request::Request;
-use crate::service::Api;
 use crate::time;
 use crate::told::{Frame, Position};
 use crate::v2::EventBody;

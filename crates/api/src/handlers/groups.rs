@@ -2,11 +2,11 @@
 
 use super::apps::{apps_below, embed_of, list_of};
 use super::{add_warnings, deployment_result, ok, parse_version, with_shared_services};
+use crate::context::Api;
 use crate::control::ControlPlane;
 use crate::error::Error;
 use crate::from_wire::{self, GroupChange, Problems, Warning};
 use crate::request::{Query, Request};
-use crate::service::Api;
 use crate::to_wire::{Embed, GroupEmbed, Tree};
 use crate::{time, to_wire, v2};
 use axum::body::Body;

@@ -1,11 +1,11 @@
 //! `/logging`: how much this member logs, looked at and changed while it runs.
 
 use super::ok;
+use crate::context::Api;
 use crate::error::Error;
 use crate::from_wire::Problems;
 use crate::logging::{Level, Logging};
 use crate::request::Request;
-use crate::service::Api;
 use crate::v2;
 use axum::response::Response;
 use serde_json::Value;

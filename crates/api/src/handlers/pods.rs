@@ -1,11 +1,11 @@
 //! `/v2/pods`: pods and what runs of them.
 
 use super::{add_deployment, add_location_of, add_warnings, deployment_of, ok, parse_version, with_shared_services};
+use crate::context::Api;
 use crate::control::{ControlPlane, SubmitError};
 use crate::error::{Error, json};
 use crate::from_wire::{self, Problems, Warning};
 use crate::request::Request;
-use crate::service::Api;
 use crate::to_wire::{self, is_listed, parse_task_id};
 use crate::{time, v2};
 use axum::body::Body;

@@ -1,10 +1,10 @@
 //! The launch queue: apps that miss instances, and why.
 
 use super::ok;
+use crate::context::Api;
 use crate::control::{ControlPlane, SubmitError};
 use crate::error::Error;
 use crate::request::Request;
-use crate::service::Api;
 use crate::{to_wire, v2};
 use axum::body::Body;
 use axum::response::Response;

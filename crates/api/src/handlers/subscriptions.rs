@@ -2,10 +2,10 @@
 
 use super::ok;
 use crate::callbacks::Refused;
+use crate::context::Api;
 use crate::control::ControlPlane;
 use crate::error::Error;
 use crate::request::Request;
-use crate::service::Api;
 use crate::time;
 use crate::v2::{CallbackUrls, Event, EventBody};
 use axum::response::Response;
@@ -18,7 +18,7 @@ pub(crate) fn list<C>(api: &Api<C>) -> Result<Response, Error> {
 /// `POST /v2/eventSubscriptions?callbackUrl=`
 pub(crate) fn add<C: ControlPlane>(api: &Api<C>, request: &Request) -> Result<Response, Error> {
     let url = url(request)?;
-    api.callbacks.add(api, url).map_err(|refused| match refused {
+    api.callbacks.add(api.source(), &api.config.event_callbacks, url).map_err(|refused| match refused {
         Refused::NoUrl(_) => Error::Argument(refused.to_string()),
         Refused::NotAllowed(_) | Refused::TooMany => Error::Forbidden(refused.to_string()),
     })?;

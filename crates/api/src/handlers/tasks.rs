@@ -2,12 +2,12 @@
 
 use super::apps::{apps_below, live_apps};
 use super::{app_of, deployment_result, ok};
+use crate::context::Api;
 use crate::control::{ControlPlane, SubmitError};
 use crate::error::Error;
-use crate::printed::{Piece, separated};
 use crate::request::Request;
-use crate::service::Api;
 use crate::to_wire::{Embed, is_listed, parse_task_id, task, task_state};
+use crate::to_wire::{Piece, separated};
 use crate::v2;
 use axum::body::Body;
 use axum::response::Response;

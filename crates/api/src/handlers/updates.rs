@@ -3,11 +3,11 @@
 use super::{
     add_deployment, add_location, add_warnings, app_of, deployment_of, deployment_result, with_shared_services,
 };
+use crate::context::Api;
 use crate::control::{ControlPlane, SubmitError};
 use crate::error::{Error, json};
 use crate::from_wire::{self, ChangeSize, Merge, Problems, Update, Updates, Warning};
 use crate::request::Request;
-use crate::service::Api;
 use crate::{time, to_wire, v2};
 use axum::response::Response;
 use cluster::{AppId, AppSpec, Applied, Command, Event, Expect, Rejected, Scaling, State};

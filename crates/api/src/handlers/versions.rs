@@ -1,10 +1,10 @@
 //! `/v2/apps/{id}/versions`: what an app was before.
 
 use super::{app_of, ok, parse_version};
+use crate::context::Api;
 use crate::control::ControlPlane;
 use crate::error::Error;
 use crate::request::Request;
-use crate::service::Api;
 use crate::{time, to_wire, v2};
 use axum::response::Response;
 

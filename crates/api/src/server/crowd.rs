@@ -1,28 +1,13 @@
 //! Who is connected, and who has to go where there is no room for another one.
 
-use super::Limits;
-use super::watch::Watch;
+use crate::connection::{Limits, site, watch::Watch};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 /// Where there is no room, so many are dismissed at once (one in 32), so that not everybody is looked at each time.
 const SHARE_DISMISSED: usize = 32;
-
-/// Bits of an IPv6 address that belong to one site; what is behind them anybody there can choose.
-const SITE_BITS: u32 = 64;
-
-/// What is counted as one peer: an IPv4 address, or a site's part of an IPv6 address.
-pub(crate) fn site(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(it) if !it.is_loopback() => {
-            let mask = u128::MAX << (u128::BITS - SITE_BITS);
-            Ipv6Addr::from_bits(it.to_bits() & mask).into()
-        }
-        it => it,
-    }
-}
 
 /// All connections.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use super::world::{World, app};
 use crate::Config;
-use crate::service::NOTICES_WAITING_MAX;
+use crate::context::NOTICES_WAITING_MAX;
 use crate::testing::Fake;
 use axum::body::{Body, BodyDataStream};
 use cluster::agent::Seen;

@@ -1,8 +1,8 @@
 //! Groups: the tree that the paths of apps make, with what users said of its branches.
 
 use super::Embed;
-use crate::printed::{Piece, separated};
 use crate::time;
+use crate::to_wire::{Piece, separated};
 use cluster::{App, AppVersion, GroupSpec, PathId, State, Timestamp, Version};
 use std::borrow::Cow;
 use std::collections::BTreeMap;

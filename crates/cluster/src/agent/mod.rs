@@ -6,12 +6,12 @@
 //! the simulator on a made-up one.
 
 mod bounds;
-mod core;
 mod dial;
 mod effect;
 mod engine;
 mod health;
 mod known;
+mod machine;
 mod pace;
 mod parameters;
 mod parts;
@@ -27,10 +27,10 @@ mod volumes;
 mod tests;
 
 pub use bounds::{bound_observations, bound_text};
-pub use core::{Agent, Counts, Settings};
 pub use dial::{Call, Dialer, Ended};
 pub use effect::{Done, Get, Input, Listed, Listing, Maker, Note, Output, Probe, Saved, SavedInstance};
 pub use health::{Checks, Outcome};
+pub use machine::{Agent, Counts, Settings};
 pub use pace::Pace;
 pub use parameters::{PARAMETERS, ParameterError, bytes, check_parameter, device, parameter_allowed, publish, ulimit};
 pub use parts::Parts;

@@ -33,6 +33,11 @@ pub enum Operator {
 }
 
 impl Constraint {
+    /// What LIKE and UNLIKE describe values by.
+    pub fn pattern(&self) -> Option<&str> {
+        matches!(self.operator, Operator::Like | Operator::Unlike).then(|| self.value.as_deref().unwrap_or_default())
+    }
+
     /// Whether the app's instances are counted by value.
     pub const fn is_counted(&self) -> bool {
         match self.operator {

@@ -224,7 +224,7 @@ fn nothing_is_placed_on_a_degraded_node() {
 fn silence_costs_a_node_its_place_but_never_most_of_the_cluster() {
     let cluster = Cluster::with_nodes(5);
     let names: Vec<NodeId> = cluster.state.nodes().map(|it| it.id().clone()).collect();
-    let mut liveness = liveness::Liveness::new(10_000, 7_000, Timestamp(0));
+    let mut liveness = liveness::Liveness::new(&cluster.state, 10_000, 7_000, Timestamp(0));
     let mut lost = |heard: &[usize], from: u64, to: u64| {
         let mut lost = Vec::new();
         for now in (from..to).step_by(500) {
@@ -245,7 +245,7 @@ fn silence_costs_a_node_its_place_but_never_most_of_the_cluster() {
 fn whatever_is_set_a_new_leader_gives_every_node_the_time_to_find_it() {
     let cluster = Cluster::with_nodes(3);
     let names: Vec<NodeId> = cluster.state.nodes().map(|it| it.id().clone()).collect();
-    let mut liveness = liveness::Liveness::new(2_000, 5_000, Timestamp(0));
+    let mut liveness = liveness::Liveness::new(&cluster.state, 2_000, 5_000, Timestamp(0));
     for now in (0..5_000).step_by(100) {
         if now % 200 == 0 && now > 500 {
             liveness.hear(names[0].clone(), Timestamp(now));
@@ -264,7 +264,7 @@ fn whatever_is_set_a_new_leader_gives_every_node_the_time_to_find_it() {
 fn a_short_pause_of_the_leader_costs_no_node_where_little_silence_is_allowed() {
     let cluster = Cluster::with_nodes(3);
     let names: Vec<NodeId> = cluster.state.nodes().map(|it| it.id().clone()).collect();
-    let mut liveness = liveness::Liveness::new(2_000, 3_000, Timestamp(0));
+    let mut liveness = liveness::Liveness::new(&cluster.state, 2_000, 3_000, Timestamp(0));
     for now in (100..=10_000).step_by(100) {
         for node in &names {
             liveness.hear(node.clone(), Timestamp(now));

@@ -156,7 +156,7 @@ async fn an_agent_that_reaches_a_follower_only_is_served_through_it() {
     let leader = group.leader(None).await;
     founded(&group.controls[&leader]).await;
     let (_, follower) = group.controls.iter().find(|(id, _)| **id != leader).unwrap();
-    let link_of = |id: u64| follower.link_of(id).unwrap().to_owned();
+    let link_of = |id: u64| follower.hub().link_of(id).unwrap().to_owned();
     let follower_at = link_of(follower.inner.id);
 
     let mut asks = hello(&follower_at, false).await;
@@ -167,8 +167,8 @@ async fn an_agent_that_reaches_a_follower_only_is_served_through_it() {
     let ToAgent::Assign { generation, more: false, .. } = next(&mut relayed).await else { panic!("assignments") };
     relayed.send(&FromAgent::Obeys { generation }).await.unwrap();
     assert_eq!(relayed.receive::<ToAgent>().await.unwrap(), ToAgent::Alive);
-    assert_eq!(group.controls[&leader].sessions(|it| it.len()), 1);
-    assert!(follower.sessions(|it| it.is_empty()));
+    assert_eq!(group.controls[&leader].hub().sessions(|it| it.len()), 1);
+    assert!(follower.hub().sessions(|it| it.is_empty()));
 
     group.controls[&leader].abdicate().await.unwrap();
     assert!(matches!(next(&mut relayed).await, ToAgent::Elsewhere { .. }), "its leader is none any more");
@@ -179,14 +179,14 @@ async fn an_agent_of_a_deposed_leader_is_told_and_finds_the_next() {
     let group = Group::start(3).await;
     let first = group.leader(None).await;
     founded(&group.controls[&first]).await;
-    let address = group.controls[&first].link_of(first).unwrap().to_owned();
+    let address = group.controls[&first].hub().link_of(first).unwrap().to_owned();
     let mut agent = hello(&address, false).await;
     assert!(matches!(next(&mut agent).await, ToAgent::Welcome { .. }));
     group.controls[&first].abdicate().await.unwrap();
     while !matches!(next(&mut agent).await, ToAgent::Elsewhere { .. }) {}
     assert!(agent.receive::<ToAgent>().await.is_err(), "nobody is kept where nobody leads");
     let second = group.leader(Some(first)).await;
-    let address = group.controls[&second].link_of(second).unwrap().to_owned();
+    let address = group.controls[&second].hub().link_of(second).unwrap().to_owned();
     let mut agent = hello(&address, false).await;
     while !matches!(next(&mut agent).await, ToAgent::Welcome { .. }) {}
 }

@@ -1,6 +1,7 @@
 //! Sessions in stories: agents that dial, talk, fall silent, and members that lead, follow and run out of room.
 
 mod identity;
+mod rest;
 
 use super::*;
 use api::link::{MAX_FRAME_BYTES, encode};

@@ -37,28 +37,19 @@ impl Agents {
     pub(crate) async fn start(leader: SocketAddr, n_nodes: usize) -> Result<Self> {
         let mut agents = Self { tasks: Vec::new(), seen: Arc::default() };
         for n in 0..n_nodes {
-            let (link, alive_every) = timeout(GREETED_WITHIN, greet(leader, n)).await??;
+            let (link, alive_every) = taken_in(leader, n).await;
             agents.tasks.push(tokio::spawn(serve(link, alive_every, Arc::clone(&agents.seen))));
         }
         Ok(agents)
     }
 
-    /// Lets that many dial at once. A member takes in only so many strangers at a time; who was not let in comes again,
-    /// after the pauses of real agents.
+    /// Lets that many dial at once.
     pub(crate) fn storm(leader: SocketAddr, n_nodes: usize) -> Self {
         let seen: Arc<Seen> = Arc::default();
         let dial = |n| {
             let seen = Arc::clone(&seen);
             tokio::spawn(async move {
-                let mut dialer = Dialer::new(vec![leader.to_string()], n as u64);
-                let (link, alive_every) = loop {
-                    let call = dialer.call();
-                    if let Ok(Ok(it)) = timeout(GREETED_WITHIN, greet(leader, n)).await {
-                        break it;
-                    }
-                    let pause_ms = dialer.ended(&call, Ended::Unreachable);
-                    tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-                };
+                let (link, alive_every) = taken_in(leader, n).await;
                 serve(link, alive_every, seen).await
             })
         };
@@ -94,6 +85,20 @@ impl Agents {
 impl Drop for Agents {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Dials until it is taken in, with the pauses of real agents: a member takes in only so many strangers at a time, and
+/// one that has just begun to lead none yet.
+async fn taken_in(leader: SocketAddr, n: usize) -> (Link<TcpStream>, Duration) {
+    let mut dialer = Dialer::new(vec![leader.to_string()], n as u64);
+    loop {
+        let call = dialer.call();
+        if let Ok(Ok(it)) = timeout(GREETED_WITHIN, greet(leader, n)).await {
+            return it;
+        }
+        let pause_ms = dialer.ended(&call, Ended::Unreachable);
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
     }
 }
 

@@ -4,17 +4,16 @@
 //! a sign of life never waits behind a commit, nor behind an agent that does not read. A member that does not lead
 //! passes an agent that cannot reach the leader on to it.
 
-use crate::control::Control;
 use crate::member::Refused;
-use crate::replica::SubmitError;
+use crate::replica::{Handle, SubmitError};
 use crate::sessions::{Answer, Config, Effect, Letter, LinkId, Sent, Sessions};
 use crate::state_machine::payload;
 use api::link::{Budget, Error, Frame, Greeting, Link, MAX_FRAME_BYTES, Receiver, SMALL_FRAME_BYTES, Sender, decode};
 use cluster::agent::{FromAgent, ToAgent};
-use cluster::{Rejected, Timestamp};
+use cluster::{Rejected, State, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -38,14 +37,23 @@ const READING_BYTES_MAX: usize = 4 * MAX_FRAME_BYTES;
 
 type Stream = TcpStream;
 
-/// The sessions of one member, and who waits for them.
+/// The sessions of one member, and who waits for them. A clone is a handle to the same ones.
+#[derive(Clone)]
 pub struct Hub {
-    inner: Mutex<Inner>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    replica: Handle<State>,
+    /// Where members are reached by agents, by id.
+    members: BTreeMap<u64, String>,
+    started: Instant,
+    desk: Mutex<Desk>,
     /// What all connections may be reading at once.
     reading: Budget,
 }
 
-struct Inner {
+struct Desk {
     sessions: Sessions,
     /// By connection, to be told that there is something to send.
     waiting: BTreeMap<LinkId, Arc<Notify>>,
@@ -53,44 +61,33 @@ struct Inner {
 }
 
 impl Hub {
-    /// Without any connection.
-    pub fn new(config: Config) -> Self {
-        let inner = Inner { sessions: Sessions::new(config), waiting: BTreeMap::new(), next_link: 0 };
-        Self { inner: Mutex::new(inner), reading: Budget::new(READING_BYTES_MAX) }
+    /// A member's, without any connection. What agents say goes into this replica's log.
+    pub fn new(replica: Handle<State>, config: Config) -> Self {
+        let members = config.members.clone();
+        let desk = Mutex::new(Desk { sessions: Sessions::new(config), waiting: BTreeMap::new(), next_link: 0 });
+        let reading = Budget::new(READING_BYTES_MAX);
+        Self { inner: Arc::new(Inner { replica, members, started: Instant::now(), desk, reading }) }
     }
 
-    fn open(&self, protocol: u32, clock: Timestamp) -> Option<(LinkId, Arc<Notify>)> {
-        let mut inner = self.lock();
-        inner.next_link += 1;
-        let link = inner.next_link;
-        let woken = Arc::new(Notify::new());
-        inner.sessions.open(link, protocol, clock).then(|| {
-            inner.waiting.insert(link, Arc::clone(&woken));
-            (link, woken)
-        })
+    /// Where agents find a member.
+    pub fn link_of(&self, id: u64) -> Option<&str> {
+        self.inner.members.get(&id).map(String::as_str)
     }
 
-    fn closed(&self, link: LinkId, clock: Timestamp) {
-        let mut inner = self.lock();
-        inner.waiting.remove(&link);
-        inner.sessions.closed(link, clock);
+    /// Milliseconds of a clock that never jumps.
+    pub fn clock(&self) -> Timestamp {
+        Timestamp(self.inner.started.elapsed().as_millis() as u64)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Control {
     /// Lets the sessions' machine do something, and performs what comes of it.
     pub fn sessions<R>(&self, act: impl FnOnce(&mut Sessions) -> R) -> R {
         let mut asked = Vec::new();
         let res = {
-            let mut inner = self.hub().lock();
-            let res = act(&mut inner.sessions);
-            for effect in inner.sessions.effects() {
+            let mut desk = self.desk();
+            let res = act(&mut desk.sessions);
+            for effect in desk.sessions.effects() {
                 if let Effect::Wake(link) = effect {
-                    inner.waiting.get(&link).into_iter().for_each(|it| it.notify_one());
+                    desk.waiting.get(&link).into_iter().for_each(|it| it.notify_one());
                 } else {
                     asked.push(effect);
                 }
@@ -98,8 +95,8 @@ impl Control {
             res
         };
         for effect in asked {
-            let control = self.clone();
-            tokio::spawn(async move { control.answer(effect).await });
+            let hub = self.clone();
+            tokio::spawn(async move { hub.answer(effect).await });
         }
         res
     }
@@ -108,7 +105,7 @@ impl Control {
     async fn answer(&self, effect: Effect) {
         let (question, answer) = match effect {
             Effect::Submit { question, principal, command } => {
-                let answer = match self.replica().submit(payload(&principal, &command)).await {
+                let answer = match self.inner.replica.submit(payload(&principal, &command)).await {
                     Ok(answer) => match answer.reply {
                         Ok(_) | Err(Rejected::Nothing) => Answer::Done,
                         Err(rejected) => Answer::Refused { reason: rejected.to_string() },
@@ -118,13 +115,39 @@ impl Control {
                 (question, answer)
             }
             Effect::Read { question } => {
-                let answer = self.replica().read().await;
+                let answer = self.inner.replica.read().await;
                 (question, answer.map_or_else(not_done, |_| Answer::Done))
             }
             Effect::Wake(_) => return,
         };
-        let (state, clock) = (self.local(), self.clock());
+        let (state, clock) = (self.state(), self.clock());
         self.sessions(|it| it.answered(question, answer, &state, clock));
+    }
+
+    /// The state as this member has it.
+    fn state(&self) -> Arc<State> {
+        self.inner.replica.local()
+    }
+
+    fn open(&self, protocol: u32) -> Option<(LinkId, Arc<Notify>)> {
+        let mut desk = self.desk();
+        desk.next_link += 1;
+        let link = desk.next_link;
+        let woken = Arc::new(Notify::new());
+        desk.sessions.open(link, protocol, self.clock()).then(|| {
+            desk.waiting.insert(link, Arc::clone(&woken));
+            (link, woken)
+        })
+    }
+
+    fn closed(&self, link: LinkId) {
+        let mut desk = self.desk();
+        desk.waiting.remove(&link);
+        desk.sessions.closed(link, self.clock());
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.inner.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,27 +160,27 @@ fn not_done(error: SubmitError) -> Answer {
 }
 
 /// Serves one agent's connection until it ends.
-pub async fn serve(control: Control, stream: Stream, protocol: u32) {
+pub async fn serve(hub: Hub, stream: Stream, protocol: u32) {
     let from = stream.peer_addr().ok();
     let _ = stream.set_nodelay(true);
-    let Some((link, woken)) = control.hub().open(protocol, control.clock()) else {
+    let Some((link, woken)) = hub.open(protocol) else {
         return tracing::warn!(?from, "an agent is turned away: there are too many connections");
     };
-    let (mut sender, receiver) = Link::limited(stream, HELLO_BYTES_MAX, control.hub().reading.clone()).split();
+    let (mut sender, receiver) = Link::limited(stream, HELLO_BYTES_MAX, hub.inner.reading.clone()).split();
     let welcomed = Notify::new();
     let mut ear = Ear { receiver, welcomed: &welcomed };
-    let mut talk = Talk { control: &control, link, woken: &woken, welcomed: &welcomed, node: None };
+    let mut talk = Talk { hub: &hub, link, woken: &woken, welcomed: &welcomed, node: None };
     let ended = tokio::select! {
         ended = talk.tell(&mut sender) => ended,
-        ended = hear(&control, link, &mut ear) => ended,
+        ended = hear(&hub, link, &mut ear) => ended,
     };
     let node = talk.node.take();
     let ended = match ended {
-        Ok(Some((to, hello))) => relay(&control, link, &woken, to, hello, protocol, sender, ear).await,
+        Ok(Some((to, hello))) => relay(&hub, link, &woken, to, hello, protocol, sender, ear).await,
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
-    control.hub().closed(link, control.clock());
+    hub.closed(link);
     let ended = ended.err().map_or_else(|| "by us".to_owned(), |it| it.to_string());
     if let Some(node) = node {
         tracing::info!(node, ended, "agent disconnected");
@@ -170,11 +193,11 @@ pub async fn serve(control: Control, stream: Stream, protocol: u32) {
 type Passed = Option<(u64, FromAgent)>;
 
 /// Hands on what an agent says.
-async fn hear(control: &Control, link: LinkId, ear: &mut Ear<'_>) -> Result<Passed, Error> {
+async fn hear(hub: &Hub, link: LinkId, ear: &mut Ear<'_>) -> Result<Passed, Error> {
     loop {
         let message = decode(&ear.next().await?.bytes)?;
-        let (state, clock) = (control.local(), control.clock());
-        control.sessions(|it| it.said(link, message, &state, clock));
+        let (state, clock) = (hub.state(), hub.clock());
+        hub.sessions(|it| it.said(link, message, &state, clock));
     }
 }
 
@@ -199,7 +222,7 @@ impl Ear<'_> {
 
 /// What is told to one agent.
 struct Talk<'a> {
-    control: &'a Control,
+    hub: &'a Hub,
     link: LinkId,
     woken: &'a Notify,
     welcomed: &'a Notify,
@@ -211,17 +234,17 @@ impl Talk<'_> {
     async fn tell(&mut self, sender: &mut Sender<Stream>) -> Result<Passed, Error> {
         let mut sent = Sent::default();
         loop {
-            match self.control.sessions(|it| it.next(self.link)) {
+            match self.hub.sessions(|it| it.next(self.link)) {
                 Some(Letter::Say(message)) => {
                     self.note(&message);
                     send(sender, &message).await?;
                 }
                 Some(Letter::News { node, news }) => {
                     sent.note(news);
-                    while let Some(message) = sent.next(&self.control.local(), &node) {
+                    while let Some(message) = sent.next(&self.hub.state(), &node) {
                         if let ToAgent::Assign { generation, more, .. } = &message {
-                            let clock = self.control.clock();
-                            self.control.sessions(|it| it.sending(self.link, *generation, *more, clock));
+                            let clock = self.hub.clock();
+                            self.hub.sessions(|it| it.sending(self.link, *generation, *more, clock));
                         }
                         send(sender, &message).await?;
                     }
@@ -254,7 +277,7 @@ async fn send(sender: &mut Sender<Stream>, message: &ToAgent) -> Result<(), Erro
 /// leader.
 #[expect(clippy::too_many_arguments, reason = "both ends, and who is to be told")]
 async fn relay(
-    control: &Control,
+    hub: &Hub,
     link: LinkId,
     woken: &Notify,
     to: u64,
@@ -263,7 +286,7 @@ async fn relay(
     mut to_agent: Sender<Stream>,
     mut from_agent: Ear<'_>,
 ) -> Result<(), Error> {
-    let dialled = timeout(RELAY_WITHIN, dial(control, to, &hello, protocol)).await.unwrap_or(Err(Error::Closed));
+    let dialled = timeout(RELAY_WITHIN, dial(hub, to, &hello, protocol)).await.unwrap_or(Err(Error::Closed));
     let Ok((mut to_leader, mut from_leader)) = dialled else {
         // It knows already that this one leads, and cannot reach it either.
         return send(&mut to_agent, &ToAgent::Elsewhere { leader: None }).await;
@@ -290,7 +313,7 @@ async fn relay(
         };
         let over = async {
             loop {
-                match control.sessions(|it| it.next(link)) {
+                match hub.sessions(|it| it.next(link)) {
                     Some(Letter::Say(farewell)) => return Some(farewell),
                     Some(Letter::End) => return None,
                     _ => woken.notified().await,
@@ -310,12 +333,12 @@ async fn relay(
 }
 
 async fn dial(
-    control: &Control,
+    hub: &Hub,
     to: u64,
     hello: &FromAgent,
     protocol: u32,
 ) -> Result<(Sender<Stream>, Receiver<Stream>), Error> {
-    let address = control.link_of(to).ok_or(Error::Closed)?;
+    let address = hub.link_of(to).ok_or(Error::Closed)?;
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut link = Link::new(stream);

@@ -48,7 +48,7 @@ struct Doing {
 }
 
 impl Watch {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let doing = Doing { phase: Phase::Idle(Instant::now()), blocked: None, is_dismissed: false };
         Self(Arc::new(Watching { doing: Mutex::new(doing), dismissed: Notify::new() }))
     }
@@ -60,25 +60,25 @@ impl Watch {
     }
 
     #[cfg(test)]
-    pub(super) fn is_dismissed(&self) -> bool {
+    pub(crate) fn is_dismissed(&self) -> bool {
         self.doing().is_dismissed
     }
 
     /// One whose request is being answered.
     #[cfg(test)]
-    pub(super) fn busy() -> Self {
+    pub(crate) fn busy() -> Self {
         let watch = Self::new();
         watch.doing().phase = Phase::Busy;
         watch
     }
 
     /// Waits until others need the place.
-    pub(super) async fn dismissed(&self) {
+    pub(crate) async fn dismissed(&self) {
         self.0.dismissed.notified().await;
     }
 
     /// Since when it is the client that is waited for; `None` while it is not.
-    pub(super) fn lazy_since(&self) -> Option<Instant> {
+    pub(crate) fn lazy_since(&self) -> Option<Instant> {
         let doing = self.doing();
         match doing.phase {
             _ if doing.is_dismissed => None,
@@ -100,7 +100,7 @@ impl Watch {
     }
 
     /// The client took bytes, or would not.
-    pub(super) fn wrote(&self, took: bool) {
+    pub(crate) fn wrote(&self, took: bool) {
         let mut doing = self.doing();
         if took {
             doing.blocked = None;
@@ -110,7 +110,7 @@ impl Watch {
     }
 
     /// A head is there, and with it the beginning of a body.
-    pub(super) fn begin_request(&self, body: Incoming) -> (Arriving, Busy) {
+    pub(crate) fn begin_request(&self, body: Incoming) -> (Arriving, Busy) {
         let is_whole = hyper::body::Body::is_end_stream(&body);
         self.doing().phase = if is_whole { Phase::Busy } else { Phase::Body(Instant::now()) };
         (Arriving { body, watch: self.clone() }, Busy(self.clone()))
@@ -124,7 +124,7 @@ impl Watch {
     }
 
     /// When the connection is to be closed, or looked at again, if nothing happens.
-    pub(super) fn deadline(&self, limits: &Limits) -> Instant {
+    pub(crate) fn deadline(&self, limits: &Limits) -> Instant {
         let doing = self.doing();
         if doing.is_dismissed {
             return Instant::now();
@@ -141,7 +141,7 @@ impl Watch {
 
 /// A request that is being answered; when dropped, the connection is idle.
 #[derive(Debug)]
-pub(super) struct Busy(Watch);
+pub(crate) struct Busy(Watch);
 
 impl Drop for Busy {
     fn drop(&mut self) {
@@ -151,7 +151,7 @@ impl Drop for Busy {
 
 /// A request's body, which tells when it is there.
 #[derive(Debug)]
-pub(super) struct Arriving {
+pub(crate) struct Arriving {
     body: Incoming,
     watch: Watch,
 }
@@ -178,13 +178,13 @@ impl hyper::body::Body for Arriving {
 }
 
 /// An answer's body, which keeps its connection busy until it is sent.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     body: Body,
     _busy: Busy,
 }
 
 impl Answer {
-    pub(super) const fn new(body: Body, busy: Busy) -> Self {
+    pub(crate) const fn new(body: Body, busy: Busy) -> Self {
         Self { body, _busy: busy }
     }
 }
@@ -213,13 +213,13 @@ impl hyper::body::Body for Answer {
 
 /// A stream that tells when bytes arrive, and when none can be sent.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(crate) struct Watched {
     stream: TcpStream,
     watch: Watch,
 }
 
 impl Watched {
-    pub(super) const fn new(stream: TcpStream, watch: Watch) -> Self {
+    pub(crate) const fn new(stream: TcpStream, watch: Watch) -> Self {
         Self { stream, watch }
     }
 }

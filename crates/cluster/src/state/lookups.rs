@@ -1,8 +1,8 @@
 //! What follows from the replicated parts of the state, kept at hand so that nobody has to look through all of it.
 
+use super::State;
 use crate::model::{AppId, DeploymentId, Instance, Moment, Node, NodeId, PathId, Version};
 use crate::roster::{Kind, Members, Rosters};
-use crate::state::State;
 use crate::work;
 use imbl::OrdSet;
 use std::sync::Arc;
