@@ -14,6 +14,7 @@ use crate::proxy::Proxy;
 use crate::readers::{Readers, ReadersMax};
 use crate::request::Request;
 use crate::told::{Frame, Told};
+use crate::ui::Asset;
 use crate::v2::EventBody;
 use cluster::{Applied, Command, State};
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub struct Config {
     pub readers_max: ReadersMax,
     /// The log of this program, where its levels can be changed while it runs.
     pub logging: Option<Arc<dyn Logging>>,
+    /// The web UI's files; none where it was not built into the program.
+    pub ui: &'static [Asset],
 }
 
 impl Default for Config {
@@ -68,6 +71,7 @@ impl Default for Config {
             members: Vec::new(),
             readers_max: ReadersMax::beside(Limits::default().connections_max),
             logging: None,
+            ui: &[],
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::handlers::{
 };
 use crate::request::Request;
 use crate::routes::Endpoint;
+use crate::ui;
 use axum::response::Response;
 
 /// Does what a route is for.
@@ -78,7 +79,7 @@ pub(crate) async fn dispatch<C: ControlPlane>(
         Endpoint::PodVersionList => pods::versions(api, request).await,
         Endpoint::QueueDelayDelete => queue::delete_delay(api, request).await,
         Endpoint::QueueList => queue::list(api, request).await,
-        Endpoint::Root => Ok(about::moved("/ui/")),
+        Endpoint::Root => Ok(about::root(api, request)),
         Endpoint::SchemaApp => Ok(about::app_schema()),
         Endpoint::SchemaGroup => Ok(about::group_schema()),
         Endpoint::SubscriptionAdd => subscriptions::add(api, request),
@@ -86,6 +87,7 @@ pub(crate) async fn dispatch<C: ControlPlane>(
         Endpoint::SubscriptionRemove => subscriptions::remove(api, request),
         Endpoint::TaskList => tasks::list(api, request).await,
         Endpoint::TasksDelete => tasks::delete(api, request).await,
-        Endpoint::Ui => Ok(about::moved("/help")),
+        Endpoint::UiAsset => ui::asset(api.config.ui, &request.params.name, &request.headers),
+        Endpoint::UiPage => Ok(ui::page(api.config.ui, &request.headers)),
     }
 }

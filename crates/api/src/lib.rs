@@ -9,6 +9,7 @@
 //! | [`routes`] | every route |
 //! | [`from_wire`], [`to_wire`] | JSON to the cluster's types and back |
 //! | [`v2`], [`v3`] | the JSON types |
+//! | [`ui`] | how the web UI's files reach browsers |
 //! | [`limits`] | how much of everything a request may bring |
 //! | [`server`], `proxy` | how requests arrive, and how a stand-by passes them on |
 //! | [`link`] | the wire between the parts |
@@ -44,6 +45,7 @@ mod stream;
 pub mod time;
 pub mod to_wire;
 mod told;
+pub mod ui;
 mod words;
 mod work;
 

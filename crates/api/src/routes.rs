@@ -1,7 +1,7 @@
 //! Every route, and what is done there.
 //!
-//! An app's id is a path of its own, so routes are matched here and not by a general router: `{id}` and `{group}` take
-//! as many segments as there are, and what follows them is recognised from the end.
+//! An app's id is a path of its own, so routes are matched here and not by a general router: `{id}`, `{group}` and
+//! `{page}` take as many segments as there are, and what follows them is recognised from the end.
 
 use crate::error::Error;
 use http::Method;
@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 pub struct Route {
     /// The method, in capitals. `HEAD` is answered wherever `GET` is.
     pub method: &'static str,
-    /// The path; `{id}` and `{group}` stand for one or more segments, other names for exactly one.
+    /// The path; `{id}`, `{group}` and `{page}` stand for one or more segments, other names for exactly one.
     pub path: &'static str,
     /// What is done.
     pub endpoint: Endpoint,
@@ -90,7 +90,8 @@ pub enum Endpoint {
     SubscriptionRemove,
     TaskList,
     TasksDelete,
-    Ui,
+    UiAsset,
+    UiPage,
 }
 
 const fn route(method: &'static str, path: &'static str, endpoint: Endpoint) -> Route {
@@ -100,7 +101,9 @@ const fn route(method: &'static str, path: &'static str, endpoint: Endpoint) -> 
 /// Every route. Of those that match a path, the first with the request's method counts.
 pub const ROUTES: &[Route] = &[
     route("GET", "/", Endpoint::Root),
-    route("GET", "/ui", Endpoint::Ui),
+    route("GET", "/ui", Endpoint::UiPage),
+    route("GET", "/ui/assets/{asset}", Endpoint::UiAsset),
+    route("GET", "/ui/{page}", Endpoint::UiPage),
     route("GET", "/help", Endpoint::Help),
     route("GET", "/ping", Endpoint::Ping),
     route("GET", "/metrics", Endpoint::Metrics),
@@ -184,7 +187,7 @@ pub const ROUTES: &[Route] = &[
 /// What the names in a route's path stand for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
-    /// The segments of `{id}` or `{group}`, joined by slashes; empty where the route has none.
+    /// The segments of `{id}`, `{group}` or `{page}`, joined by slashes; empty where the route has none.
     pub path: String,
     /// What the other name stands for; empty where the route has none.
     pub name: String,
@@ -242,14 +245,14 @@ static TEMPLATES: LazyLock<Vec<Template>> = LazyLock::new(|| ROUTES.iter().map(|
 /// A route's path as requests' paths are compared with it.
 struct Template {
     parts: Vec<&'static str>,
-    /// Where `{id}` or `{group}` stands, which takes what the others leave.
+    /// Where `{id}`, `{group}` or `{page}` stands, which takes what the others leave.
     greedy: Option<usize>,
 }
 
 impl Template {
     fn of(path: &'static str) -> Self {
         let parts: Vec<_> = path.split('/').filter(|it| !it.is_empty()).flat_map(part).collect();
-        let greedy = parts.iter().position(|it| matches!(*it, "{id}" | "{group}"));
+        let greedy = parts.iter().position(|it| matches!(*it, "{id}" | "{group}" | "{page}"));
         Self { parts, greedy }
     }
 
@@ -343,7 +346,10 @@ mod tests {
             ("DELETE", "/v2/groups/versions", found(Endpoint::GroupDelete, "versions", "")),
             ("GET", "/v2", Err(404)),
             ("GET", "/", found(Endpoint::Root, "", "")),
-            ("GET", "/ui/", found(Endpoint::Ui, "", "")),
+            ("GET", "/ui/", found(Endpoint::UiPage, "", "")),
+            ("GET", "/ui/app/pay/api", found(Endpoint::UiPage, "app/pay/api", "")),
+            ("GET", "/ui/assets/a.js", found(Endpoint::UiAsset, "", "a.js")),
+            ("POST", "/ui/apps", Err(405)),
             ("GET", "/v2/plugins/x/y", Err(404)),
             ("POST", "/v2/plugins/x", Err(404)),
         ] {

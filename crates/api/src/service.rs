@@ -8,6 +8,7 @@ use crate::context::Api;
 use crate::control::{ControlPlane, Freshness, Leadership, SubmitError};
 use crate::dispatch::dispatch;
 use crate::error::Error;
+use crate::origin;
 use crate::panics::{Panicked, contain_all};
 use crate::proxy::Passed;
 use crate::request::{Query, Request, check_type, segments};
@@ -18,7 +19,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use cluster::Rejected;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use futures::StreamExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -155,7 +157,16 @@ impl<C: ControlPlane> Api<C> {
     }
 
     async fn pass_on(&self, endpoint: Endpoint, request: Passed<'_>) -> Result<Response, Error> {
-        Box::pin(self.proxy.pass_on(&self.control, request, endpoint == Endpoint::Events)).await
+        // A page reads its own origin alone: to it the stream is passed on, others are sent to where it comes from.
+        let is_stream = endpoint == Endpoint::Events;
+        let redirect = is_stream && !origin::is_of_page(request.headers);
+        let answer = Box::pin(self.proxy.pass_on(&self.control, request, redirect)).await?;
+        Ok(if is_stream { answer.map(|it| self.until_shutdown(it)) } else { answer })
+    }
+
+    /// A stream that would not end by itself, and would hold up this member's own end.
+    fn until_shutdown(&self, body: Body) -> Body {
+        Body::from_stream(body.into_data_stream().take_until(self.shutdown.clone().cancelled_owned()))
     }
 
     /// Where a request came from: the socket's address, and the one that a member passed it on for. What others say
@@ -175,7 +186,9 @@ impl<C: ControlPlane> Api<C> {
     /// The headers of every answer. One that came from the leader keeps the leader's.
     fn add_headers(&self, headers: &mut HeaderMap) {
         headers.reserve(FIXED.len() + 1);
-        for (name, value) in &*FIXED {
+        // What says itself how long it may be kept is not said to be old at once.
+        let keeps = headers.contains_key(header::CACHE_CONTROL);
+        for (name, value) in FIXED.iter().filter(|it| !keeps || !matches!(it.0.as_str(), "pragma" | "expires")) {
             headers.entry(name).or_insert_with(|| value.clone());
         }
         if let Some(leader) = self.control.leadership().leader_http
@@ -230,7 +243,8 @@ fn is_local(endpoint: Endpoint) -> bool {
             | Endpoint::Root
             | Endpoint::SchemaApp
             | Endpoint::SchemaGroup
-            | Endpoint::Ui
+            | Endpoint::UiAsset
+            | Endpoint::UiPage
     )
 }
 
@@ -249,7 +263,8 @@ fn has_own_type(endpoint: Endpoint) -> bool {
             | Endpoint::Events
             | Endpoint::Help
             | Endpoint::Root
-            | Endpoint::Ui
+            | Endpoint::UiAsset
+            | Endpoint::UiPage
             | Endpoint::TaskList
             | Endpoint::AppTaskList
             | Endpoint::AppTaskListBelow

@@ -24,4 +24,5 @@ mod samples;
 mod served;
 mod subscriptions;
 mod tasks;
+mod ui;
 mod world;

@@ -76,6 +76,7 @@ pub(crate) async fn run(
         event_callbacks: config.event_callbacks,
         hosts: Hosts::new([], &config.hosts),
         logging: Some(logging),
+        ui: crate::ui::ASSETS,
         ..api::Config::default()
     };
     let served = server.serve(http, api, &registry, shutdown).await;
@@ -118,7 +119,7 @@ fn welcome(listen: SocketAddr, data_dir: &std::path::Path, is_temporary: bool) -
     let option = if url == "http://127.0.0.1:8080" { String::new() } else { format!(" --url {url}") };
     let kept = if is_temporary { " (temporary; --data-dir DIR keeps it)" } else { "" };
     format!(
-        "\nEkiden answers at {url}\n  data          {}{kept}\n  deploy        ekiden{option} deploy deploy/demo/web.json --wait\n  \
+        "\nEkiden answers at {url}\n  web UI        {url}/\n  data          {}{kept}\n  deploy        ekiden{option} deploy deploy/demo/web.json --wait\n  \
          look          ekiden{option} app list\n  Marathon API  curl {url}/v2/apps\n  stop          Ctrl-C; containers run on\n\n",
         data_dir.display()
     )

@@ -12,6 +12,7 @@ mod logs;
 mod panics;
 mod process;
 mod server;
+mod ui;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};

@@ -43,6 +43,7 @@ pub(crate) async fn run(
         event_callbacks: config.event_callbacks,
         hosts,
         logging: Some(logging),
+        ui: crate::ui::ASSETS,
         ..api::Config::default()
     };
     server.serve(http, config, &registry, shutdown).await

@@ -1,7 +1,11 @@
 //! What the server tells of its own API: `/help`, OpenAPI, JSON schemas, and the way there from `/`.
 
+use crate::context::Api;
+use crate::control::ControlPlane;
 use crate::error::{json, json_text};
 use crate::openapi;
+use crate::request::Request;
+use crate::ui;
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
@@ -31,10 +35,13 @@ pub(crate) fn group_schema() -> Response {
     json(StatusCode::OK, &openapi::group_schema())
 }
 
-/// `GET /` and `GET /ui/`: elsewhere.
-pub(crate) fn moved(to: &'static str) -> Response {
+/// `GET /`: the web UI for browsers, the way there for others.
+pub(crate) fn root<C: ControlPlane>(api: &Api<C>, request: &Request) -> Response {
+    if request.named(&["text/html", "application/xhtml+xml"]).is_some() {
+        return ui::page(api.config.ui, &request.headers);
+    }
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::FOUND;
-    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(to));
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/ui/"));
     response
 }

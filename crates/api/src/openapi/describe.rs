@@ -466,7 +466,11 @@ pub(super) fn describe(endpoint: Endpoint) -> Operation {
         It::QueueList => does("Lists apps that miss instances, and why")
             .query(&[words("embed", "Marathon's last offers, of which there are none.", &["lastUnusedOffers"])])
             .answers(200, "The queue.", Schema::of::<v2::Queue>()),
-        It::Root => does("Leads to the web interface").local().redirects("To `/ui/`."),
+        It::Root => does("Shows the web UI to browsers, and leads others to it")
+            .local()
+            .answers_in(200, "The page.", &[("text/html", Schema::Text)])
+            .answers_empty(304, "The client has it.")
+            .redirects("To `/ui/`."),
         It::SchemaApp => does("Shows the JSON Schema of an app's definition, draft 4").local().answers(
             200,
             "The schema.",
@@ -495,6 +499,18 @@ pub(super) fn describe(endpoint: Endpoint) -> Operation {
             .reads(Schema::of::<v2::DeleteTasks>())
             .answers(200, killed, Schema::either::<v2::TaskList, v2::DeploymentResult>())
             .fails(&[409]),
-        It::Ui => does("Leads to this list, until there is a web interface").local().redirects("To `/help`."),
+        It::UiAsset => does("Serves a file of the web UI")
+            .local()
+            .answers_in(
+                200,
+                "The file.",
+                &[("text/javascript", Schema::Text), ("text/css", Schema::Text), ("image/svg+xml", Schema::Text)],
+            )
+            .answers_empty(304, "The client has it.")
+            .fails(&[404]),
+        It::UiPage => does("Shows the web UI, whose pages find their own way")
+            .local()
+            .answers_in(200, "The page.", &[("text/html", Schema::Text)])
+            .answers_empty(304, "The client has it."),
     }
 }
