@@ -1,13 +1,13 @@
 # The commands of this repository; each sets up what it needs first.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo test lint fmt release bench sim
+.PHONY: help demo clean-demo test lint fmt release bench sim ui screenshots
 
 # Where scripts/setup puts the programs that the tests run.
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ekiden/bin
 export PATH := $(TOOLS):$(PATH):/usr/sbin
 # What the tests use; where all of it is there, no test may be skipped.
-TESTED_WITH := build docker consul prometheus python schemathesis dig busybox chromium
+TESTED_WITH := build docker consul prometheus python schemathesis dig busybox chromium node
 SEED ?= 1
 
 help: ## Shows this list.
@@ -15,6 +15,7 @@ help: ## Shows this list.
 
 demo: ## Starts Ekiden on this machine's Docker engine and deploys a service of three instances.
 	scripts/setup build docker
+	scripts/ui --if-possible
 	cargo build --workspace --locked
 	scripts/with-docker scripts/demo
 
@@ -24,9 +25,18 @@ clean-demo: ## Removes the demo's service, stops Ekiden and forgets its data.
 
 test: ## Runs every test: unit, property, simulation, end to end on real Docker and Consul.
 	scripts/setup $(TESTED_WITH)
+	scripts/ui --if-possible
 	cargo build --workspace --locked
-	EKIDEN_E2E=$$(scripts/setup $(TESTED_WITH) | grep -q 'not available' || echo require) \
+	EKIDEN_E2E=$$({ scripts/setup $(TESTED_WITH) && scripts/ui --if-possible; } 2>&1 | grep -q 'not available' || echo require) \
 		scripts/with-docker cargo test --workspace --locked
+
+ui: ## Builds the web UI; the next build of the program has it in it.
+	scripts/ui
+
+screenshots: ## Makes the README's pictures of the web UI anew, beside the service that make demo has left running.
+	scripts/setup chromium node
+	scripts/ui
+	node ui/tests/screenshots.mjs http://127.0.0.1:8080 docs/images apps-light waiting-dark
 
 lint: ## Checks form, lints, docs, licences and what may depend on what.
 	scripts/setup build
@@ -37,6 +47,7 @@ fmt: ## Formats the sources.
 
 release: ## Builds what is shipped, target/dist/ekiden, and beside it the debug information, ekiden.debug.
 	scripts/setup build
+	scripts/ui --if-possible
 	scripts/release
 
 bench: ## Measures against etcd, Docker Swarm and a bare client, and writes docs/benchmarks.md: make bench ONLY="plan api"
