@@ -102,6 +102,12 @@ fn no_file_names_a_package_registry() {
     assert_eq!(over_sources(names_a_registry), NOTHING);
 }
 
+#[test]
+fn the_ui_is_built_of_little_and_of_the_same_each_time() {
+    let file = std::fs::read_to_string(root().join("ui/package.json")).expect("the UI's packages");
+    assert_eq!(loose_packages(&serde_json::from_str(&file).expect("JSON")), NOTHING);
+}
+
 const NOTHING: [String; 0] = [];
 
 /// A crate of the workspace: its name and all it names as dependencies, of whatever kind.
@@ -232,6 +238,20 @@ fn names_a_registry(file: &File) -> Vec<String> {
     let is_source_of_lock = |line: &str| file.path == "Cargo.lock" && line == format!("source = \"{index}\"");
     let named = |line: &str| REGISTRIES.iter().any(|host| line.contains(host)) && !is_source_of_lock(line);
     file.lines_with(named, "names a package registry")
+}
+
+/// The UI's own packages: at most twelve, so that somebody can know them all, each in one version.
+fn loose_packages(package: &Value) -> Vec<String> {
+    const PACKAGES_MAX: usize = 12;
+    let kinds = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
+    let named: Vec<_> = kinds.iter().filter_map(|it| package[it].as_object()).flatten().collect();
+    let is_exact = |it: &str| it.split('.').count() == 3 && it.chars().all(|it| it.is_ascii_digit() || it == '.');
+    let loose = named.iter().filter(|(_, version)| !is_exact(text(version)));
+    let mut wrong: Vec<_> = loose.map(|(name, version)| format!("{name} {version} is more than one version")).collect();
+    if named.len() > PACKAGES_MAX {
+        wrong.push(format!("{} packages, at most {PACKAGES_MAX}", named.len()));
+    }
+    wrong
 }
 
 fn has_word(line: &str, word: &str) -> bool {
@@ -415,6 +435,17 @@ mod planted {
         assert_eq!(built_twice(&built(&["std"]), &built(&["std,rng"])).len(), 1);
         assert_eq!(built_twice(&built(&["std"]), &built(&["std", "std,rng"])).len(), 1, "for some of them");
         assert_eq!(built_twice(&built(&["std"]), &BTreeMap::new()).len(), 1);
+    }
+
+    #[test]
+    fn a_package_that_may_be_another_tomorrow_and_one_too_many() {
+        let exact = serde_json::json!({ "dependencies": { "a": "1.2.3" }, "devDependencies": { "b": "10.0.1" } });
+        assert_eq!(loose_packages(&exact), NOTHING);
+        let loose = serde_json::json!({ "devDependencies": { "a": "^1.2.3", "b": "latest" } });
+        assert_eq!(loose_packages(&loose).len(), 2);
+        let names = (0..13).map(|n| (format!("p{n}"), serde_json::json!("1.0.0")));
+        let many = serde_json::json!({ "dependencies": names.collect::<serde_json::Map<_, _>>() });
+        assert_eq!(loose_packages(&many), ["13 packages, at most 12"]);
     }
 
     #[test]

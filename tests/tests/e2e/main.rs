@@ -24,4 +24,5 @@ mod members;
 mod residents;
 mod restart;
 mod rolling;
+mod ui;
 mod verbs;

@@ -20,15 +20,24 @@ pub(crate) enum Tool {
     Python,
     /// A static busybox, for images with a shell.
     Busybox,
+    /// The browser.
+    Chromium,
+    /// What runs the tests of the web UI.
+    Node,
 }
 
 /// Whether a test can run. If not it is reported as skipped; with `EKIDEN_E2E=require` it fails.
 #[track_caller]
 pub(crate) fn have(tools: &[Tool]) -> bool {
-    static SKIPPED: AtomicU32 = AtomicU32::new(0);
     let Some(missing) = tools.iter().find(|it| !it.is_here()) else { return true };
     let group = format!("{missing:?}").to_lowercase();
-    let what = format!("{group} is not here: run scripts/setup {group}");
+    skip(&format!("{group} is not here: run scripts/setup {group}"))
+}
+
+/// Reports a test as skipped for want of something; with `EKIDEN_E2E=require` it fails. Returns false.
+#[track_caller]
+pub(crate) fn skip(what: &str) -> bool {
+    static SKIPPED: AtomicU32 = AtomicU32::new(0);
     let required = std::env::var("EKIDEN_E2E").is_ok_and(|it| it == "require");
     assert!(!required, "{what}");
     let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
@@ -59,6 +68,8 @@ impl Tool {
             Self::Dig => "dig",
             Self::Prometheus => "prometheus",
             Self::Python => return Some(cache().join("python/bin/python")).filter(|it| it.exists()),
+            Self::Chromium => "chromium",
+            Self::Node => "node",
             Self::Busybox => return Some(cache().join("bin/busybox")).filter(|it| it.exists()),
         };
         let path = std::env::var_os("PATH").unwrap_or_default();
