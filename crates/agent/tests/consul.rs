@@ -54,7 +54,17 @@ impl OwnConsul {
     }
 
     fn signal(&self, signal: &str) {
-        assert!(Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap().success());
+        let pid = self.process.id();
+        assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
+        // On a busy machine a thread answers once more before it stops.
+        let stops = |thread: &std::path::Path| {
+            let stat = std::fs::read_to_string(thread.join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|it| it.1.starts_with('T'))
+        };
+        let threads = || std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|it| it.unwrap().path());
+        while signal == "-STOP" && !threads().all(|it| stops(&it)) {
+            std::thread::yield_now();
+        }
     }
 
     /// Loses everything, as a node that is made anew.
