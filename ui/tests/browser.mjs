@@ -1,8 +1,12 @@
 // What the browser's tests share: a Chromium that asks nobody but the server under test, and pages that are watched.
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
+import { pass } from "./pass.mjs";
 
 /** Where the server under test is. */
 export const BASE = process.env.EKIDEN_URL ?? "http://127.0.0.1:8080";
@@ -22,7 +26,21 @@ function program() {
   return found.find((it) => existsSync(it));
 }
 
-export const launch = () => chromium.launch({ executablePath: program(), args: FLAGS });
+/** A browser, in a network of its own that leads to the server under test and nowhere else. */
+export async function launch() {
+  const { hostname, port } = new URL(BASE);
+  const dir = mkdtempSync(join(tmpdir(), "ekiden-browser-"));
+  const socket = join(dir, "server");
+  const way = createServer((from) => pass(from, connect(Number(port), hostname)));
+  await new Promise((done) => way.listen(socket, done));
+  const env = { ...process.env, CHROMIUM: program(), NODE: process.execPath, PORT: port, SOCKET: socket };
+  const browser = await chromium.launch({ executablePath: new URL("apart", import.meta.url).pathname, args: FLAGS, env });
+  browser.on("disconnected", () => {
+    way.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  return browser;
+}
 
 /** What pages did that they must not; empty at the end. */
 export const wrongs = [];
