@@ -88,11 +88,13 @@ pub enum Mutant {
     HidesOrphans,
     /// What a node has in Consul stays there under the name that the node had then.
     KeepsOldNames,
+    /// Agents remove what ended before what it left behind is kept.
+    RemovesBeforeEvidence,
 }
 
 impl Mutant {
     /// All of them, with the promise that each breaks.
-    pub const ALL: [(Self, &'static [&'static str]); 39] = [
+    pub const ALL: [(Self, &'static [&'static str]); 40] = [
         (Self::AckBeforeSync, &["agreement", "durability", "progress"]),
         (Self::ForgetfulDisk, &["recovery", "agreement", "durability"]),
         (Self::AckBeforeCommit, &["durability"]),
@@ -132,6 +134,7 @@ impl Mutant {
         (Self::KeepsOrphans, &["identity"]),
         (Self::HidesOrphans, &["identity"]),
         (Self::KeepsOldNames, &["identity"]),
+        (Self::RemovesBeforeEvidence, &["evidence"]),
     ];
 
     /// The mutant of that name, as `Debug` prints it.

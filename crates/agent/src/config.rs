@@ -45,6 +45,8 @@ pub struct Args {
     pub docker: DockerArgs,
     /// Files that apps have fetched before they start.
     pub fetch: FetchArgs,
+    /// What instances that ended left behind.
+    pub evidence: EvidenceArgs,
     /// The node's own Consul agent.
     pub consul: ConsulArgs,
 }
@@ -105,6 +107,16 @@ pub struct FetchArgs {
     pub cache_mib: Option<u64>,
 }
 
+/// What instances that ended left behind: how they ended, and their last lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvidenceArgs {
+    /// Hours that it is kept; 24.
+    pub keep_h: Option<u64>,
+    /// MiB that one app may have of it, and as much again of logs; 64.
+    pub app_mib: Option<u64>,
+}
+
 /// The node's own Consul agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -152,6 +164,8 @@ pub struct Config {
     pub docker_config: Option<PathBuf>,
     /// What apps may have fetched before they start.
     pub fetch: FetchConfig,
+    /// How much is kept of what instances that ended left behind.
+    pub evidence: EvidenceConfig,
     /// The Consul agent, if there is one to tell.
     pub consul: Option<ConsulConfig>,
     /// From the moment at which Consul has let go of an instance to its stop signal.
@@ -173,6 +187,12 @@ pub enum ConfigError {
 
 /// What a container's log may be bounded to: less than the least says nothing of a crash, more than the most is none.
 const LOG_MIB: std::ops::RangeInclusive<u64> = 1..=1_048_576;
+
+/// Evidence is kept for an hour at least, so that somebody may see it, and for a year at most.
+const EVIDENCE_HOURS: std::ops::RangeInclusive<u64> = 1..=8_784;
+
+/// The evidence of one app may have so much: less is not enough for some ends in a row, more than the most is no bound.
+const EVIDENCE_MIB: std::ops::RangeInclusive<u64> = 1..=1_048_576;
 
 fn bad(key: &'static str, problem: impl Into<String>) -> ConfigError {
     ConfigError::Bad { key, problem: problem.into() }
@@ -224,6 +244,7 @@ impl Args {
             docker_config: self.docker.config.or_else(docker_config),
             drain: Duration::from_millis(self.consul.drain_ms.unwrap_or(250)),
             fetch: self.fetch.check()?,
+            evidence: self.evidence.check()?,
             consul: self.consul.check()?,
             name: NodeId::new(&name),
             servers: self.servers,
@@ -298,6 +319,28 @@ impl FetchArgs {
             timeout: Duration::from_secs(self.timeout_s.unwrap_or(300)),
             cache_bytes: mib(self.cache_mib, 2048),
         })
+    }
+}
+
+/// For how long is kept what instances that ended left behind, and how much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvidenceConfig {
+    /// What is older goes.
+    pub keep: Duration,
+    /// What one app's may have, bytes; the oldest goes first.
+    pub app_bytes: u64,
+}
+
+impl EvidenceArgs {
+    fn check(&self) -> Result<EvidenceConfig, ConfigError> {
+        let (hours, mib) = (self.keep_h.unwrap_or(24), self.app_mib.unwrap_or(64));
+        for (key, value, range) in [("evidence.keep_h", hours, EVIDENCE_HOURS), ("evidence.app_mib", mib, EVIDENCE_MIB)]
+        {
+            if !range.contains(&value) {
+                return Err(bad(key, format!("must be from {} to {}", range.start(), range.end())));
+            }
+        }
+        Ok(EvidenceConfig { keep: Duration::from_hours(hours), app_bytes: mib << 20 })
     }
 }
 
@@ -400,6 +443,7 @@ mod tests {
         assert!(fetch.enabled && !fetch.uris.is_empty() && !fetch.files.is_empty() && fetch.reach.is_some());
         assert!(fetch.max_mib.is_some() && fetch.timeout_s.is_some() && fetch.cache_mib.is_some());
         assert!(fetch.ca_file.is_some());
+        assert!(all.evidence.keep_h.is_some() && all.evidence.app_mib.is_some());
         assert!(all.consul.token_file.is_some() && all.consul.ca_file.is_some() && all.consul.drain_ms.is_some());
     }
 
@@ -426,6 +470,8 @@ mod tests {
             ("servers = ['a:1']\nvolumes_allowed = ['/']", "volumes_allowed"),
             ("servers = ['a:1']\nparameters_allowed = ['volume']", "parameters_allowed"),
             ("servers = ['a:1']\n[docker]\nlog_max_mib = 0", "docker.log_max_mib"),
+            ("servers = ['a:1']\n[evidence]\nkeep_h = 0", "evidence.keep_h"),
+            ("servers = ['a:1']\n[evidence]\napp_mib = 0", "evidence.app_mib"),
             ("servers = ['a:1']\n[fetch]\nreach = 'far'", "fetch.reach"),
             ("servers = ['a:1']\n[fetch]\nuris = ['files.example']", "fetch.uris"),
             ("servers = ['a:1']\n[fetch]\nfiles = ['srv']", "fetch.files"),

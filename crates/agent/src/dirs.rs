@@ -7,6 +7,7 @@
 //! | `reservations/<reservation>` | which of them were made: one that was, and is not there, is lost |
 //! | `sandboxes/<instance>/…` | each container's sandbox, and the volumes that a pod's containers share |
 //! | `cache/` | fetched files that are kept for the next instance |
+//! | `evidence/<app>/<instance>.json` | what instances that ended left behind |
 //!
 //! Whoever starts the agent, and with whatever mask: directories are 0700 and files 0600, but for those of the instances.
 //! Only the innermost directories are mounted, and everybody may write to those: a container's user can be anyone. The

@@ -6,9 +6,11 @@ mod bound;
 mod error;
 mod images;
 mod inside;
+mod log_files;
 mod networks;
 mod parts;
 mod pause;
+mod remains;
 mod seen;
 mod spec;
 mod volumes;
@@ -22,6 +24,8 @@ pub use volumes::VolumeError;
 
 pub(crate) use bound::Places;
 pub(crate) use error::Error;
+pub(crate) use log_files::LogFile;
+pub(crate) use remains::{Remain, Remains};
 
 use crate::dirs::Dirs;
 use crate::fetch::{self, Fetcher};

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::consul::Order;
 use crate::dirs::Dirs;
 use crate::docker::{Docker, Error as DockerError, Listener};
+use crate::evidence::{Archive, Ended};
 use crate::hands::{Dropped, Hands};
 use crate::metrics::Metrics;
 use crate::probe::Asker;
@@ -84,6 +85,8 @@ pub(crate) struct Driver {
     pub(crate) clock: Clock,
     pub(crate) docker: Docker,
     pub(crate) dirs: Dirs,
+    /// What instances that ended left behind.
+    pub(crate) archive: Archive,
     pub(crate) asker: Asker,
     pub(crate) metrics: Metrics,
     pub(crate) keeper: Keeper,
@@ -299,6 +302,13 @@ impl Driver {
                     }
                 });
             }
+            Output::Keep { instance, app, version, health } => {
+                let archive = self.archive.clone();
+                self.spawn(async move {
+                    let result = archive.keep(&docker, Ended { instance, app, version, health }).await;
+                    Input::Kept { instance, result }
+                });
+            }
             Output::Remove { instance } => self.spawn(async move {
                 let result = docker.remove(instance).await;
                 Input::Done { instance, result }
@@ -416,6 +426,9 @@ fn say(note: &Note) {
         }
         Note::Stuck { instance, message } => {
             tracing::warn!(%instance, reason = message, "the container cannot be ended or removed; trying again");
+        }
+        Note::NotKept { instance, message } => {
+            tracing::warn!(%instance, reason = message, "not all that it left behind when it ended could be kept");
         }
         Note::NotDestroyed { reservation, message } => {
             tracing::warn!(%reservation, reason = message, "its volumes cannot be destroyed; trying again");

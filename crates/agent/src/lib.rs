@@ -8,9 +8,11 @@
 //! | [`config`] | what an operator says |
 //! | `driver` | the loop: events in, [`cluster::agent::Output`]s performed |
 //! | `line` | the line to the control plane |
+//! | `logs` | what containers wrote: where it is found, how long it is kept, who is told |
 //! | `docker`, `docker/spec` | what the engine is asked; what a container is made of |
 //! | `dirs` | the instances' directories: sandboxes, persistent volumes |
 //! | `fetch` | files that are there before an instance starts |
+//! | `evidence` | what instances that ended left behind |
 //! | `hands` | what waits for a disk, and what says so |
 //! | `probe` | health checks and readiness checks |
 //! | `web` | one question by HTTP, for the two above |
@@ -26,16 +28,18 @@ pub mod consul;
 mod dirs;
 mod docker;
 mod driver;
+mod evidence;
 mod fetch;
 mod hands;
 mod line;
+mod logs;
 mod metrics;
 mod probe;
 mod processes;
 mod state;
 mod web;
 
-pub use config::{Args, Config, ConfigError};
+pub use config::{Args, Config, ConfigError, EvidenceConfig};
 pub use consul_agent::Config as ConsulConfig;
 pub use docker::{
     LABEL_AGENT, LABEL_APP, LABEL_CLUSTER, LABEL_CONTAINER, LABEL_GRACE, LABEL_INSTANCE, LABEL_NETWORK, LABEL_NODE,
@@ -51,9 +55,11 @@ use consul::Consul;
 use dirs::Dirs;
 use docker::{Docker, PlaceOfNode, Places};
 use driver::{Driver, Event, Pulse};
+use evidence::Archive;
 use fetch::Fetcher;
 use hands::Hands;
 use line::Line;
+use logs::{Answerer, Shelf};
 use metrics::Metrics;
 use probe::Asker;
 use std::collections::{BTreeMap, HashMap};
@@ -110,6 +116,8 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
         fetcher: Fetcher::new(config.fetch.clone(), dirs.clone(), &config.address, hands.clone(), file_hands.clone()),
         credentials: config.docker_config.clone(),
     };
+    let shelf = Shelf::new(&config.data_dir, config.evidence, hands.clone());
+    let archive = Archive::new(&config.data_dir, config.name.clone(), config.evidence, hands.clone(), shelf.clone());
     Places::new(dir.id).clear();
     let docker = Docker::new(&config.docker_host, place, metrics.clone());
     let description = NodeDescription {
@@ -133,6 +141,8 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
     let (description, watched_description) = watch::channel(description);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(driver::describe_docker(docker.clone(), description));
+    tasks.spawn(archive.clone().tidy());
+    tasks.spawn(shelf.clone().run(docker.clone()));
     let tidied = docker.clone();
     tasks.spawn(async move { tidied.tidy_inside().await });
     tasks.spawn(driver::watch_docker(docker.clone(), watched_cluster.clone(), events.clone()));
@@ -143,6 +153,7 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
         cluster: watched_cluster,
         events: events.clone(),
         pulse: watched_pulse,
+        answerer: Answerer::new(shelf, docker.clone()),
     };
     tasks.spawn(line.dial());
     if let Some(consul) = &config.consul {
@@ -165,6 +176,7 @@ pub async fn run(config: Config, registry: prometheus::Registry, shutdown: Cance
         clock: Clock::new(),
         docker,
         dirs,
+        archive,
         asker: Asker::new(),
         metrics,
         keeper: dir.keeper(),

@@ -2,6 +2,7 @@
 //! breaks. Nothing on the node depends on it.
 
 use crate::driver::{Event, Pulse};
+use crate::logs::Answerer;
 use crate::state::draw;
 use api::link::{Greeting, Link, Receiver, Sender};
 use cluster::agent::{Call, Dialer, Ended as How, FromAgent, Input, PROTOCOL, Pace, Parts, ToAgent};
@@ -59,6 +60,8 @@ pub(crate) struct Line {
     pub(crate) events: mpsc::UnboundedSender<Event>,
     /// How the agent's loop is.
     pub(crate) pulse: watch::Receiver<Pulse>,
+    /// Answers what members ask.
+    pub(crate) answerer: Answerer,
 }
 
 impl Line {
@@ -119,7 +122,7 @@ impl Line {
         }
         let ended = tokio::select! {
             ended = write(sender, letters, pace, told, self.pulse.clone()) => ended,
-            ended = read(receiver, &self.events, pace) => ended,
+            ended = self.read(receiver, call, pace) => ended,
         };
         tracing::info!(server = call.server, reason = %ended, "the line to the leader ended");
         let _ = self.events.send(Event::Input(Input::Disconnected));
@@ -150,7 +153,8 @@ impl Line {
         let known = *self.cluster.borrow();
         link.send(&Greeting::<()>::Agent { protocol: PROTOCOL }).await?;
         let (relay, life, taken_in) = (call.relay, life.drawn, life.taken_in);
-        link.send(&FromAgent::Hello { protocol: PROTOCOL, cluster: known, node, life, taken_in, relay }).await?;
+        link.send(&FromAgent::Hello { protocol: PROTOCOL, cluster: known, node, life, taken_in, relay, opens: true })
+            .await?;
         let mut alive = interval(Duration::from_millis(pace.alive_every_ms));
         // The first is at once, and was the hello.
         alive.tick().await;
@@ -181,39 +185,48 @@ impl Line {
                 }
                 ToAgent::Elsewhere { leader } => return Err(Ended::Elsewhere(leader)),
                 ToAgent::Refused { reason } => return Err(Ended::Refused(reason)),
-                ToAgent::Assign { .. } | ToAgent::Reported { .. } | ToAgent::Gone { .. } | ToAgent::Alive => {}
+                ToAgent::Assign { .. }
+                | ToAgent::Open { .. }
+                | ToAgent::Reported { .. }
+                | ToAgent::Gone { .. }
+                | ToAgent::Alive => {}
+            }
+        }
+    }
+
+    /// Hands on what the leader says, until the line ends.
+    async fn read(&self, mut receiver: Receiver<Stream>, call: &Call, pace: Pace) -> Ended {
+        let patience = Duration::from_millis(pace.patience_ms);
+        let mut parts = Parts::default();
+        loop {
+            let message = match timeout(patience, receiver.receive::<ToAgent>()).await {
+                Ok(Ok(message)) => message,
+                Ok(Err(error)) => return error.into(),
+                Err(_) => return Ended::Silent,
+            };
+            let input = match message {
+                ToAgent::Assign { generation, assignments, forget, destroy, more, .. } => {
+                    let Some(input) = parts.take(generation, assignments, forget, destroy, more) else { continue };
+                    input
+                }
+                ToAgent::Open { ticket } => {
+                    tokio::spawn(self.answerer.clone().answer(call.server.clone(), ticket));
+                    continue;
+                }
+                ToAgent::Reported { sequence } => Input::Reported { sequence },
+                ToAgent::Gone { gone } => Input::Gone { gone },
+                ToAgent::Elsewhere { leader } => return Ended::Elsewhere(leader),
+                ToAgent::Refused { reason } => return Ended::Refused(reason),
+                ToAgent::Welcome { .. } | ToAgent::Alive => continue,
+            };
+            if self.events.send(Event::Input(input)).is_err() {
+                return Ended::GivenUp;
             }
         }
     }
 }
 
 type Stream = TcpStream;
-
-async fn read(mut receiver: Receiver<Stream>, events: &mpsc::UnboundedSender<Event>, pace: Pace) -> Ended {
-    let patience = Duration::from_millis(pace.patience_ms);
-    let mut parts = Parts::default();
-    loop {
-        let message = match timeout(patience, receiver.receive::<ToAgent>()).await {
-            Ok(Ok(message)) => message,
-            Ok(Err(error)) => return error.into(),
-            Err(_) => return Ended::Silent,
-        };
-        let input = match message {
-            ToAgent::Assign { generation, assignments, forget, destroy, more, .. } => {
-                let Some(input) = parts.take(generation, assignments, forget, destroy, more) else { continue };
-                input
-            }
-            ToAgent::Reported { sequence } => Input::Reported { sequence },
-            ToAgent::Gone { gone } => Input::Gone { gone },
-            ToAgent::Elsewhere { leader } => return Ended::Elsewhere(leader),
-            ToAgent::Refused { reason } => return Ended::Refused(reason),
-            ToAgent::Welcome { .. } | ToAgent::Alive => continue,
-        };
-        if events.send(Event::Input(input)).is_err() {
-            return Ended::GivenUp;
-        }
-    }
-}
 
 async fn write(
     mut sender: Sender<Stream>,

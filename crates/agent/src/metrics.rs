@@ -74,7 +74,7 @@ impl Metrics {
     pub(crate) fn probe(&self, outcome: &Outcome) {
         let result = match outcome {
             Outcome::Success => "success",
-            Outcome::Failure(_) | Outcome::Refused(_) => "failure",
+            Outcome::Failure(_) | Outcome::Answered(_) | Outcome::Refused(_) => "failure",
             Outcome::Ignored => "ignored",
         };
         self.probes.with_label_values(&[result]).inc();

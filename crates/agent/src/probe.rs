@@ -4,16 +4,19 @@ use crate::docker::Docker;
 use crate::processes;
 use crate::web::{self, Question, Tls};
 use api::causes::with_causes;
-use cluster::agent::{Get, Outcome, Probe};
+use cluster::agent::{Answer as Failed, Get, Outcome, Probe};
 use cluster::{InstanceId, ReadinessResponse};
 use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, StatusCode};
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// So much of an answer to a readiness check is kept, bytes.
 const MAX_BODY: usize = 1_000;
+
+/// So much of an answer to a health check that failed is kept, bytes.
+const MAX_FAILED_BODY: usize = 1_000;
 
 /// No longer content type is kept, bytes.
 const MAX_CONTENT_TYPE: usize = 200;
@@ -67,12 +70,21 @@ impl Asker {
         deadline: Duration,
     ) -> Outcome {
         match probe {
-            Probe::Http { get, ignore_1xx } => match self.get(get, 0, deadline).await.map(|it| it.status) {
-                Ok(status) if status.is_success() || status.is_redirection() => Outcome::Success,
-                Ok(status) if status.is_informational() && *ignore_1xx => Outcome::Ignored,
-                Ok(status) => Outcome::Failure(format!("answered {status}")),
-                Err(silence) => silence.into(),
-            },
+            Probe::Http { get, ignore_1xx, host_network } => {
+                let Answer { status, body, .. } = match self.get(get, MAX_FAILED_BODY, is_failure, deadline).await {
+                    Ok(answer) => answer,
+                    Err(silence) => return silence.into(),
+                };
+                if !is_failure(status) {
+                    return Outcome::Success;
+                }
+                if status.is_informational() && *ignore_1xx {
+                    return Outcome::Ignored;
+                }
+                let is_shown = !body.is_empty() && (!host_network || is_its_own(docker, instance, get).await);
+                let body = if is_shown { String::from_utf8_lossy(&body).into_owned() } else { String::new() };
+                Outcome::Answered(Failed { status: status.as_u16(), cause: format!("answered {status}"), body })
+            }
             Probe::Tcp { host, port } => match timeout(deadline, TcpStream::connect((host.as_str(), *port))).await {
                 Ok(Ok(_)) => Outcome::Success,
                 Ok(Err(error)) => {
@@ -94,7 +106,8 @@ impl Asker {
         deadline: Duration,
         sharer: Option<(&Docker, InstanceId)>,
     ) -> Result<ReadinessResponse, String> {
-        let Answer { status, content_type, body } = self.get(get, MAX_BODY, deadline).await.map_err(|it| it.why)?;
+        let Answer { status, content_type, body } =
+            self.get(get, MAX_BODY, |_| true, deadline).await.map_err(|it| it.why)?;
         let status = status.as_u16();
         if let Some((docker, instance)) = sharer
             && !is_its_own(docker, instance, get).await
@@ -106,14 +119,30 @@ impl Asker {
         Ok(ReadinessResponse { status, content_type, body })
     }
 
-    /// `GET path`, and at most so much of the body; none of it is waited for where none is wanted. Redirects are not
-    /// followed: a check asks the instance and nobody else (SEC-10).
-    async fn get(&self, get: &Get, max_body: usize, deadline: Duration) -> Result<Answer, Silence> {
-        let answer = self.get_unhurried(get, max_body);
-        timeout(deadline, answer).await.unwrap_or_else(|_| Err(late(deadline).into()))
+    /// `GET path`, and at most so much of the body, as far as it comes in time; none of it is waited for where the status
+    /// wants none. Redirects are not followed: a check asks the instance and nobody else (SEC-10).
+    async fn get(
+        &self,
+        get: &Get,
+        max_body: usize,
+        wants_body: impl Fn(StatusCode) -> bool,
+        deadline: Duration,
+    ) -> Result<Answer, Silence> {
+        let until = Instant::now() + deadline;
+        let asked = timeout_at(until, self.ask(get)).await;
+        let mut answer = asked.unwrap_or_else(|_| Err(late(deadline).into()))?;
+        let mut body = Vec::new();
+        while wants_body(answer.status)
+            && body.len() < max_body
+            && let Ok(Ok(Some(chunk))) = timeout_at(until, answer.chunk()).await
+        {
+            body.extend_from_slice(&chunk);
+        }
+        body.truncate(max_body);
+        Ok(Answer { status: answer.status, content_type: content_type(&answer.headers), body })
     }
 
-    async fn get_unhurried(&self, get: &Get, max_body: usize) -> Result<Answer, Silence> {
+    async fn ask(&self, get: &Get) -> Result<web::Answer, Silence> {
         let Get { host, port, path, .. } = get;
         let authority = authority(get);
         let stream = TcpStream::connect((host.as_str(), *port)).await;
@@ -122,16 +151,13 @@ impl Asker {
         let tls = get.tls.then_some(&self.tls);
         let answer = web::get(stream, &Question { tls, host, authority: &authority, target: path }).await;
         let scheme = if get.tls { "https" } else { "http" };
-        let mut answer = answer.map_err(|it| format!("GET {scheme}://{authority}{path}: {}", with_causes(&it)))?;
-        let mut body = Vec::new();
-        while body.len() < max_body
-            && let Ok(Some(chunk)) = answer.chunk().await
-        {
-            body.extend_from_slice(&chunk);
-        }
-        body.truncate(max_body);
-        Ok(Answer { status: answer.status, content_type: content_type(&answer.headers), body })
+        answer.map_err(|it| format!("GET {scheme}://{authority}{path}: {}", with_causes(&it)).into())
     }
+}
+
+/// Whether this is no success of a health check.
+fn is_failure(status: StatusCode) -> bool {
+    !(status.is_success() || status.is_redirection())
 }
 
 /// Whether nobody listens there.
@@ -204,16 +230,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_body_that_does_not_end_takes_the_status_away_from_nobody() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let get = Get { host: "127.0.0.1".into(), port, path: "/".into(), tls: false };
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let answer = b"HTTP/1.1 503 Busy\r\ncontent-length: 5000\r\n\r\nno database";
+            stream.write_all(answer).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let answer = Asker::new().get(&get, 1_000, is_failure, Duration::from_millis(200)).await.ok().unwrap();
+        assert_eq!((answer.status.as_u16(), answer.body.as_slice()), (503, &b"no database"[..]));
+    }
+
+    #[tokio::test]
     async fn where_nobody_listens_is_told_from_where_nothing_is_said() {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let asker = Asker::new();
         let get = |tls| Get { host: "127.0.0.1".into(), port, path: "/".into(), tls };
         for tls in [false, true] {
-            let silence = asker.get(&get(tls), 0, SECOND).await.err().unwrap();
+            let silence = asker.get(&get(tls), 0, |_| false, SECOND).await.err().unwrap();
             assert!(silence.refused, "tls: {tls}: {}", silence.why);
         }
         let (mute, _) = server("").await;
-        let silence = asker.get(&mute, 0, Duration::from_millis(100)).await.err().unwrap();
+        let silence = asker.get(&mute, 0, |_| false, Duration::from_millis(100)).await.err().unwrap();
         assert!(!silence.refused, "{}", silence.why);
     }
 

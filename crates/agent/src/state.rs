@@ -131,7 +131,7 @@ fn decode(bytes: &[u8]) -> Result<Saved, String> {
 }
 
 /// Writes a file whole or not at all: a new one, synced, takes the old one's name.
-fn write(dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write(dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let new = dir.join(format!("{name}.new"));
     let mut file = private().create(true).truncate(true).write(true).open(&new)?;
     file.write_all(bytes)?;

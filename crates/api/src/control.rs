@@ -1,6 +1,7 @@
 //! What the REST surface may ask of the control plane: the seam between `api` and `scheduler`.
 
-use cluster::{Applied, Command, Event, Moment, Principal, Rejected, State, Timestamp};
+use cluster::agent::{LogAnswer, LogQuery};
+use cluster::{Applied, Command, Event, Moment, NodeId, Principal, Rejected, State, Timestamp};
 use futures::stream::BoxStream;
 use std::future::Future;
 use std::sync::Arc;
@@ -21,6 +22,13 @@ pub trait ControlPlane: Clone + Send + Sync + 'static {
     ///
     /// The stream ends when this member stops to lead, and after [`EventItem::Lagged`]; a gap is its first item.
     fn events(&self, after: Option<u64>) -> BoxStream<'static, EventItem>;
+
+    /// The nodes whose agents can be asked what containers wrote.
+    fn answering(&self) -> Vec<NodeId>;
+
+    /// Asks a node's agent what containers wrote. What cannot be answered is an answer too; an agent that is asked to
+    /// follow says something at least every few seconds.
+    fn logs(&self, node: &NodeId, query: LogQuery) -> BoxStream<'static, LogAnswer>;
 
     /// Who leads, as far as this member knows.
     fn leadership(&self) -> Leadership;

@@ -5,7 +5,7 @@ use crate::control::ControlPlane;
 use crate::error::Error;
 use crate::handlers::about;
 use crate::handlers::{
-    apps, cluster, deployments, events, groups, logging, pods, queue, subscriptions, tasks, updates, versions,
+    apps, cluster, deployments, events, groups, logging, logs, pods, queue, subscriptions, tasks, updates, versions,
 };
 use crate::request::Request;
 use crate::routes::Endpoint;
@@ -54,6 +54,7 @@ pub(crate) async fn dispatch<C: ControlPlane>(
         Endpoint::Info => Ok(cluster::info(api).await),
         Endpoint::Leader => cluster::leader(api),
         Endpoint::LeaderAbdicate => cluster::abdicate(api, request).await,
+        Endpoint::Logs => logs::get(api, request).await,
         Endpoint::LoggingGet => logging::levels(api),
         Endpoint::LoggingSet => logging::set(api, request),
         Endpoint::Metrics => Ok(cluster::metrics(api, request).await),

@@ -7,6 +7,7 @@ pub(crate) mod deployments;
 pub(crate) mod events;
 pub(crate) mod groups;
 pub(crate) mod logging;
+pub(crate) mod logs;
 pub(crate) mod pods;
 pub(crate) mod queue;
 pub(crate) mod selector;

@@ -33,6 +33,7 @@ mod handlers;
 mod json;
 pub mod limits;
 pub mod logging;
+mod logs;
 mod members;
 mod openapi;
 pub mod origin;

@@ -31,6 +31,14 @@ pub enum Greeting<P = ()> {
         /// [`cluster::agent::PROTOCOL`] of the agent.
         protocol: u32,
     },
+    /// A node's agent, because a member asked it by [`cluster::agent::ToAgent::Open`] to: what follows is one
+    /// [`cluster::agent::Question`], and what the agent says to it until one side hangs up.
+    Stream {
+        /// As it was told.
+        ticket: u64,
+        /// A member that did not ask shall pass the connection on to the one that leads.
+        relay: bool,
+    },
 }
 
 /// Why a connection cannot go on.

@@ -57,6 +57,7 @@ pub enum Endpoint {
     Info,
     Leader,
     LeaderAbdicate,
+    Logs,
     LoggingGet,
     LoggingSet,
     Metrics,
@@ -182,6 +183,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v3/deployments", Endpoint::DeploymentHistory),
     route("GET", "/v3/deployments/{deployment}", Endpoint::DeploymentGet),
     route("GET", "/v3/apps/{id}/explain", Endpoint::AppExplain),
+    route("GET", "/v3/logs", Endpoint::Logs),
 ];
 
 /// What the names in a route's path stand for.

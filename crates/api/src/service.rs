@@ -261,6 +261,7 @@ fn has_own_type(endpoint: Endpoint) -> bool {
             | Endpoint::Metrics
             | Endpoint::MetricsText
             | Endpoint::Events
+            | Endpoint::Logs
             | Endpoint::Help
             | Endpoint::Root
             | Endpoint::UiAsset

@@ -1,12 +1,13 @@
 //! A control plane in memory: one log, one state, no network and no disk. For tests.
 
 use crate::control::{ControlPlane, EventItem, Freshness, Happened, Leadership, SubmitError};
-use cluster::agent::{Observation, Seen};
+use cluster::agent::{LogAnswer, LogQuery, Observation, Seen};
 use cluster::{
     Agenda, Applied, CheckResult, ClusterId, Command, Condition, Entry, Goal, Health, Instance, Moment,
     NodeDescription, NodeId, PortRange, Principal, Rejected, Resources, Settings, State, Timestamp, plan,
 };
 use futures::stream::{self, BoxStream, StreamExt};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::broadcast;
 
@@ -34,6 +35,9 @@ struct Inner {
     /// The states that were handed out.
     views: Vec<Weak<State>>,
     n_held: usize,
+    /// What each node's containers wrote, as its agent tells it.
+    logs: BTreeMap<NodeId, Vec<LogAnswer>>,
+    queries: Vec<LogQuery>,
 }
 
 impl Inner {
@@ -68,6 +72,8 @@ impl Fake {
             last: None,
             views: Vec::new(),
             n_held: 0,
+            logs: BTreeMap::new(),
+            queries: Vec::new(),
         })));
         let _ = fake.apply(Principal::Leader, Command::Found { cluster: ClusterId(0x00e1_de40_e1de) });
         // Its agents do nothing unasked, so that deployments pile up; and its time stands still, so that nobody lives.
@@ -103,6 +109,16 @@ impl Fake {
     /// Lets every later request fail, or none.
     pub fn set_failure(&self, failure: Option<SubmitError>) {
         self.inner().failure = failure;
+    }
+
+    /// Has a node's agent answer so whenever it is asked what containers wrote.
+    pub fn set_logs(&self, node: &str, answers: Vec<LogAnswer>) {
+        self.inner().logs.insert(NodeId::new(node), answers);
+    }
+
+    /// What agents were asked of what containers wrote.
+    pub fn log_queries(&self) -> Vec<LogQuery> {
+        self.inner().queries.clone()
     }
 
     /// Panics when it is asked for a snapshot the next time, as a fault of the program does.
@@ -195,8 +211,13 @@ impl Fake {
 
     /// Reports what an agent saw of an instance.
     pub fn report(&self, instance: &Instance, seen: Seen) {
-        let observations =
-            vec![Observation { instance: instance.id, judged_by: Timestamp::default(), trial: None, seen }];
+        let observations = vec![Observation {
+            instance: instance.id,
+            judged_by: Timestamp::default(),
+            trial: None,
+            seen,
+            evidence: None,
+        }];
         let report = Command::Report { node: instance.node.clone(), observations, destroyed: Vec::new() };
         let _ = self.apply(Principal::Agent(instance.node.clone()), report);
     }
@@ -279,6 +300,17 @@ impl ControlPlane for Fake {
             }
         });
         stream::iter(first).chain(live).boxed()
+    }
+
+    fn answering(&self) -> Vec<NodeId> {
+        self.inner().logs.keys().cloned().collect()
+    }
+
+    fn logs(&self, node: &NodeId, query: LogQuery) -> BoxStream<'static, LogAnswer> {
+        let mut inner = self.inner();
+        inner.queries.push(query);
+        let answers = inner.logs.get(node).cloned().unwrap_or_default();
+        stream::iter(answers).boxed()
     }
 
     fn leadership(&self) -> Leadership {

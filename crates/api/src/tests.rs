@@ -14,6 +14,7 @@ mod fields;
 mod groups;
 mod linear;
 mod logging;
+mod logs;
 mod long_lists;
 mod pages;
 mod pods;

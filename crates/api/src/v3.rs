@@ -50,6 +50,59 @@ pub struct Node {
     pub tasks: Option<Vec<Task>>,
 }
 
+/// A line that a container wrote: one of `GET /v3/logs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LoggedLine {
+    /// When the engine read it: RFC 3339, UTC, nine decimals.
+    pub time: String,
+    /// Its app or pod.
+    pub app: String,
+    /// Its instance, as a task's id.
+    pub instance: String,
+    /// The pod's container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Its node.
+    pub node: String,
+    /// `stdout` or `stderr`.
+    pub stream: String,
+    /// The line, without its end.
+    pub text: String,
+}
+
+/// What is said about lines that are missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogNotice {
+    /// For people.
+    pub message: String,
+    /// Whose lines were left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// The node that did not answer, or not to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// How many lines were left out, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<u64>,
+}
+
+/// A notice where each line is an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogNoticeLine {
+    /// The notice.
+    pub notice: LogNotice,
+}
+
+/// The data of an event of `GET /v3/logs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogLines {
+    /// Lines, in the order of time.
+    pub lines: Vec<LoggedLine>,
+    /// What is missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<LogNotice>,
+}
+
 /// Answer of `GET /v3/orphans`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrphanList {
@@ -114,7 +167,7 @@ pub struct Deployment {
     pub id: String,
     /// The version that the apps move to; also when it was accepted.
     pub version: String,
-    /// `running`, `succeeded`, `superseded`, `rolledBack` or `cancelled`.
+    /// `running`, `succeeded`, `failed`, `superseded`, `rolledBack` or `cancelled`.
     pub status: String,
     /// The deployment that superseded it or rolled it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,8 +177,80 @@ pub struct Deployment {
     pub ended_at: Option<String>,
     /// What it changes.
     pub changes: Vec<Change>,
-    /// What it waits for, in sentences; empty once it has ended.
+    /// What it waits for, in sentences; once it has failed, what it waited for then; empty if it ended otherwise.
     pub waiting: Vec<String>,
+    /// What instances of its apps left behind that failed: the last of each app; absent if there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+}
+
+/// How an instance failed, and what it left behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// Its app.
+    pub app: String,
+    /// Its name, as in `/v2/tasks`.
+    pub task: String,
+    /// Where it ran.
+    pub node: String,
+    /// The app's version it was launched for.
+    pub version: String,
+    /// When the cluster learnt of it.
+    pub at: String,
+    /// Why it failed, in a sentence.
+    pub message: String,
+    /// The container of a pod that ended first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// The exit code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i64>,
+    /// The signal that ended it, such as `KILL`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    /// The kernel ended it for want of memory.
+    pub out_of_memory: bool,
+    /// Docker's own remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What a health check that failed was answered last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthAnswer>,
+    /// The last lines that it wrote, oldest first; empty as long as its agent has not told them.
+    pub lines: Vec<LogLine>,
+    /// How many lines before these its agent keeps on the node.
+    pub more_lines: u32,
+    /// Why there are no lines although there may have been some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+}
+
+/// What a health check was answered that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthAnswer {
+    /// When.
+    pub at: String,
+    /// The HTTP status, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Why it counts as a failure.
+    pub cause: String,
+    /// How the answer's body begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+/// A line that a container wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogLine {
+    /// When, as Docker has it.
+    pub at: String,
+    /// `stdout` or `stderr`.
+    pub stream: String,
+    /// The line, without its end.
+    pub text: String,
 }
 
 /// What a deployment does to one app.
@@ -192,6 +317,9 @@ pub struct Explanation {
     pub reasons: Vec<DeclinedOfferStep>,
     /// Each node that does not do.
     pub nodes: Vec<NodeExplanation>,
+    /// What the instance left behind that failed last; absent if none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
 }
 
 /// Why a node does not do.

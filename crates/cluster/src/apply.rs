@@ -271,6 +271,7 @@ impl Changing<'_> {
             message,
             at: self.time(),
             version: instance.version,
+            evidence: None,
         }));
         if app.is_current(instance) {
             app.backoff = app.backoff.after_failure(&app.current.spec.policy, instance.launched, now);

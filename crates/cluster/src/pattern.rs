@@ -67,6 +67,40 @@ impl Pattern {
     }
 }
 
+/// What people search for in what containers wrote.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// Plain words are looked for as such, which is some ten times as fast.
+    word: Option<String>,
+    regex: Regex,
+}
+
+impl Search {
+    /// Compiles a regular expression, within the bounds of a definition's.
+    ///
+    /// # Errors
+    /// It is none, or takes too much.
+    pub fn new(text: &str) -> Result<Self, Unusable> {
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(Unusable::TooLong);
+        }
+        let no_room = build("", NEST_MAX, 0).err();
+        match build(text, NEST_MAX, COMPILED_BYTES_MAX) {
+            Ok(regex) => {
+                let is_plain = !text.contains(['\\', '.', '+', '*', '?', '(', ')', '|', '[', ']', '{', '}', '^', '$']);
+                Ok(Self { word: is_plain.then(|| text.to_owned()), regex })
+            }
+            Err(error) if Some(&error) == no_room.as_ref() => Err(Unusable::TooLarge { text: text.to_owned() }),
+            Err(error) => Err(Unusable::Invalid { text: text.to_owned(), why: error.to_string() }),
+        }
+    }
+
+    /// Whether it is found in a line.
+    pub fn is_in(&self, line: &str) -> bool {
+        self.word.as_ref().map_or_else(|| self.regex.is_match(line), |it| line.contains(it.as_str()))
+    }
+}
+
 /// What the patterns of a definition may still take.
 struct Budget {
     text: usize,
@@ -188,5 +222,25 @@ mod tests {
         assert_eq!(one(&"a".repeat(TEXT_BYTES_MAX + 1)).err(), Some(Unusable::TooLong));
         assert!(fits(&["\\w{500}"; 500]) < 20, "those that come last have nothing left");
         assert_eq!(like(&["\\w{100000}", "a"])[1].as_ref().map(Result::is_err), Some(true));
+    }
+
+    #[test]
+    fn a_search_finds_words_and_expressions_anywhere_in_a_line() {
+        for (text, line, expect) in [
+            ("error", "an error occurred", true),
+            ("error", "an Error occurred", false),
+            ("(?i)error", "an Error occurred", true),
+            ("a.b", "a+b", true),
+            ("a+b", "a+b", false),
+            ("a\\+b", "a+b", true),
+            ("^an", "an error", true),
+            ("[0-9]{3}$", "status 503", true),
+            ("", "anything", true),
+        ] {
+            assert_eq!(Search::new(text).expect(text).is_in(line), expect, "{text} in {line}");
+        }
+        assert!(matches!(Search::new("("), Err(Unusable::Invalid { .. })));
+        assert!(matches!(Search::new("\\w{100000}"), Err(Unusable::TooLarge { .. })));
+        assert!(matches!(Search::new(&"a".repeat(TEXT_BYTES_MAX + 1)), Err(Unusable::TooLong)));
     }
 }

@@ -6,7 +6,7 @@ use crate::remote::Request;
 use crate::session::Session;
 use crate::text;
 use api::v2::{AppInfo, AppSingle, PodStatus, Queue, QueueItem};
-use api::v3::{Change, InstanceCounts};
+use api::v3::{Change, Evidence, InstanceCounts};
 use clap::Args;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -30,8 +30,8 @@ pub(crate) struct Wait {
 pub(crate) enum Verdict {
     /// Every change is as wanted.
     Succeeded,
-    /// The server gave up, in these words.
-    Failed(String),
+    /// The server gave up.
+    Failed,
     /// Taken back by this deployment.
     RolledBack(Option<String>),
     /// Overtaken by this deployment.
@@ -51,7 +51,7 @@ impl Verdict {
     pub(crate) const fn word(&self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
-            Self::Failed(_) => "failed",
+            Self::Failed => "failed",
             Self::RolledBack(_) => "rolled_back",
             Self::Superseded(_) => "superseded",
             Self::Cancelled => "cancelled",
@@ -78,9 +78,15 @@ pub(crate) struct End {
     pub(crate) apps: Vec<(String, String)>,
     /// What it waited for last.
     pub(crate) reasons: Vec<String>,
+    /// How instances of it failed, and what they left behind.
+    pub(crate) evidence: Vec<Evidence>,
     /// From the first look to the end.
     pub(crate) took: Duration,
 }
+
+/// So many looks more are taken at a deployment that failed, until what its instances left behind is there: their agents
+/// have it milliseconds after their end.
+const EVIDENCE_LOOKS: u32 = 10;
 
 /// Watches deployments until all have ended, or the time is over.
 pub(crate) async fn follow(session: &mut Session<'_>, ids: Vec<String>, wait: &Wait) -> Result<Vec<End>> {
@@ -140,6 +146,9 @@ struct Watched {
     /// Why the last look failed, if it did.
     silent: Option<String>,
     verdict: Option<Verdict>,
+    evidence: Vec<Evidence>,
+    /// So many looks are left for it.
+    looks_left: u32,
     took: Duration,
 }
 
@@ -157,7 +166,9 @@ struct AppSeen {
 impl Watched {
     fn new(id: String) -> Self {
         let (version, silent, verdict) = (String::new(), None, None);
-        Self { id, version, apps: Vec::new(), reasons: Vec::new(), silent, verdict, took: Duration::ZERO }
+        let (apps, reasons, evidence) = (Vec::new(), Vec::new(), Vec::new());
+        let (looks_left, took) = (EVIDENCE_LOOKS, Duration::ZERO);
+        Self { id, version, apps, reasons, silent, verdict, evidence, looks_left, took }
     }
 
     /// Asks how far it is. A cluster that does not answer now, as while it elects a leader, is asked again.
@@ -184,6 +195,7 @@ impl Watched {
         };
         self.apps = apps;
         self.version = seen.version;
+        self.evidence = seen.evidence;
         self.verdict = verdict(&seen.status, seen.by);
         if wait.fail_fast && self.verdict.is_none() {
             if self.apps.iter().any(|it| it.failure.is_some()) {
@@ -191,6 +203,11 @@ impl Watched {
             } else if self.cannot_place(&queue(session).await) {
                 self.verdict = Some(Verdict::CannotPlace);
             }
+        }
+        let has_failed = seen.status == "failed" || self.verdict == Some(Verdict::InstanceFailed);
+        if has_failed && !self.evidence.iter().any(is_told) && self.looks_left > 0 {
+            self.looks_left -= 1;
+            self.verdict = None;
         }
         Ok(())
     }
@@ -216,7 +233,8 @@ impl Watched {
             (it.id, format!("{done}{gap}{}", it.count))
         });
         let apps = apps.collect();
-        End { deployment: self.id, version: self.version, verdict, apps, reasons, took: self.took }
+        let evidence = if verdict == Verdict::Succeeded { Vec::new() } else { self.evidence };
+        End { deployment: self.id, version: self.version, verdict, apps, reasons, evidence, took: self.took }
     }
 }
 
@@ -229,15 +247,21 @@ fn unknown(err: Error) -> Error {
     if err.kind == Kind::NotFound { err.hint("`ekiden deployment list --all` shows which are known") } else { err }
 }
 
+/// Whether more than that it failed is known.
+fn is_told(it: &Evidence) -> bool {
+    !it.lines.is_empty() || it.exit_code.is_some() || it.missing.is_some()
+}
+
 /// What a status means; none while the deployment is under way.
 fn verdict(status: &str, by: Option<String>) -> Option<Verdict> {
     Some(match status {
         "running" => return None,
         "succeeded" => Verdict::Succeeded,
         "rolledBack" => Verdict::RolledBack(by),
+        "failed" if by.is_some() => Verdict::RolledBack(by),
         "superseded" => Verdict::Superseded(by),
         "cancelled" => Verdict::Cancelled,
-        other => Verdict::Failed(format!("ended: {other}")),
+        _ => Verdict::Failed,
     })
 }
 

@@ -11,6 +11,7 @@ mod events;
 mod group;
 mod history;
 mod leader;
+mod logs;
 mod marathon;
 mod node;
 mod orphan;
@@ -54,6 +55,9 @@ pub enum Verb {
     /// The delay of launches after failures
     #[command(subcommand)]
     Delay(delay::Delay),
+    /// Print what containers wrote, also those that are gone
+    #[command(visible_alias = "log")]
+    Logs(logs::Logs),
     /// Print what happens, one event a line
     Events(events::Events),
     /// The member that leads the cluster
@@ -84,6 +88,7 @@ pub(crate) async fn run(verb: &Verb, program: &mut clap::Command, session: &mut 
         Verb::Orphan(it) => it.run(session).await,
         Verb::Queue(it) => it.run(session).await,
         Verb::Delay(it) => it.run(session).await,
+        Verb::Logs(it) => it.run(session).await,
         Verb::Events(it) => it.run(session).await,
         Verb::Leader(it) => it.run(session).await,
         Verb::Debug(it) => it.run(session).await,

@@ -10,7 +10,8 @@ use crate::replica::{self, Handle, Next};
 use crate::sessions;
 use crate::state_machine::payload;
 use api::control::{ControlPlane, EventItem, Freshness, Happened, Leadership, SubmitError};
-use cluster::{Applied, ClusterId, Command, Event, Moment, Principal, Settings, State, Timestamp};
+use cluster::agent::{LogAnswer, LogQuery, Question};
+use cluster::{Applied, ClusterId, Command, Event, Moment, NodeId, Principal, Settings, State, Timestamp};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
@@ -25,6 +26,9 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// How often a member that does not lead looks at those who dialled and said nothing.
 const LOOK_ROUND: Duration = Duration::from_secs(1);
+
+/// An agent that was asked something says something in this time, or is hung up on.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
 
 /// A member that is offered leadership and does not take it in this time is not there.
 const HAND_OVER_MAX: Duration = Duration::from_secs(3);
@@ -245,6 +249,34 @@ impl ControlPlane for Control {
             let _ = watch.wait_for(|it| !it.status.leading).await;
         };
         items.flatten().take_until(Box::pin(stopped_leading)).boxed()
+    }
+
+    fn answering(&self) -> Vec<NodeId> {
+        self.hub().sessions(|it| it.answering().cloned().collect())
+    }
+
+    fn logs(&self, node: &NodeId, query: LogQuery) -> BoxStream<'static, LogAnswer> {
+        let (hub, node) = (self.hub().clone(), node.clone());
+        let answers = async move {
+            let failed = |reason| stream::iter([LogAnswer::Failed { reason }]).boxed();
+            match hub.ask(&node, &Question::Logs(query)).await {
+                Err(reason) => failed(reason),
+                Ok(link) => stream::unfold(Some(link), |link| async move {
+                    let mut link = link?;
+                    match tokio::time::timeout(ANSWERS_WITHIN, link.receive::<LogAnswer>()).await {
+                        Ok(Ok(LogAnswer::End) | Err(api::link::Error::Closed)) => None,
+                        Ok(Ok(answer)) => Some((answer, Some(link))),
+                        Ok(Err(error)) => Some((LogAnswer::Failed { reason: error.to_string() }, None)),
+                        Err(_) => {
+                            let reason = format!("it said nothing for {} s", ANSWERS_WITHIN.as_secs());
+                            Some((LogAnswer::Failed { reason }, None))
+                        }
+                    }
+                })
+                .boxed(),
+            }
+        };
+        stream::once(answers).flatten().boxed()
     }
 
     fn leadership(&self) -> Leadership {

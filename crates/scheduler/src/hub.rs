@@ -8,19 +8,26 @@ use crate::member::Refused;
 use crate::replica::{Handle, SubmitError};
 use crate::sessions::{Answer, Config, Effect, Letter, LinkId, Sent, Sessions};
 use crate::state_machine::payload;
-use api::link::{Budget, Error, Frame, Greeting, Link, MAX_FRAME_BYTES, Receiver, SMALL_FRAME_BYTES, Sender, decode};
-use cluster::agent::{FromAgent, ToAgent};
-use cluster::{Rejected, State, Timestamp};
+use api::link::{
+    Budget, Error, Frame, Greeting, Link, MAX_FRAME_BYTES, Receiver, SMALL_FRAME_BYTES, Sender, decode, encode,
+};
+use cluster::agent::{FromAgent, Question, ToAgent};
+use cluster::{NodeId, Rejected, State, Timestamp};
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 /// A frame that an agent does not take in this time ends its connection. Longer than the machine waits for an agent to
 /// take its orders, which knows the node and says so.
 const SEND_WITHIN: Duration = Duration::from_secs(15);
+
+/// An agent that is asked a question opens its connection in this time, or is not there.
+const OPENED_WITHIN: Duration = Duration::from_secs(3);
 
 /// The leader must take the connection of an agent that is passed on in this time: the agent is waiting.
 const RELAY_WITHIN: Duration = Duration::from_secs(1);
@@ -44,6 +51,8 @@ pub struct Hub {
 }
 
 struct Inner {
+    /// Who waits for an agent's connection, by the ticket that it was told.
+    asking: Mutex<BTreeMap<u64, oneshot::Sender<Stream>>>,
     replica: Handle<State>,
     /// Where members are reached by agents, by id.
     members: BTreeMap<u64, String>,
@@ -66,7 +75,16 @@ impl Hub {
         let members = config.members.clone();
         let desk = Mutex::new(Desk { sessions: Sessions::new(config), waiting: BTreeMap::new(), next_link: 0 });
         let reading = Budget::new(READING_BYTES_MAX);
-        Self { inner: Arc::new(Inner { replica, members, started: Instant::now(), desk, reading }) }
+        Self {
+            inner: Arc::new(Inner {
+                asking: Mutex::default(),
+                replica,
+                members,
+                started: Instant::now(),
+                desk,
+                reading,
+            }),
+        }
     }
 
     /// Where agents find a member.
@@ -122,6 +140,54 @@ impl Hub {
         };
         let (state, clock) = (self.state(), self.clock());
         self.sessions(|it| it.answered(question, answer, &state, clock));
+    }
+
+    /// Asks a node's agent something, over a connection that it opens for the answer.
+    ///
+    /// # Errors
+    /// Why there is none, for people.
+    pub async fn ask(&self, node: &NodeId, question: &Question) -> Result<Link<Stream>, String> {
+        let ticket = RandomState::new().build_hasher().finish();
+        let (asking, arrived) = oneshot::channel();
+        self.asking().insert(ticket, asking);
+        let arrived = if self.sessions(|it| it.open_stream(node, ticket)) {
+            timeout(OPENED_WITHIN, arrived).await.ok().and_then(Result::ok).ok_or_else(|| {
+                format!("the agent of {node} did not open a connection within {} s", OPENED_WITHIN.as_secs())
+            })
+        } else {
+            Err(format!("the agent of {node} is not connected, or is of a version that answers no questions"))
+        };
+        self.asking().remove(&ticket);
+        let mut link = Link::limited(arrived?, MAX_FRAME_BYTES, self.inner.reading.clone());
+        link.send(question).await.map_err(|it| format!("the agent of {node} could not be asked: {it}"))?;
+        Ok(link)
+    }
+
+    /// Gives an agent's connection to whoever asked for it. Where the leader did, and the agent reaches only this
+    /// member, it is passed on.
+    pub async fn take(&self, ticket: u64, relay: bool, mut stream: Stream) {
+        let _ = stream.set_nodelay(true);
+        if let Some(asking) = self.asking().remove(&ticket) {
+            // Who asked may have gone meanwhile.
+            let _ = asking.send(stream);
+            return;
+        }
+        let leader = self.inner.replica.status().leader.filter(|_| relay).and_then(|it| self.link_of(it));
+        let Some(leader) = leader else { return };
+        let Ok(Ok(mut to_leader)) = timeout(RELAY_WITHIN, TcpStream::connect(leader)).await else { return };
+        let _ = to_leader.set_nodelay(true);
+        let Ok(greeting) = encode(&Greeting::<()>::Stream { ticket, relay: false }) else { return };
+        let said = async {
+            to_leader.write_u32(greeting.len() as u32).await?;
+            to_leader.write_all(&greeting).await
+        };
+        if said.await.is_ok() {
+            let _ = tokio::io::copy_bidirectional(&mut stream, &mut to_leader).await;
+        }
+    }
+
+    fn asking(&self) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Stream>>> {
+        self.inner.asking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state as this member has it.

@@ -57,6 +57,9 @@ const SESSIONS_MAX: usize = 20_000;
 /// So many connections may be there that have not said yet who they are; then the oldest of them goes.
 const STRANGERS_MAX: usize = 1_024;
 
+/// So many questions wait to be told to one agent.
+const QUESTIONS_MAX: usize = 64;
+
 /// What does not change while a member runs.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -161,6 +164,10 @@ struct Session {
     alive: bool,
     reported: Option<u64>,
     gone: Option<Gone>,
+    /// It answers questions over connections of their own.
+    opens: bool,
+    /// The questions that it was not told of yet, by their tickets.
+    questions: Vec<u64>,
     news: News,
     relay: Option<(u64, FromAgent)>,
     farewell: Option<ToAgent>,
@@ -348,6 +355,8 @@ impl Sessions {
             alive: false,
             reported: None,
             gone: None,
+            opens: false,
+            questions: Vec::new(),
             news: News::default(),
             relay: None,
             farewell: None,
@@ -376,6 +385,23 @@ impl Sessions {
         }
     }
 
+    /// Has a node's agent open a connection for the answer to a question. False: it cannot be asked, or has enough to
+    /// answer.
+    pub fn open_stream(&mut self, node: &NodeId, ticket: u64) -> bool {
+        let Some(link) = self.nodes.get(node).and_then(|it| it.link) else { return false };
+        let session = self.links.get_mut(&link).filter(|it| it.opens && it.questions.len() < QUESTIONS_MAX);
+        let Some(session) = session else { return false };
+        session.questions.push(ticket);
+        self.effects.push(Effect::Wake(link));
+        true
+    }
+
+    /// The nodes whose agents can be asked.
+    pub fn answering(&self) -> impl Iterator<Item = &NodeId> {
+        let answers = |link: Option<LinkId>| link.and_then(|it| self.links.get(&it)).is_some_and(|it| it.opens);
+        self.nodes.iter().filter(move |it| answers(it.1.link)).map(|it| it.0)
+    }
+
     /// What a connection has to do next, if anything.
     pub fn next(&mut self, link: LinkId) -> Option<Letter> {
         let Some(session) = self.links.get_mut(&link) else { return Some(Letter::End) };
@@ -397,6 +423,9 @@ impl Sessions {
                 }
                 if let Some(gone) = session.gone.take() {
                     return say(ToAgent::Gone { gone });
+                }
+                if let Some(ticket) = session.questions.pop() {
+                    return say(ToAgent::Open { ticket });
                 }
                 let news = std::mem::take(&mut session.news);
                 (!news.is_empty()).then(|| Letter::News { node: node.clone(), news })

@@ -85,8 +85,10 @@ async fn accept(control: Control, peers: Listener, listener: TcpListener, shutdo
         };
         let (hub, peers) = (control.hub().clone(), peers.clone());
         tokio::spawn(async move {
-            if let Ok(Accepted::Agent { protocol, stream }) = peers.accept(stream).await {
-                hub::serve(hub, stream, protocol).await;
+            match peers.accept(stream).await {
+                Ok(Accepted::Agent { protocol, stream }) => hub::serve(hub, stream, protocol).await,
+                Ok(Accepted::Stream { ticket, relay, stream }) => hub.take(ticket, relay, stream).await,
+                Ok(Accepted::Peer(_)) | Err(_) => {}
             }
         });
     }

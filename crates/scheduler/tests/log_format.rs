@@ -6,13 +6,14 @@
 use cluster::agent::{Observation, Seen};
 use cluster::{
     AppId, AppSpec, CheckPort, CheckResult, Closeness, ClusterId, Command, Constraint, DeploymentId, End, EndKind,
-    Expect, GroupUpdate, Health, HealthCheck, HealthKind, HostVolume, InstanceId, KillSelection, Network,
-    NodeDescription, NodeId, Operator, PathId, Policy, PortHolders, PortRange, PortSpec, Protocol, Readiness,
-    Resources, RunSpec, Scaling, Settings, Step, StopReason, Stranger, Timestamp, Unreachable, UpgradeStrategy, Volume,
-    VolumeMode, WantedHostPort,
+    Evidence, Expect, GroupUpdate, Health, HealthAnswer, HealthCheck, HealthKind, HostVolume, InstanceId,
+    KillSelection, LogLine, Network, NodeDescription, NodeId, Operator, PathId, Policy, PortHolders, PortRange,
+    PortSpec, Protocol, Readiness, Resources, RunSpec, Scaling, Settings, Step, StopReason, Stranger, Stream,
+    Timestamp, Unreachable, UpgradeStrategy, Volume, VolumeMode, WantedHostPort,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 fn instance(n: u32) -> InstanceId {
     InstanceId::derive(ClusterId(42), 7, n)
@@ -150,7 +151,7 @@ fn observations(judged_by: Timestamp) -> Vec<Observation> {
     ]
     .into_iter()
     .zip(0..)
-    .map(|(seen, n)| Observation { instance: instance(n), judged_by, trial: None, seen })
+    .map(|(seen, n)| Observation { instance: instance(n), judged_by, trial: None, seen, evidence: None })
     .collect()
 }
 
@@ -204,6 +205,37 @@ fn on_trial() -> Command {
     Command::Report { node: NodeId::new("n1"), observations, destroyed: Vec::new() }
 }
 
+/// Instances that ended, with what they left behind.
+fn with_evidence() -> Command {
+    let health = HealthAnswer {
+        at: Timestamp(1),
+        status: Some(503),
+        cause: "answered 503".to_owned(),
+        body: "no database".to_owned(),
+    };
+    let lines = [Stream::Stdout, Stream::Stderr].map(|stream| LogLine {
+        at: "2026-11-28T06:00:00.000000001Z".to_owned(),
+        stream,
+        text: "no such table".to_owned(),
+    });
+    let evidence = Evidence {
+        container: "web".to_owned(),
+        exit_code: Some(137),
+        out_of_memory: true,
+        error: "it is stuck".to_owned(),
+        health: Some(health),
+        lines: lines.into(),
+        more_lines: 198,
+        missing: "its log cannot be read".to_owned(),
+    };
+    let mut observations = observations(Timestamp(5));
+    observations.retain(|it| matches!(it.seen, Seen::Ended(_) | Seen::Removed));
+    for it in &mut observations {
+        it.evidence = Some(Arc::new(evidence.clone()));
+    }
+    Command::Report { node: NodeId::new("n1"), observations, destroyed: Vec::new() }
+}
+
 /// Every command, with the name of its file.
 fn commands() -> Vec<(&'static str, Command)> {
     let app = AppId::parse("/pay/api").unwrap();
@@ -239,7 +271,12 @@ fn commands() -> Vec<(&'static str, Command)> {
     let judged = Command::Report { node: NodeId::new("n1"), observations, destroyed: Vec::new() };
     let follow = Command::Execute { steps: vec![Step::Follow { instance: instance(1), version: Timestamp(5) }] };
     // Beside what was there from the start, which older logs have.
-    let later = [("report_judged", judged), ("report_trial", on_trial()), ("execute_follow", follow)];
+    let later = [
+        ("report_judged", judged),
+        ("report_trial", on_trial()),
+        ("report_evidence", with_evidence()),
+        ("execute_follow", follow),
+    ];
     all.into_iter().map(|it| (name(&it), it)).chain(later).collect()
 }
 

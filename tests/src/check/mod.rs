@@ -7,6 +7,7 @@ mod agreement;
 mod capacity;
 mod contact;
 mod durability;
+mod evidence;
 mod freshness;
 mod honesty;
 mod identity;
@@ -178,6 +179,8 @@ pub enum Did<'a> {
     Started(&'a str, InstanceId),
     /// Ended it; it ran.
     Stopped(&'a str, InstanceId),
+    /// What it left behind is safe: its agent has read and kept it.
+    Kept(&'a str, InstanceId),
     /// Removed it.
     Removed(&'a str, InstanceId),
     /// Refused to start it.
@@ -240,6 +243,7 @@ impl Checks {
             Box::<identity::Identity>::default(),
             Box::<honesty::Honesty>::default(),
             Box::<residents::Residents>::default(),
+            Box::<evidence::Evidence>::default(),
             Box::<progress::Progress>::default(),
         ];
         Self { checks, violation: None }

@@ -9,9 +9,10 @@ use super::world::{Event, World};
 use crate::check::{Did, Fact};
 use crate::mutants::{self, Mutant};
 use cluster::agent::{
-    Assignment, Container as Known, Done, Exit, Input, Listed, Listing, Maker, Outcome, Output, Probe,
+    Assignment, Container as Known, Done, Exit, Input, Keeping, Listed, Listing, Maker, Outcome, Output, Probe,
 };
-use cluster::{InstanceId, ReadinessResponse};
+use cluster::{Evidence, HealthAnswer, InstanceId, LogLine, ReadinessResponse, Stream};
+use std::sync::Arc;
 
 /// Something on its way to an engine or an instance.
 #[derive(Debug)]
@@ -44,6 +45,11 @@ pub(super) enum Errand {
         instance: InstanceId,
         grace_ms: u64,
     },
+    /// Read what it left behind, and keep it.
+    Keep {
+        instance: InstanceId,
+        health: Option<HealthAnswer>,
+    },
     Remove {
         instance: InstanceId,
     },
@@ -75,6 +81,7 @@ impl World {
             Output::Inspect { instance, epoch } => Errand::Inspect { instance, epoch },
             Output::Start { assignment } => Errand::Pull { order: Box::new(assignment) },
             Output::Stop { instance, grace_ms } => Errand::Stop { instance, grace_ms },
+            Output::Keep { instance, health, .. } => Errand::Keep { instance, health },
             Output::Remove { instance } => Errand::Remove { instance },
             Output::Probe { instance, check, probe, timeout_ms } => {
                 let wrong = matches!(probe, Probe::Http { get, .. } if get.path == WRONG_PATH);
@@ -206,6 +213,10 @@ impl World {
                     Input::Done { instance, result: Done::Refused { message, container } }
                 }
             }
+            Errand::Keep { instance, health } => {
+                let result = if away { Keeping::Unavailable { message } } else { self.keep(n, instance, health) };
+                Input::Kept { instance, result }
+            }
             Errand::Stop { instance, .. } | Errand::Remove { instance } => {
                 let container = self.there(n, &instance.to_string());
                 match answer {
@@ -217,6 +228,30 @@ impl World {
             Errand::Probe { .. } | Errand::Ask { .. } | Errand::Destroy { .. } => return,
         };
         self.agent_takes(n, input);
+    }
+
+    /// Keeps what a container left behind, and tells the checkers.
+    fn keep(&mut self, n: usize, instance: InstanceId, health: Option<HealthAnswer>) -> Keeping {
+        let name = instance.to_string();
+        let Some(container) = self.nodes[n].engine.containers.get(&name) else { return Keeping::Gone };
+        let (exit_code, out_of_memory) = match container.phase {
+            Phase::Exited { code, oom } => (Some(code), oom),
+            Phase::Created | Phase::Running => (None, false),
+        };
+        if mutants::planted(Mutant::RemovesBeforeEvidence) {
+            return Keeping::Safe(Arc::default());
+        }
+        // Once is an accident; what can never be had is given up.
+        if !self.calm && self.rng.chance(50) && self.nodes[n].unread.insert(instance) {
+            let message = "its log cannot be read".to_owned();
+            return Keeping::Partly { message, evidence: Arc::default() };
+        }
+        let (id, engine) = (self.nodes[n].id(), self.nodes[n].engine.clone());
+        let did = Did::Kept(&name, instance);
+        self.say(format_args!("n{n}: {did:?}"));
+        self.see(&Fact::Docker { node: &id, did, engine: &engine });
+        let line = LogLine { at: String::new(), stream: Stream::Stderr, text: format!("last words of {name}") };
+        Keeping::Safe(Arc::new(Evidence { exit_code, out_of_memory, health, lines: vec![line], ..Evidence::default() }))
     }
 
     /// An instance said whether it is ready, or a node's volumes are destroyed.
@@ -387,6 +422,8 @@ impl World {
         if removed {
             containers.remove(&name);
             let engine = self.nodes[n].engine.clone();
+            // Somebody else did: nobody could keep anything.
+            self.see(&Fact::Docker { node: &id, did: Did::Kept(&name, instance), engine: &engine });
             self.see(&Fact::Docker { node: &id, did: Did::Removed(&name, instance), engine: &engine });
         } else if ran {
             it.phase = Phase::Exited { code: 137, oom };
@@ -405,6 +442,7 @@ impl World {
             | Errand::Inspect { .. }
             | Errand::Probe { .. }
             | Errand::Ask { .. }
+            | Errand::Keep { .. }
             | Errand::Destroy { .. } => Request::List,
             Errand::Pull { order } => Request::Pull(image_of(order)),
             Errand::Create { order, name } => {

@@ -48,6 +48,8 @@ pub(super) struct NodeSeat {
     pub(super) well_since: u64,
     /// Starts that were called off.
     pub(super) abandoned: BTreeSet<InstanceId>,
+    /// Instances whose last words could not be read once.
+    pub(super) unread: BTreeSet<InstanceId>,
     /// Instances that some message told to end; only planted faults read it.
     stopping: BTreeSet<InstanceId>,
     /// It is off.
@@ -92,6 +94,7 @@ impl NodeSeat {
             ways: BTreeMap::new(),
             well_since: 0,
             abandoned: BTreeSet::new(),
+            unread: BTreeSet::new(),
             stopping: BTreeSet::new(),
             off: false,
         }
@@ -330,7 +333,10 @@ impl World {
         if !self.is_alive(member) {
             return self.after(20, Event::NoAnswer { link });
         }
-        self.agent_sends(n, FromAgent::Hello { protocol: PROTOCOL, cluster, node: description, life, taken_in, relay });
+        self.agent_sends(
+            n,
+            FromAgent::Hello { protocol: PROTOCOL, cluster, node: description, life, taken_in, relay, opens: false },
+        );
     }
 
     /// A member did not take a connection.
@@ -393,7 +399,7 @@ impl World {
             }
             ToAgent::Reported { sequence } => self.agent_takes(n, Input::Reported { sequence }),
             ToAgent::Gone { gone } => self.agent_takes(n, Input::Gone { gone }),
-            ToAgent::Alive => {}
+            ToAgent::Alive | ToAgent::Open { .. } => {}
             ToAgent::Assign { generation, assignments, forget, destroy, more, .. } => {
                 let stops = assignments.iter().filter(|it| it.stop).map(|it| it.instance);
                 node.stopping.extend(stops);

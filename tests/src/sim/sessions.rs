@@ -40,8 +40,13 @@ impl World {
     fn lie(&mut self, id: u64, n: usize) {
         let others = self.nodes.iter().enumerate().filter(|it| it.0 != n);
         let foreign = others.flat_map(|it| it.1.engine.containers.values()).map(|it| it.instance).next();
-        let gone =
-            |instance| Observation { instance, judged_by: Timestamp::default(), trial: None, seen: Seen::Removed };
+        let gone = |instance| Observation {
+            instance,
+            judged_by: Timestamp::default(),
+            trial: None,
+            seen: Seen::Removed,
+            evidence: None,
+        };
         let node = self.nodes[n].id();
         let observations = foreign.map(gone).into_iter().collect();
         let command = Command::Report { node: node.clone(), observations, destroyed: Vec::new() };

@@ -20,6 +20,7 @@ mod harness;
 mod identity;
 mod layers;
 mod living;
+mod logs;
 mod members;
 mod residents;
 mod restart;

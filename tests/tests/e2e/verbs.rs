@@ -65,6 +65,38 @@ fn each_end_of_a_deployment_has_its_exit_code() {
     assert!(unreachable.err.contains(&nobody.http.to_string()), "{unreachable:?}");
 }
 
+/// An update over a healthy version: one that dies soon after its start, and one that never becomes healthy.
+#[test]
+fn a_deployment_that_fails_ends_with_what_its_instances_left_behind() {
+    if !have(&[Tool::Docker]) {
+        return;
+    }
+    let dev = Dev::start(&[]);
+    let cluster = dev.cluster();
+    let write = |name: &str, app: &Value| dev.scratch.write(name, app.to_string()).display().to_string();
+    cluster.deploy(&web("/web", 1));
+    for (fields, rolls_back, code, evidence) in [
+        (json!({ "args": ["--never-healthy"] }), "true", 5, "last health check: answered 503 Service Unavailable: "),
+        (json!({ "args": ["--never-healthy", "--exit-after-ms", "20"] }), "true", 5, "exiting after 20ms, as told\n"),
+        (json!({ "args": ["--never-healthy", "--exit-after-ms", "20"] }), "false", 3, "exiting after 20ms, as told\n"),
+    ] {
+        let labels = json!({ "EKIDEN_DEPLOYMENT_DEADLINE": "3", "EKIDEN_DEPLOYMENT_ROLLBACK": rolls_back });
+        let app = with(with(web("/web", 1), fields), json!({ "labels": labels }));
+        let app = write("web.json", &app);
+        let failed = ends(&cluster, code, &["deploy", &app, "--force", "--wait", "--timeout", "60s"]);
+        assert!(failed.err.contains(evidence), "{failed:?}");
+        assert!(failed.err.contains("last lines of web.") && failed.err.contains("listens on port"), "{failed:?}");
+        assert!(failed.err.contains("why: no progress for 3 s; "), "{failed:?}");
+
+        // The same with nothing but a client of HTTP.
+        let deployments = cluster.get("/v3/deployments")["deployments"].clone();
+        let failed = deployments.as_array().unwrap().iter().rev().find(|it| it["status"] == "failed").unwrap();
+        let told = &failed["evidence"][0];
+        assert_eq!((&told["app"], told["outOfMemory"].as_bool()), (&json!("/web"), Some(false)), "{told}");
+        assert!(told["lines"].as_array().unwrap().iter().any(|it| it["text"].as_str().unwrap().contains("listens")));
+    }
+}
+
 #[test]
 fn every_verb_that_shows_something_prints_a_table_and_json() {
     if !have(&[Tool::Docker]) {

@@ -14,18 +14,21 @@ use bollard::query_parameters::{
 use cluster::InstanceId;
 use cluster::agent::{Container, Done, Part, Role, fold};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A container of an instance.
 pub(super) struct Found {
     /// What the engine calls it now.
-    name: String,
+    pub(super) name: String,
     /// What is there of it.
     pub(super) part: Part,
     /// From its polite to its hard stop signal, where it has its own, milliseconds.
     grace_ms: Option<u64>,
     /// Its first process, while it runs.
     pid: Option<i32>,
+    /// The file that its log driver writes, if that keeps one.
+    pub(super) log: Option<PathBuf>,
 }
 
 impl Docker {
@@ -67,11 +70,12 @@ impl Docker {
         }
         let pid = seen.state.as_ref().and_then(|it| i32::try_from(it.pid?).ok()).filter(|it| *it > 0);
         let grace_ms = labels.and_then(|it| it.get(LABEL_GRACE)?.parse().ok());
-        Ok(Some(Found { name: name.to_owned(), part: inspected(&seen), grace_ms, pid }))
+        let log = seen.log_path.clone().filter(|it| !it.is_empty()).map(PathBuf::from);
+        Ok(Some(Found { name: name.to_owned(), part: inspected(&seen), grace_ms, pid, log }))
     }
 
     /// All containers of an instance.
-    async fn parts(&self, instance: InstanceId) -> Result<Vec<Found>, Error> {
+    pub(super) async fn parts(&self, instance: InstanceId) -> Result<Vec<Found>, Error> {
         if let Some(parts) = self.parts_by_name(instance).await? {
             return Ok(parts);
         }

@@ -376,6 +376,39 @@ pub(super) fn describe(endpoint: Endpoint) -> Operation {
             .query(&[text("backup", "A URI; no effect."), text("restore", "A URI; no effect.")])
             .answers(200, "Another member leads.", Schema::of::<v2::Message>())
             .fails(&[422]),
+        It::Logs => does("Tells what containers wrote, also those that are gone, merged over instances and nodes")
+            .query(&[
+                Parameter { name: "app", what: "Of this app or pod.", form: Form::Texts },
+                text("group", "Of all apps and pods in this group, at any depth."),
+                text("deployment", "Of the apps that this deployment changes, since it began."),
+                Parameter { name: "instance", what: "Of this instance only: its id, or a task's.", form: Form::Texts },
+                text("container", "Of a pod: of this container only."),
+                text(
+                    "since",
+                    "Written then or later: a moment such as `2026-11-28T12:00:00Z`, or a time ago such as `10m`.",
+                ),
+                text("until", "Written before that; as `since`."),
+                text("tail", "Only the last so many, 10 000 at most, and what comes; `all` is the default."),
+                flag("follow", "Whether what comes is told as well, until either side ends."),
+                text("stream", "`stdout` or `stderr` only."),
+                text("grep", "Only lines in which this regular expression is found."),
+                flag("invert", "Only lines in which it is not."),
+                flag("times", "Whether each line of text begins with its time."),
+                flag("names", "Whether each line of text names its instance."),
+                text("download", "`plain` or `gz`: as a file with a name."),
+                text("after", "Behind this place, the id of an event; as the header `Last-Event-ID`."),
+            ])
+            .answers_in(
+                200,
+                "Lines: as text, as an object each, or some at once as an event with a place to come back to.",
+                &[
+                    ("text/plain", Schema::Text),
+                    ("application/x-ndjson", Schema::of::<v3::LoggedLine>()),
+                    ("text/event-stream", Schema::of::<v3::LogLines>()),
+                    ("application/gzip", Schema::Text),
+                ],
+            )
+            .fails(&[404, 406, 422]),
         It::LoggingGet => does("Shows the log levels of this member")
             .local()
             .answers(200, "Levels, by logger.", Schema::of::<std::collections::BTreeMap<String, String>>())

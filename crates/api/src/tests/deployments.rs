@@ -180,6 +180,58 @@ async fn the_queue_says_why() {
 }
 
 #[tokio::test]
+async fn what_a_failed_instance_left_behind_is_told() {
+    use cluster::agent::{Observation, Seen};
+    use cluster::{Command, End, EndKind, Evidence, HealthAnswer, LogLine, Principal, Stream, Timestamp};
+    use std::sync::Arc;
+    let world = World::new();
+    let created = world.ask("POST /v2/apps", app("/a", 1)).await;
+    let deployment = created.header("marathon-deployment-id").to_owned();
+    world.fake.plan();
+    assert!(world.ask("GET /v3/apps/a/explain", Value::Null).await.json().get("evidence").is_none());
+    let instance = world.fake.state().instances().next().unwrap().clone();
+    let message = "exited with code 137 (signal KILL)".to_owned();
+    let evidence = Evidence {
+        exit_code: Some(137),
+        health: Some(HealthAnswer {
+            at: Timestamp(0),
+            status: Some(503),
+            cause: "answered 503".into(),
+            body: "no".into(),
+        }),
+        lines: vec![LogLine { at: "2026-11-28T06:00:00Z".into(), stream: Stream::Stderr, text: "no space".into() }],
+        more_lines: 199,
+        ..Evidence::default()
+    };
+    let observation = Observation {
+        instance: instance.id,
+        judged_by: Timestamp::default(),
+        trial: None,
+        seen: Seen::Ended(End { kind: EndKind::Failed, exit_code: Some(137), message }),
+        evidence: Some(Arc::new(evidence)),
+    };
+    let (node, observations) = (instance.node.clone(), vec![observation]);
+    let report = Command::Report { node: node.clone(), observations, destroyed: Vec::new() };
+    world.fake.apply(Principal::Agent(node.clone()), report).unwrap();
+    let told = json!({
+        "app": "/a", "task": format!("a.{}", instance.id), "node": node.to_string(),
+        "message": "exited with code 137 (signal KILL)", "exitCode": 137, "signal": "KILL", "outOfMemory": false,
+        "health": { "at": "1970-01-01T00:00:00.000Z", "status": 503, "cause": "answered 503", "body": "no" },
+        "lines": [{ "at": "2026-11-28T06:00:00Z", "stream": "stderr", "text": "no space" }], "moreLines": 199,
+    });
+    let explained = world.ask("GET /v3/apps/a/explain", Value::Null).await.json()["evidence"].clone();
+    let shown =
+        world.ask(&format!("GET /v3/deployments/{deployment}"), Value::Null).await.json()["evidence"][0].clone();
+    assert_eq!(explained, shown);
+    for (field, value) in told.as_object().unwrap() {
+        assert_eq!(shown[field], *value, "{field}");
+    }
+    let info = world.ask("GET /v2/apps/a", Value::Null).await.json()["app"]["lastTaskFailure"].clone();
+    assert_eq!(info["message"], "exited with code 137 (signal KILL)");
+    assert!(info.get("evidence").is_none(), "Marathon's shapes stay as they are");
+}
+
+#[tokio::test]
 async fn failures_are_shown_and_delay_launches() {
     use cluster::agent::Seen;
     use cluster::{End, EndKind};

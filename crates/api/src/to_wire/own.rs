@@ -3,8 +3,10 @@
 use super::{is_listed, task};
 use crate::v2::{DeclinedOfferStep, LockingDeployment, Number};
 use crate::{time, v3};
+use cluster::agent::task_id;
 use cluster::{
-    App, Deployment, DeploymentId, Instance, Moment, Node, NodeStatus, Outcome, Resources, State, Timestamp, explain,
+    App, AppId, Deployment, DeploymentId, FAILURES_KEPT, Failure, Instance, Moment, Node, NodeStatus, Outcome,
+    Resources, State, Timestamp, explain,
 };
 
 /// Prints a node, with its instances where asked for.
@@ -88,6 +90,58 @@ pub fn deployment_report(state: &State, it: &Deployment, now: Moment) -> v3::Dep
             Some(Outcome::Failed { reason, .. }) => vec![reason.clone()],
             _ => explain::deployment(state, it, now),
         },
+        evidence: evidence_of(state, it),
+    }
+}
+
+/// How instances failed that a deployment launched: while it is under way, the last of each of its apps; afterwards those
+/// that it failed for.
+fn evidence_of(state: &State, it: &Deployment) -> Vec<v3::Evidence> {
+    if !it.is_active() {
+        return it.failures.iter().map(|(app, failure)| evidence(app, failure)).collect();
+    }
+    let open = it.changes.iter().filter(|(_, it)| !it.settled);
+    let last = open.filter_map(|(app, change)| {
+        let failure = state.app(app)?.last_failure.as_ref()?;
+        (Some(failure.version) == change.to).then(|| evidence(app, failure))
+    });
+    last.take(FAILURES_KEPT).collect()
+}
+
+/// Prints how an instance failed, and what it left behind.
+pub(super) fn evidence(app: &AppId, failure: &Failure) -> v3::Evidence {
+    let text = |it: &String| Some(it.clone()).filter(|it| !it.is_empty());
+    let printed = v3::Evidence {
+        app: app.to_string(),
+        task: task_id(app, failure.instance),
+        node: failure.node.to_string(),
+        version: time::print(failure.version),
+        at: time::print(failure.at),
+        message: failure.message.clone(),
+        ..v3::Evidence::default()
+    };
+    let Some(it) = &failure.evidence else { return printed };
+    let line = |it: &cluster::LogLine| v3::LogLine {
+        at: it.at.clone(),
+        stream: it.stream.name().to_owned(),
+        text: it.text.clone(),
+    };
+    v3::Evidence {
+        container: text(&it.container),
+        exit_code: it.exit_code,
+        signal: it.signal().map(str::to_owned),
+        out_of_memory: it.out_of_memory,
+        error: text(&it.error),
+        health: it.health.as_ref().map(|it| v3::HealthAnswer {
+            at: time::print(it.at),
+            status: it.status,
+            cause: it.cause.clone(),
+            body: text(&it.body),
+        }),
+        lines: it.lines.iter().map(line).collect(),
+        more_lines: it.more_lines,
+        missing: text(&it.missing),
+        ..printed
     }
 }
 
@@ -128,6 +182,7 @@ pub fn explanation(state: &State, app: &App, now: (Timestamp, Moment)) -> v3::Ex
         waiting: deployment.map_or_else(Vec::new, |it| explain::deployment(state, it, now)),
         reasons: reasons.collect(),
         nodes: nodes.collect(),
+        evidence: app.last_failure.as_ref().map(|it| evidence(&app.id, it)),
     }
 }
 

@@ -3,8 +3,9 @@
 //! that it does.
 
 use super::{Observation, Seen};
-use crate::model::{CheckResult, End, InstanceId, Readiness};
+use crate::model::{CheckResult, End, Evidence, HealthAnswer, InstanceId, LogLine, Readiness};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The longest text for people in a report, in bytes: some lines of a failed command.
 const TEXT_BYTES_MAX: usize = 2_048;
@@ -17,6 +18,18 @@ const CHECKS_MAX: usize = 256;
 
 /// So many observations a report may have, and so many reservations may be destroyed in it. Agents tell 1 000 at most.
 const REPORT_MAX: usize = 4_000;
+
+/// So many of the last lines of an instance that ended are told the cluster: a screenful.
+const LINES_MAX: usize = 25;
+
+/// Those lines have at most so many bytes together: evidence is in the log and in every snapshot.
+const LINES_BYTES_MAX: usize = 4_096;
+
+/// One of them has at most so many.
+const LINE_BYTES_MAX: usize = 1_024;
+
+/// How the body of a health check's answer begins: so many bytes.
+const BODY_BYTES_MAX: usize = 1_024;
 
 /// A text for people, as it may stand in a report.
 pub fn bound_text(text: String) -> String {
@@ -44,6 +57,9 @@ pub(super) fn bound_observation(observation: &mut Observation) {
     if let Some(trial) = &mut observation.trial {
         bound_in(trial, TEXT_BYTES_MAX);
     }
+    if let Some(evidence) = &mut observation.evidence {
+        bound_evidence(Arc::make_mut(evidence));
+    }
     match &mut observation.seen {
         Seen::Staging { message } | Seen::Ended(End { message, .. }) => bound_in(message, TEXT_BYTES_MAX),
         Seen::Running { ip, health: _, checks, readiness } => {
@@ -63,6 +79,29 @@ pub(super) fn bound_observation(observation: &mut Observation) {
     }
 }
 
+/// Evidence as it may stand in a report: the last of its lines, as many as there may be.
+pub(super) fn bound_evidence(evidence: &mut Evidence) {
+    let Evidence { container, error, health, lines, missing, .. } = evidence;
+    bound_in(container, WORD_BYTES_MAX);
+    bound_in(error, TEXT_BYTES_MAX);
+    bound_in(missing, TEXT_BYTES_MAX);
+    if let Some(HealthAnswer { cause, body, .. }) = health {
+        bound_in(cause, TEXT_BYTES_MAX);
+        bound_in(body, BODY_BYTES_MAX);
+    }
+    let mut room = LINES_BYTES_MAX;
+    let mut n = 0;
+    for LogLine { at, text, .. } in lines.iter_mut().rev().take(LINES_MAX) {
+        bound_in(at, WORD_BYTES_MAX);
+        bound_in(text, LINE_BYTES_MAX);
+        let Some(left) = room.checked_sub(text.len() + 1) else { break };
+        (room, n) = (left, n + 1);
+    }
+    let more = lines.len() - n;
+    lines.drain(..more);
+    evidence.more_lines = evidence.more_lines.saturating_add(more as u32);
+}
+
 /// About how many bytes an observation has in a message.
 pub(super) fn weight(observation: &Observation) -> usize {
     /// Names of fields, ids, numbers.
@@ -76,7 +115,11 @@ pub(super) fn weight(observation: &Observation) -> usize {
         }
         Seen::Removed => 0,
     };
-    REST + texts + observation.trial.as_ref().map_or(0, String::len)
+    let evidence = observation.evidence.as_ref().map_or(0, |it| {
+        let lines: usize = it.lines.iter().map(|line| REST + line.text.len()).sum();
+        REST + it.error.len() + lines + it.health.as_ref().map_or(0, |it| REST + it.cause.len() + it.body.len())
+    });
+    REST + texts + evidence + observation.trial.as_ref().map_or(0, String::len)
 }
 
 fn bound_in(text: &mut String, bytes_max: usize) {
@@ -102,7 +145,13 @@ mod tests {
     #[test]
     fn texts_of_reports_are_cut_and_move_no_cursor() {
         let instance = InstanceId::derive(ClusterId(1), 1, 1);
-        let see = |seen| Observation { instance, judged_by: Timestamp(1), trial: Some("\x1b[31m".repeat(1_000)), seen };
+        let see = |seen| Observation {
+            instance,
+            judged_by: Timestamp(1),
+            trial: Some("\x1b[31m".repeat(1_000)),
+            seen,
+            evidence: None,
+        };
         let bad = "\x1b[31m".to_owned() + &"ä".repeat(1 << 20);
         let check = CheckResult {
             alive: false,

@@ -3,10 +3,12 @@
 use super::{Assignment, Container, Exit, Observation, Outcome};
 use crate::catalog::{Gone, Wish, Writer};
 use crate::model::{
-    CheckResult, ClusterId, End, HealthCheck, InstanceId, Readiness, ReadinessResponse, Stranger, Version,
+    AppId, CheckResult, ClusterId, End, Evidence, HealthAnswer, HealthCheck, InstanceId, Readiness, ReadinessResponse,
+    Stranger, Version,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What reaches an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +104,13 @@ pub enum Input {
         /// How it went.
         result: Done,
     },
+    /// Answers [`Output::Keep`].
+    Kept {
+        /// Which instance.
+        instance: InstanceId,
+        /// How it went.
+        result: Keeping,
+    },
     /// Answers [`Output::Probe`].
     Probed {
         /// Which instance.
@@ -162,6 +171,27 @@ pub enum Done {
     },
     /// It was called off before anything was done.
     Abandoned,
+}
+
+/// How the keeping of what an instance left behind went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// It is on the node's disk; this is what the cluster is to know.
+    Safe(Arc<Evidence>),
+    /// There is no container, nor anything that it left.
+    Gone,
+    /// Some of it could not be read, or the disk does not take it. It may be worth another try.
+    Partly {
+        /// Why, for people.
+        message: String,
+        /// What the cluster is to know.
+        evidence: Arc<Evidence>,
+    },
+    /// Docker did not answer.
+    Unavailable {
+        /// Why, for people.
+        message: String,
+    },
 }
 
 /// A container in Docker's list.
@@ -239,6 +269,17 @@ pub enum Output {
     Kill {
         /// Which one.
         instance: InstanceId,
+    },
+    /// Keep on the node what an instance that ended left behind: how its containers ended, and their last lines.
+    Keep {
+        /// Which one.
+        instance: InstanceId,
+        /// Its app.
+        app: AppId,
+        /// The app's version it was launched for.
+        version: Version,
+        /// What a health check that failed was answered last.
+        health: Option<HealthAnswer>,
     },
     /// Remove a container that does not run.
     Remove {
@@ -339,6 +380,8 @@ pub enum Probe {
         get: Get,
         /// Answers 100–199 give no result.
         ignore_1xx: bool,
+        /// It shares the node's network; as [`Output::Ask`] has it.
+        host_network: bool,
     },
     /// A connection that opens is a success.
     Tcp {
@@ -373,6 +416,13 @@ pub enum Note {
         /// Which one.
         instance: InstanceId,
         /// What Docker says.
+        message: String,
+    },
+    /// What an instance left behind could not be kept whole, and is given up.
+    NotKept {
+        /// Which one.
+        instance: InstanceId,
+        /// Why.
         message: String,
     },
     /// A reservation's volumes could not be destroyed; it is tried again.
@@ -419,7 +469,17 @@ pub struct SavedInstance {
     /// What its readiness check has said.
     #[serde(default)]
     pub readiness: Readiness,
+    /// What it left behind is safe; and what the cluster is to know of it.
+    #[serde(default)]
+    pub kept: Option<Kept>,
     /// The version by whose health checks it is judged, and these; absent: those of the assignment.
     #[serde(default)]
     pub judged: Option<(Version, Vec<HealthCheck>)>,
+}
+
+/// That what an instance left behind is safe, or is given up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// What the cluster is to know of it, where there is anything.
+    pub evidence: Option<Arc<Evidence>>,
 }

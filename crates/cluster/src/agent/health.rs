@@ -11,7 +11,7 @@
 //! So that this does not keep a sick one there for long, it is asked a second time after a second; such second looks
 //! are not among the failures that end it.
 
-use crate::model::{CheckResult, Health, HealthCheck, Timestamp};
+use crate::model::{CheckResult, Health, HealthAnswer, HealthCheck, Timestamp};
 
 /// The pause after the first failed probe of a check that has not succeeded yet, milliseconds; doubles from there.
 const FIRST_PAUSE_MS: u64 = 100;
@@ -32,11 +32,24 @@ pub enum Outcome {
     Success,
     /// It did not; why, for people.
     Failure(String),
+    /// It answered by HTTP, and not as it should.
+    Answered(Answer),
     /// Nobody listens where it should; why that is known, for people. No accident: it is out of discovery at once.
     Refused(String),
     /// Neither: an answer that the check ignores, or the probe could not be made at all. Absence of information
     /// never makes an instance unhealthy.
     Ignored,
+}
+
+/// An answer by HTTP to a health check that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Why it is a failure, for people.
+    pub cause: String,
+    /// How its body begins.
+    pub body: String,
 }
 
 /// The health checks of one running instance.
@@ -67,6 +80,8 @@ struct Check {
     asked_until: Option<Timestamp>,
     /// The next pause while failures do not count.
     pause_ms: u64,
+    /// What it was answered last, where that was a failure.
+    last_answer: Option<HealthAnswer>,
 }
 
 impl Checks {
@@ -99,6 +114,7 @@ impl Checks {
                 due,
                 asked_until: None,
                 pause_ms: FIRST_PAUSE_MS,
+                last_answer: None,
             }
         });
         Self { since, list: checks.collect(), first: 0 }
@@ -176,9 +192,20 @@ impl Checks {
         check.asked_until = None;
         let counts = check.answered || now.since_ms(self.since) >= check.spec.grace_ms;
         let is_second_look = std::mem::take(&mut check.second_look);
+        match &outcome {
+            Outcome::Success => check.last_answer = None,
+            Outcome::Failure(cause) | Outcome::Refused(cause) => {
+                check.last_answer = Some(HealthAnswer { at: now, cause: cause.clone(), ..HealthAnswer::default() });
+            }
+            Outcome::Answered(Answer { status, cause, body }) => {
+                let (cause, body) = (cause.clone(), body.clone());
+                check.last_answer = Some(HealthAnswer { at: now, status: Some(*status), cause, body });
+            }
+            Outcome::Ignored => {}
+        }
         let (cause, refused) = match outcome {
             Outcome::Success => return check.succeeded(now),
-            Outcome::Failure(cause) => (Some(cause), false),
+            Outcome::Failure(cause) | Outcome::Answered(Answer { cause, .. }) => (Some(cause), false),
             Outcome::Refused(cause) => (Some(cause), true),
             Outcome::Ignored => (None, false),
         };
@@ -225,6 +252,11 @@ impl Checks {
     /// Why the instance is not healthy, for people.
     pub fn cause(&self) -> Option<String> {
         self.list.iter().filter(|it| !it.result.alive).find_map(|it| it.result.last_failure_cause.clone())
+    }
+
+    /// What the checks that fail were answered last.
+    pub fn last_answer(&self) -> Option<HealthAnswer> {
+        self.list.iter().filter_map(|it| it.last_answer.as_ref()).max_by_key(|it| it.at).cloned()
     }
 
     /// Each check's results, in the app's order; empty before there is anything to say.

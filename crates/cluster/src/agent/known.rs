@@ -1,9 +1,10 @@
 //! What an agent knows of one instance.
 
 use super::readiness::Asking;
-use super::{Assignment, Checks, Container, Next, SavedInstance, Seen, Wanted, end_of, next};
+use super::{Assignment, Checks, Container, Kept, Next, SavedInstance, Seen, Wanted, end_of, next};
 use crate::model::{
-    CheckResult, End, EndKind, Health, HealthCheck, InstanceId, Readiness, ReadinessCheck, Timestamp, Version,
+    CheckResult, End, EndKind, Health, HealthAnswer, HealthCheck, InstanceId, Readiness, ReadinessCheck, Timestamp,
+    Version,
 };
 
 /// The pause before a failed operation is tried again, milliseconds; doubles up to [`AGAIN_MAX_MS`].
@@ -62,6 +63,12 @@ pub(super) struct Known {
     pub(super) stopping: bool,
     /// How it ended.
     pub(super) ended: Option<End>,
+    /// What a health check that failed was answered last, before its end.
+    pub(super) last_answer: Option<HealthAnswer>,
+    /// What it left behind is safe, or is given up.
+    pub(super) kept: Option<Kept>,
+    /// So often it could not be kept whole.
+    pub(super) n_partly: u32,
     /// Consul may have an entry for it.
     pub(super) advertised: bool,
     /// Its way out of Consul, before its container is stopped.
@@ -128,6 +135,9 @@ impl Known {
             ran: false,
             stopping: false,
             ended: None,
+            last_answer: None,
+            kept: None,
+            n_partly: 0,
             advertised: false,
             leaving: None,
             stop: None,
@@ -142,6 +152,7 @@ impl Known {
         known.ran = saved.ran;
         known.ended = saved.ended;
         known.readiness = saved.readiness;
+        known.kept = saved.kept;
         if let Some((by, checks)) = saved.judged {
             (known.judged_by, known.judged) = (by, checks);
         }
@@ -156,6 +167,7 @@ impl Known {
             ended: self.ended.clone(),
             ran: self.ran,
             readiness: self.readiness.clone(),
+            kept: self.kept.clone(),
             judged: Some((self.judged_by, self.judged.clone())),
         }
     }
@@ -198,7 +210,9 @@ impl Known {
 
     /// What to do about it, time apart.
     pub(super) fn next(&self) -> Next {
-        match next(self.wanted(), self.container.as_ref()) {
+        let ran = self.ran || self.assignment.started || matches!(self.container, Some(Container::Exited(_)));
+        let kept = self.kept.is_some() || !ran;
+        match next(self.wanted(), self.container.as_ref(), kept) {
             Next::Start if self.orphan || !self.confirmed => Next::Nothing,
             next => next,
         }
@@ -337,6 +351,8 @@ impl Known {
                 }
                 self.checks = Some(Checks::new(&self.judged, now, &remembered, spread));
                 self.ran = true;
+                // What it leaves behind from now on is still to be kept.
+                (self.last_answer, self.kept) = (None, None);
                 self.tries = 0;
                 self.message.clear();
             }
@@ -351,7 +367,9 @@ impl Known {
             Container::Running { .. } | Container::Created | Container::Absent => {}
         }
         if !matches!(container, Container::Running { .. }) {
-            self.checks = None;
+            if let Some(checks) = self.checks.take() {
+                self.last_answer = checks.last_answer();
+            }
             self.trial = None;
         }
         self.container = Some(container);

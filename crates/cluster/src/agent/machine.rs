@@ -172,6 +172,7 @@ impl Agent {
             Input::Progress { instance, message } => self.progress(instance, message),
             Input::Slow => self.engine.doubted(now),
             Input::Done { instance, result } => self.take_result(instance, result, now),
+            Input::Kept { instance, result } => self.take_kept(instance, result, now),
             Input::Probed { instance, check, outcome } => self.take_probe(instance, check, outcome, now),
             Input::Answered { instance, answer } => self.take_answer(instance, answer, now),
             Input::Destroyed { reservation, result } => self.take_destruction(reservation, result, now),

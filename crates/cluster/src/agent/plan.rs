@@ -2,16 +2,17 @@
 //!
 //! | wanted | absent | created | running | exited |
 //! |---|---|---|---|---|
-//! | run, not started yet | start | start | – | – |
-//! | run, was started, or has ended | – | remove | – | – |
-//! | stop | – | remove | stop | remove |
+//! | run, not started yet | start | start | – | keep |
+//! | run, was started, or has ended | – | keep, remove | – | keep |
+//! | stop | – | keep, remove | stop | keep, remove |
 //!
-//! Nothing is done where nothing is known of the container. Only an explicit stop ends a running one; one that ended
+//! What a container that ran left behind is kept before anything else is done about its end: it is removed only after
+//! that. Nothing is done where nothing is known of the container. Only an explicit stop ends a running one; one that ended
 //! by itself stays, with its logs, until the cluster orders its removal. A pod lives and dies as one: where one of its
 //! containers has ended the others are stopped, whatever is wanted, and where one was never made the others are removed
 //! with it.
 
-use crate::model::{End, EndKind};
+use crate::model::{End, EndKind, signal};
 
 /// What the cluster wants of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,15 +68,24 @@ pub enum Next {
     Start,
     /// End it, politely at first.
     Stop,
+    /// Keep what it left behind.
+    Keep,
     /// Remove it.
     Remove,
 }
 
-/// Decides what to do about a container; `None` is one of which nothing is known (INV-F2).
-pub const fn next(wanted: Wanted, container: Option<&Container>) -> Next {
+/// Decides what to do about a container; `None` is one of which nothing is known (INV-F2). `kept`: what it left behind
+/// is safe, or it never ran.
+pub const fn next(wanted: Wanted, container: Option<&Container>, kept: bool) -> Next {
     let Some(container) = container else { return Next::Nothing };
     match (wanted, container) {
         (Wanted::Run { over: false }, Container::Absent | Container::Created) => Next::Start,
+        (Wanted::Run { over: true } | Wanted::Stop, Container::Created)
+        | (_, Container::Exited(Exit { rest: false, .. }))
+            if !kept =>
+        {
+            Next::Keep
+        }
         // A failed start leaves a container behind that never ran (INV-D4).
         (_, Container::Created) | (Wanted::Stop, Container::Exited(Exit { rest: false, .. })) => Next::Remove,
         (Wanted::Stop, Container::Running { .. }) | (_, Container::Exited(Exit { rest: true, .. })) => Next::Stop,
@@ -93,7 +103,7 @@ pub fn end_of(exit: &Exit, stopped: bool) -> End {
             (EndKind::OutOfMemory, "killed by the kernel: the container took more memory than its limit".to_owned())
         }
         Some(0) => (EndKind::Finished, "exited with code 0".to_owned()),
-        Some(code) => (EndKind::Failed, format!("exited with code {code}{}", signal(code))),
+        Some(code) => (EndKind::Failed, format!("exited with code {code}{}", in_words(code))),
         None => (EndKind::Failed, "ended, and Docker does not know how".to_owned()),
     };
     if !stopped && !exit.container.is_empty() {
@@ -105,17 +115,13 @@ pub fn end_of(exit: &Exit, stopped: bool) -> End {
     End { kind, exit_code: exit.code, message }
 }
 
-/// A shell's way to say in an exit code that a signal ended the process.
-const fn signal(code: i64) -> &'static str {
-    match code {
-        126 => " (the command cannot be executed)",
-        127 => " (the command was not found)",
-        130 => " (signal INT)",
-        134 => " (signal ABRT)",
-        137 => " (signal KILL)",
-        139 => " (signal SEGV)",
-        143 => " (signal TERM)",
-        _ => "",
+/// What an exit code says by convention.
+fn in_words(code: i64) -> String {
+    match (code, signal(code)) {
+        (126, _) => " (the command cannot be executed)".to_owned(),
+        (127, _) => " (the command was not found)".to_owned(),
+        (_, Some(signal)) => format!(" (signal {signal})"),
+        (_, None) => String::new(),
     }
 }
 
@@ -125,16 +131,19 @@ mod tests {
 
     #[test]
     fn every_case_has_its_decision() {
-        use Next::{Nothing, Remove, Start, Stop};
+        use Next::{Keep, Nothing, Remove, Start, Stop};
         let running = Container::Running { ip: None, ipv6: None };
         let exited = Container::Exited(Exit::default());
         let containers = [None, Some(&Container::Absent), Some(&Container::Created), Some(&running), Some(&exited)];
-        for (wanted, expect) in [
-            (Wanted::Run { over: false }, [Nothing, Start, Start, Nothing, Nothing]),
-            (Wanted::Run { over: true }, [Nothing, Nothing, Remove, Nothing, Nothing]),
-            (Wanted::Stop, [Nothing, Nothing, Remove, Stop, Remove]),
+        for (wanted, kept, expect) in [
+            (Wanted::Run { over: false }, false, [Nothing, Start, Start, Nothing, Keep]),
+            (Wanted::Run { over: true }, false, [Nothing, Nothing, Keep, Nothing, Keep]),
+            (Wanted::Stop, false, [Nothing, Nothing, Keep, Stop, Keep]),
+            (Wanted::Run { over: false }, true, [Nothing, Start, Start, Nothing, Nothing]),
+            (Wanted::Run { over: true }, true, [Nothing, Nothing, Remove, Nothing, Nothing]),
+            (Wanted::Stop, true, [Nothing, Nothing, Remove, Stop, Remove]),
         ] {
-            assert_eq!(containers.map(|it| next(wanted, it)), expect, "{wanted:?}");
+            assert_eq!(containers.map(|it| next(wanted, it, kept)), expect, "{wanted:?}, kept: {kept}");
         }
     }
 
@@ -143,7 +152,7 @@ mod tests {
         let exit = Exit { code: Some(3), container: "log".into(), rest: true, ..Exit::default() };
         let pod = Container::Exited(exit.clone());
         for wanted in [Wanted::Run { over: false }, Wanted::Run { over: true }, Wanted::Stop] {
-            assert_eq!(next(wanted, Some(&pod)), Next::Stop, "{wanted:?}");
+            assert_eq!(next(wanted, Some(&pod), false), Next::Stop, "{wanted:?}");
         }
         assert_eq!(end_of(&exit, false).message, "container log: exited with code 3");
         assert_eq!(end_of(&exit, true).message, "stopped by Ekiden");

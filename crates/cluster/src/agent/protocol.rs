@@ -3,8 +3,8 @@
 use super::Pace;
 use crate::catalog::{Gone, Writer};
 use crate::model::{
-    AppId, AppSpec, CheckResult, ClusterId, End, Health, InstanceId, NodeDescription, NodeId, Readiness, Stranger,
-    Timestamp, Version,
+    AppId, AppSpec, CheckResult, ClusterId, End, Evidence, Health, InstanceId, NodeDescription, NodeId, Readiness,
+    Stranger, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -65,6 +65,9 @@ pub struct Observation {
     pub trial: Option<String>,
     /// What was seen.
     pub seen: Seen,
+    /// What it left behind when it ended, once that is safe.
+    #[serde(default)]
+    pub evidence: Option<Arc<Evidence>>,
 }
 
 /// What was seen of an instance.
@@ -113,6 +116,9 @@ pub enum FromAgent {
         /// It could not reach the leader: a member that does not lead shall pass the session on to who does.
         #[serde(default)]
         relay: bool,
+        /// It answers [`ToAgent::Open`].
+        #[serde(default)]
+        opens: bool,
     },
     /// What it saw, at first of all its instances, then of those that changed. Answered by [`ToAgent::Reported`].
     Report {
@@ -190,6 +196,13 @@ pub enum ToAgent {
         /// Further parts of the first set follow, of the same generation. Whoever has not got them all has got nothing.
         #[serde(default)]
         more: bool,
+    },
+    /// There is a question whose answer is long: the agent opens a connection of its own for it, to the member that
+    /// this came from, and says the ticket there. So no answer stands in the way of orders and signs of life, and a reader
+    /// that is slow holds up nothing but itself.
+    Open {
+        /// Says to the member which question it is.
+        ticket: u64,
     },
     /// A report is in the log.
     Reported {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod days;
+mod evidence;
 mod orphans;
 mod pods;
 mod volumes;
@@ -67,8 +68,19 @@ impl Desk {
         Self { agent: Agent::new(settings(consul), saved), now: Timestamp(1_000_000), generation: 10 }
     }
 
-    /// Gives an input; returns what is to be done, without what is to be saved or published.
+    /// Gives an input; returns what is to be done, without what is to be saved or published. What instances left behind
+    /// is safe at once, and says nothing.
     fn give(&mut self, input: Input) -> Vec<Output> {
+        let mut outputs = self.give_alone(input);
+        while let Some(n) = outputs.iter().position(|it| matches!(it, Output::Keep { .. })) {
+            let Output::Keep { instance, .. } = outputs.remove(n) else { unreachable!() };
+            outputs.extend(self.give_alone(Input::Kept { instance, result: Keeping::Gone }));
+        }
+        outputs
+    }
+
+    /// The same, and the keeping is among it.
+    fn give_alone(&mut self, input: Input) -> Vec<Output> {
         self.agent.handle(input, self.now);
         let dull = |it: &Output| {
             matches!(
@@ -133,7 +145,8 @@ impl Desk {
 }
 
 fn report(sequence: u64, n: u32, seen: Seen) -> Output {
-    let observation = Observation { instance: instance(n), judged_by: Timestamp(1_000), trial: None, seen };
+    let observation =
+        Observation { instance: instance(n), judged_by: Timestamp(1_000), trial: None, seen, evidence: None };
     Output::Report { sequence, observations: vec![observation], destroyed: vec![] }
 }
 
@@ -163,7 +176,7 @@ fn an_instance_is_started_reported_stopped_removed_and_forgotten() {
     assert_eq!(desk.assign(vec![Assignment { started: true, ..order(1) }]), []);
     assert_eq!(desk.assign(vec![stop(1)]), [Output::Stop { instance: instance(1), grace_ms: 3_000 }]);
     let killed = ended(EndKind::Killed, Some(143), "stopped by Ekiden");
-    assert_eq!(desk.done(1, Done::Now(exited(143))), [Output::Remove { instance: instance(1) }, report(2, 1, killed)]);
+    assert_eq!(desk.done(1, Done::Now(exited(143))), [report(2, 1, killed), Output::Remove { instance: instance(1) }]);
     desk.acknowledge();
     assert_eq!(desk.done(1, Done::Now(Container::Absent)), [report(3, 1, Seen::Removed)]);
     desk.acknowledge();

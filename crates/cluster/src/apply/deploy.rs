@@ -274,6 +274,7 @@ impl Changing<'_> {
             rolls_back: rolls_back && !targets.undo,
             outcome: None,
             ended_at: None,
+            failures: imbl::OrdMap::new(),
         };
         self.applied.deployment = Some(id);
         if changed || !deployment.groups.is_empty() {

@@ -7,9 +7,9 @@ use super::Changing;
 use crate::command::{Rejected, Step};
 use crate::event::Event;
 use crate::model::{
-    App, AppId, AppVersion, Change, Closeness, Condition, Deployment, DeploymentId, Goal, Grave, Health, Instance,
-    InstanceId, Moment, Node, NodeId, NodeStatus, Outcome, Protocol, Readiness, Reservation, Since, StopReason, Trust,
-    Version, Volume, WantedHostPort,
+    App, AppId, AppVersion, Change, Closeness, Condition, Deployment, DeploymentId, FAILURES_KEPT, Goal, Grave, Health,
+    Instance, InstanceId, Moment, Node, NodeId, NodeStatus, Outcome, Protocol, Readiness, Reservation, Since,
+    StopReason, Trust, Version, Volume, WantedHostPort,
 };
 use crate::rollout::{self, Proof};
 use std::collections::BTreeMap;
@@ -312,6 +312,7 @@ impl Changing<'_> {
         if deployment.due().is_none_or(|it| it > self.now()) {
             return false;
         }
+        let deployment = self.with_failures(&deployment);
         match deployment.rolls_back.then(|| self.undoing(&deployment)) {
             None => self.end_deployment(id, Outcome::Failed { reason, rolled_back_by: None }),
             Some(Ok(targets)) => {
@@ -324,6 +325,20 @@ impl Changing<'_> {
             }
         }
         true
+    }
+}
+
+impl Changing<'_> {
+    /// A deployment that has failed, with how instances of the apps that it had not done failed last.
+    fn with_failures(&mut self, deployment: &Deployment) -> Arc<Deployment> {
+        let failures = deployment.changes.iter().filter(|(_, it)| !it.settled).filter_map(|(app, change)| {
+            let failure = self.state.apps.get(app)?.last_failure.as_ref()?;
+            (Some(failure.version) == change.to).then(|| (app.clone(), Arc::clone(failure)))
+        });
+        let failures = failures.take(FAILURES_KEPT).collect();
+        let deployment = Arc::new(Deployment { failures, ..deployment.clone() });
+        self.state.deployments.insert(deployment.id, Arc::clone(&deployment));
+        deployment
     }
 }
 

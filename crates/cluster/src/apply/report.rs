@@ -5,7 +5,8 @@ use crate::agent::{Observation, Seen};
 use crate::command::Rejected;
 use crate::event::Event;
 use crate::model::{
-    Cause, Condition, End, EndKind, Goal, Health, Instance, InstanceId, Moment, NodeId, Reservation, Since, StopReason,
+    App, Cause, Condition, Deployment, DeploymentId, End, EndKind, Evidence, Failure, Goal, Health, Instance,
+    InstanceId, Moment, NodeId, Reservation, Since, StopReason,
 };
 use crate::state::State;
 use std::sync::Arc;
@@ -43,9 +44,15 @@ impl Changing<'_> {
     }
 
     fn observe(&mut self, instance: &Arc<Instance>, observation: Observation) -> bool {
-        if !is_news(instance, &observation) {
-            return false;
+        let (told, seen) = (observation.evidence.clone(), is_news(instance, &observation));
+        if seen {
+            self.observe_news(instance, observation);
         }
+        let kept = told.is_some_and(|it| self.keep_evidence(instance, &it));
+        seen || kept
+    }
+
+    fn observe_news(&mut self, instance: &Arc<Instance>, observation: Observation) {
         let Observation { judged_by, trial, seen, .. } = observation;
         match seen {
             Seen::Staging { message } => self.observe_staging(instance, message),
@@ -61,7 +68,6 @@ impl Changing<'_> {
                 self.remove_instance(&last);
             }
         }
-        true
     }
 
     fn observe_staging(&mut self, instance: &Instance, message: String) {
@@ -132,7 +138,68 @@ impl Changing<'_> {
     }
 }
 
+impl Changing<'_> {
+    /// Puts what an instance left behind where somebody asks why it failed; whether there is such a place.
+    fn keep_evidence(&mut self, instance: &Instance, evidence: &Arc<Evidence>) -> bool {
+        let mut kept = false;
+        if let Some(app) = self.state.apps.get(&instance.app)
+            && let Some(failure) = app.last_failure.as_ref().filter(|it| it.instance == instance.id)
+            && failure.evidence.is_none()
+        {
+            let failure = Failure { evidence: Some(Arc::clone(evidence)), ..Failure::clone(failure) };
+            let app = App { last_failure: Some(Arc::new(failure)), ..App::clone(app) };
+            self.put_app(app);
+            kept = true;
+        }
+        for id in self.state.in_want_of_evidence(instance).collect::<Vec<_>>() {
+            let mut deployment = Deployment::clone(&self.state.deployments[&id]);
+            let known = deployment.failures.get(&instance.app).map(|it| Failure::clone(it));
+            let failure = known.unwrap_or_else(|| self.failure_of(instance, evidence));
+            let failure = Failure { evidence: Some(Arc::clone(evidence)), ..failure };
+            deployment.failures.insert(instance.app.clone(), Arc::new(failure));
+            self.state.deployments.insert(id, Arc::new(deployment));
+            kept = true;
+        }
+        kept
+    }
+
+    /// How an instance failed that ran and did not become what its deployment waited for.
+    fn failure_of(&self, instance: &Instance, evidence: &Evidence) -> Failure {
+        let cause = evidence.health.as_ref().map(|it| it.cause.as_str());
+        let message = match cause {
+            Some(cause) => format!("it ran and was not healthy: {cause}"),
+            None => "it ran, and was stopped when its deployment had failed".to_owned(),
+        };
+        Failure {
+            instance: instance.id,
+            node: instance.node.clone(),
+            kind: EndKind::Killed,
+            message,
+            at: self.time(),
+            version: instance.version,
+            evidence: None,
+        }
+    }
+}
+
 impl State {
+    /// The deployments that have failed, and that lack what this instance left behind.
+    fn in_want_of_evidence(&self, instance: &Instance) -> impl Iterator<Item = DeploymentId> {
+        self.deployments.values().filter(|it| it.lacks_evidence_of(instance)).map(|it| it.id)
+    }
+
+    /// Whether anybody would ask what an instance left behind: it has failed, or its deployment has. That of others, such
+    /// as those that an update replaces, stays on their nodes.
+    pub fn wants_evidence(&self, id: InstanceId) -> bool {
+        let Some(instance) = self.instances.get(&id) else { return false };
+        let lacks = |it: &Failure| it.instance == id && it.evidence.is_none();
+        let app = self.apps.get(&instance.app);
+        let fails = instance.goal == Goal::Run && !instance.has_ended();
+        fails
+            || app.and_then(|it| it.last_failure.as_ref()).is_some_and(|it| lacks(it))
+            || self.in_want_of_evidence(instance).next().is_some()
+    }
+
     /// Whether a report of this node would tell something that is not in the state. Agents tell all that they see at
     /// each connection; only what changed is worth an entry in the log.
     pub fn is_news(&self, node: &NodeId, observation: &Observation) -> bool {
@@ -141,7 +208,8 @@ impl State {
             let orphans = self.nodes.get(node).map(|it| &it.orphans);
             return *seen == Seen::Removed && orphans.is_some_and(|it| it.contains_key(id));
         };
-        instance.node == *node && is_news(instance, observation)
+        let is_wanted = || observation.evidence.is_some() && self.wants_evidence(*id);
+        instance.node == *node && (is_news(instance, observation) || is_wanted())
     }
 }
 

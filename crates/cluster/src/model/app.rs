@@ -1,7 +1,9 @@
 //! Apps: what users want to run.
 
-use super::{AppId, CheckPort, Constraint, DeploymentId, EndKind, Fetch, HealthCheck, HealthKind, InstanceId, NodeId};
-use super::{Moment, PathId, Pod, ReadinessCheck, Resources, Shared, ShunnedNodes, Timestamp, Version, Volume};
+use super::{
+    AppId, CheckPort, Constraint, DeploymentId, EndKind, Evidence, Fetch, HealthCheck, HealthKind, InstanceId,
+};
+use super::{Moment, NodeId, PathId, Pod, ReadinessCheck, Resources, Shared, ShunnedNodes, Timestamp, Version, Volume};
 use crate::pattern::Patterns;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
@@ -358,6 +360,9 @@ pub struct Failure {
     pub at: Timestamp,
     /// The app's version it was launched for.
     pub version: Version,
+    /// What it left behind; absent until its agent has it safe.
+    #[serde(default)]
+    pub evidence: Option<Arc<Evidence>>,
 }
 
 impl App {

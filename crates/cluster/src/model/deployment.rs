@@ -1,8 +1,13 @@
 //! Deployments: changes on their way.
 
-use super::{AppId, DeploymentId, GroupSpec, Moment, PathId, Timestamp, Version};
+use super::{AppId, DeploymentId, Failure, GroupSpec, Instance, Moment, PathId, Timestamp, Version};
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A deployment that failed keeps how instances of so many of its apps failed: one that breaks more of them breaks them
+/// alike.
+pub const FAILURES_KEPT: usize = 5;
 
 /// A change of one or more apps, from its acceptance to its end. Kept after its end, for those who ask later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +38,9 @@ pub struct Deployment {
     pub outcome: Option<Outcome>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// Where it failed: how an instance of each app that it had not done failed last, [`FAILURES_KEPT`] at most.
+    #[serde(default)]
+    pub failures: OrdMap<AppId, Arc<Failure>>,
 }
 
 /// What a deployment does to one app.
@@ -116,6 +124,18 @@ impl Deployment {
     /// Whether it is still under way.
     pub const fn is_active(&self) -> bool {
         self.outcome.is_none()
+    }
+
+    /// Whether it has failed, and knows nothing yet of what this instance's app left behind.
+    pub fn lacks_evidence_of(&self, instance: &Instance) -> bool {
+        let is_its = |it: &Change| !it.settled && it.to == Some(instance.version);
+        let kept = self.failures.get(&instance.app);
+        matches!(self.outcome, Some(Outcome::Failed { .. }))
+            && self.changes.get(&instance.app).is_some_and(is_its)
+            && match kept {
+                Some(kept) => kept.evidence.is_none() && kept.instance == instance.id,
+                None => self.failures.len() < FAILURES_KEPT,
+            }
     }
 
     /// How many steps it has.

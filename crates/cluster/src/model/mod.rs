@@ -3,6 +3,7 @@
 mod app;
 mod constraint;
 mod deployment;
+mod evidence;
 mod grants;
 mod group;
 mod health;
@@ -23,7 +24,8 @@ pub use app::{
     Protocol, Residency, RunSpec, Unreachable, UpgradeStrategy, WantedHostPort,
 };
 pub use constraint::{Constraint, Operator};
-pub use deployment::{Change, Closeness, Deployment, Outcome};
+pub use deployment::{Change, Closeness, Deployment, FAILURES_KEPT, Outcome};
+pub use evidence::{Evidence, HealthAnswer, LogLine, Stream, signal};
 pub use grants::{Ask, BY_GRANT, Grants};
 pub use group::{Grave, Group, GroupSpec, GroupUpdate};
 pub use health::{

@@ -176,7 +176,7 @@ fn report(state: &State, dice: &mut Dice) -> Command {
             (_, 4) if dice.roll(4) == 0 => Seen::Removed,
             _ => running(dice),
         };
-        Some(Observation { instance: it.id, judged_by, trial: None, seen })
+        Some(Observation { instance: it.id, judged_by, trial: None, seen, evidence: None })
     });
     Command::Report { node: one.node.clone(), observations: observations.collect(), destroyed: Vec::new() }
 }

@@ -48,7 +48,7 @@ impl Cluster {
     fn see(&mut self, instance: InstanceId, seen: Seen) {
         let record = self.state.instance(instance).expect("it is there").clone();
         let judged_by = self.state.assignment(&record).policy;
-        let observations = vec![Observation { instance, judged_by, trial: None, seen }];
+        let observations = vec![Observation { instance, judged_by, trial: None, seen, evidence: None }];
         self.apply(Command::Report { node: record.node.clone(), observations, destroyed: Vec::new() });
         self.settle();
     }

@@ -168,8 +168,13 @@ fn an_agent_speaks_for_its_own_instances_only() {
     cluster.put(app("/web", 2)).unwrap();
     cluster.settle();
     let foreign = cluster.state.instances().find(|it| it.node == NodeId::new("n1")).unwrap().id;
-    let observations =
-        vec![Observation { instance: foreign, judged_by: Version::default(), trial: None, seen: Seen::Removed }];
+    let observations = vec![Observation {
+        instance: foreign,
+        judged_by: Version::default(),
+        trial: None,
+        seen: Seen::Removed,
+        evidence: None,
+    }];
     let report = Command::Report { node: NodeId::new("n2"), observations, destroyed: Vec::new() };
     assert_eq!(cluster.ask(report), Err(Rejected::Nothing));
     assert!(cluster.state.instance(foreign).is_some());

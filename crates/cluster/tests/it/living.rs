@@ -269,7 +269,8 @@ fn a_health_check_that_turns_out_wrong_stops_after_the_first_and_says_why() {
     // Its agent goes on judging it by what it passed.
     let node = cluster.state.instance(first).unwrap().node.clone();
     let trial = Some("the command exited with code 1".to_owned());
-    let seen = Observation { instance: first, judged_by: before, trial, seen: running(Health::Healthy) };
+    let seen =
+        Observation { instance: first, judged_by: before, trial, seen: running(Health::Healthy), evidence: None };
     cluster.ask(Command::Report { node, observations: vec![seen], destroyed: Vec::new() }).unwrap();
     for _ in 0..29 {
         cluster.wait(1_000);

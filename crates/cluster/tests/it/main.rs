@@ -1,6 +1,7 @@
 //! The cluster as its users see it: commands in, instances out.
 
 mod deploying;
+mod evidence;
 mod failing;
 mod groups;
 mod learning;

@@ -149,7 +149,13 @@ fn an_orphan_is_ended_by_one_command_and_never_without() {
     // It is looked for again before it is gone: the order stands.
     find(&mut cluster, "n1", &[Stranger { running: false, ..all[0].clone() }, all[1].clone()]).unwrap();
     assert_eq!(orders(&cluster), [(nobody(1), true, false)]);
-    let removed = vec![Observation { instance: nobody(1), judged_by: Timestamp(0), trial: None, seen: Seen::Removed }];
+    let removed = vec![Observation {
+        instance: nobody(1),
+        judged_by: Timestamp(0),
+        trial: None,
+        seen: Seen::Removed,
+        evidence: None,
+    }];
     let report = |node: &str| Command::Report { node: name(node), observations: removed.clone(), destroyed: vec![] };
     assert_eq!(cluster.ask(report("n2")), Err(Rejected::Nothing), "only its own agent can say so");
     let applied = cluster.ask(report("n1")).unwrap();

@@ -114,7 +114,7 @@ impl Cluster {
     /// An agent that knows a version reports one instance.
     pub(crate) fn see_judged_by(&mut self, judged_by: Version, instance: InstanceId, seen: Seen) {
         let node = self.state.instance(instance).expect("a known instance").node.clone();
-        let observations = vec![Observation { instance, judged_by, trial: None, seen }];
+        let observations = vec![Observation { instance, judged_by, trial: None, seen, evidence: None }];
         let _ = self.ask(Command::Report { node, observations, destroyed: Vec::new() });
     }
 

@@ -8,6 +8,7 @@ use crate::session::Session;
 use crate::table::Tone;
 use crate::text;
 use api::v2::{AppInfo, AppSingle, DeploymentResult};
+use api::v3::Evidence;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -137,7 +138,10 @@ pub(crate) fn conclude(session: &mut Session<'_>, accepted: &[Accepted], ends: &
             let end = ends.iter().find(|end| end.deployment == it.deployment);
             end.map_or(UNCHANGED, |end| end.verdict.word())
         };
-        let json = result_json(word, code, took, accepted, of);
+        let mut json = result_json(word, code, took, accepted, of);
+        if let Some(end) = failed.filter(|it| !it.evidence.is_empty()) {
+            json["evidence"] = json!(end.evidence);
+        }
         session.json(&json)?;
     }
     failure.map_or(Ok(()), Err)
@@ -190,7 +194,7 @@ fn failure(end: &End, wait: &Wait) -> Error {
         Verdict::InstanceFailed => {
             Error::new(Kind::Failed, format!("{app}: an instance failed; the deployment goes on and tries again"))
         }
-        Verdict::Failed(how) => Error::new(Kind::Failed, format!("{app}: the deployment {how}")),
+        Verdict::Failed => Error::new(Kind::Failed, format!("{app}: the deployment failed")),
         Verdict::RolledBack(by) => {
             Error::new(Kind::RolledBack, format!("{app}: the deployment was rolled back")).detail(by_line(by.as_ref()))
         }
@@ -200,13 +204,44 @@ fn failure(end: &End, wait: &Wait) -> Error {
         Verdict::Cancelled => Error::new(Kind::Overtaken, format!("{app}: the deployment was cancelled"))
             .detail("what it had done by then stays"),
     };
+    let why = end.reasons.iter().map(|it| format!("why: {it}"));
+    let evidence = end.evidence.iter().flat_map(evidence_lines);
     if !end.verdict.goes_on() {
-        return err;
+        return why.chain(evidence).fold(err, Error::detail);
     }
     let last = end.apps.iter().map(|(app, count)| format!("last seen: {app} {count}"));
-    let why = end.reasons.iter().map(|it| format!("why: {it}"));
     let hint = format!("`ekiden deployment watch {id}` follows it, `ekiden deployment rollback {id}` takes it back");
-    last.chain(why).fold(err, Error::detail).hint(hint)
+    last.chain(why).chain(evidence).fold(err, Error::detail).hint(hint)
+}
+
+/// How an instance failed, and the last that it wrote.
+pub(crate) fn evidence_lines(it: &Evidence) -> Vec<String> {
+    let mut lines = vec![format!("last failure of {} on {}: {}", it.app, it.node, it.message)];
+    let mut facts = Vec::new();
+    facts.extend(it.container.as_ref().map(|it| format!("container {it}")));
+    facts.extend(it.exit_code.map(|it| format!("exit code {it}")));
+    facts.extend(it.signal.as_ref().map(|it| format!("signal {it}")));
+    facts.extend(it.out_of_memory.then(|| "out of memory".to_owned()));
+    if !facts.is_empty() {
+        lines.push(format!("  {}", facts.join(", ")));
+    }
+    lines.extend(it.error.as_ref().map(|it| format!("  Docker: {it}")));
+    if let Some(health) = &it.health {
+        let body = health.body.as_ref().map(|it| format!(": {}", it.trim_end())).unwrap_or_default();
+        lines.push(format!("  last health check: {}{body}", health.cause));
+    }
+    lines.extend(it.missing.as_ref().map(|it| format!("  {it}")));
+    if !it.lines.is_empty() {
+        let (n, all) = (it.lines.len(), it.lines.len() + it.more_lines as usize);
+        lines.push(format!("  last lines of {} ({n} of {all}):", it.task));
+        lines.extend(it.lines.iter().map(|it| format!("    {}  {}", clock_of(&it.at), it.text)));
+    }
+    lines
+}
+
+/// The time of day of a moment, to the second: `2026-11-28T06:12:01.123456789Z` is `06:12:01`.
+fn clock_of(at: &str) -> &str {
+    at.split_once('T').and_then(|(_, it)| it.get(..8)).unwrap_or(at)
 }
 
 fn by_line(by: Option<&String>) -> String {

@@ -6,6 +6,7 @@ use crate::remote::Request;
 use crate::session::Session;
 use crate::table::{Cell, Tone};
 use crate::text;
+use crate::verbs::change::evidence_lines;
 use api::v2::{Queue as List, QueueItem};
 use clap::Args;
 use std::fmt::Write as _;
@@ -81,6 +82,9 @@ async fn details(session: &Session<'_>, app: &str) -> Result<String> {
     for it in &explained.nodes {
         let (node, reason) = (text::line(&it.node), text::line(&it.reason));
         writeln!(text, "  {node}: {reason}: {}", text::line(&it.detail)).expect("a String takes all");
+    }
+    for it in explained.evidence.iter().flat_map(evidence_lines) {
+        writeln!(text, "  {}", text::line(&it)).expect("a String takes all");
     }
     Ok(text)
 }

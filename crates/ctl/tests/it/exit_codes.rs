@@ -219,6 +219,49 @@ error: /demo/web: an instance failed; the deployment goes on and tries again
 ");
 }
 
+fn with_evidence(mut deployment: serde_json::Value) -> serde_json::Value {
+    deployment["evidence"] = json!([{
+        "app": "/demo/web", "task": "demo_web.x", "node": "vm-2", "version": V2, "at": V2,
+        "message": "exited with code 3", "exitCode": 3, "outOfMemory": false, "moreLines": 198,
+        "health": { "at": V2, "status": 503, "cause": "answered 503 Service Unavailable", "body": "no database\n" },
+        "lines": [
+            { "at": "2026-11-21T05:24:50.000000001Z", "stream": "stdout", "text": "migrating" },
+            { "at": "2026-11-21T05:24:51.5Z", "stream": "stderr", "text": "no such table: \u{1b}[31musers" },
+        ],
+    }]);
+    deployment
+}
+
+#[tokio::test]
+async fn exit_3_with_the_last_lines_when_the_deployment_failed() {
+    let failed = with_evidence(deployment("failed", 0, 2, &["no progress for 10 s; /demo/web: 1 to launch"]));
+    check(
+        &deploy(&updating(vec![failed.clone()]), &User::default(), WEB, "--wait").await,
+        "
+-- stderr
+/demo/web  ~ instances 2 → 3
+/demo/web  updated
+05:24:52Z  3/3 healthy
+error: /demo/web: the deployment failed
+  why: no progress for 10 s; /demo/web: 1 to launch
+  last failure of /demo/web on vm-2: exited with code 3
+    exit code 3
+    last health check: answered 503 Service Unavailable: no database
+    last lines of demo_web.x (2 of 200):
+      05:24:50  migrating
+      05:24:51  no such table: \\u{1b}[31musers
+-- exit 3
+",
+    );
+    let mut rolled_back = failed;
+    rolled_back["by"] = json!("the-other");
+    let said = deploy(&updating(vec![rolled_back.clone()]), &User::default(), WEB, "--wait").await;
+    assert!(said.contains("error: /demo/web: the deployment was rolled back\n  by deployment the-other\n"), "{said}");
+    assert!(said.contains("05:24:50  migrating\n") && said.ends_with("-- exit 5\n"), "{said}");
+    let said = deploy(&updating(vec![rolled_back]), &User::default(), WEB, "--wait -o json").await;
+    assert!(said.contains("\"text\": \"migrating\"") && said.contains("\"exitCode\": 5"), "{said}");
+}
+
 #[tokio::test]
 async fn exit_4_when_the_time_is_over() {
     let reasons = ["/demo/web: 2 to launch; delayed for 12 s more after 3 failures"];

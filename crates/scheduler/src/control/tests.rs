@@ -4,7 +4,7 @@ use super::*;
 use crate::start;
 use api::link::{Greeting, Link};
 use cluster::NodeId;
-use cluster::agent::{FromAgent, PROTOCOL, ToAgent};
+use cluster::agent::{FromAgent, LogAnswer, LogQuery, PROTOCOL, Question, ToAgent};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -126,9 +126,17 @@ async fn hello(address: &str, relay: bool) -> Link<TcpStream> {
         grants: cluster::Grants::default(),
     };
     link.send(&Greeting::<()>::Agent { protocol: PROTOCOL }).await.unwrap();
-    link.send(&FromAgent::Hello { protocol: PROTOCOL, cluster: None, node, life: 0, taken_in: false, relay })
-        .await
-        .unwrap();
+    link.send(&FromAgent::Hello {
+        protocol: PROTOCOL,
+        cluster: None,
+        node,
+        life: 0,
+        taken_in: false,
+        relay,
+        opens: true,
+    })
+    .await
+    .unwrap();
     link
 }
 
@@ -137,7 +145,7 @@ async fn next(link: &mut Link<TcpStream>) -> ToAgent {
     loop {
         let message = tokio::time::timeout(PATIENCE, link.receive::<ToAgent>()).await.expect("in time");
         match message.expect("a message") {
-            ToAgent::Alive => {}
+            ToAgent::Alive | ToAgent::Open { .. } => {}
             message => return message,
         }
     }
@@ -169,6 +177,20 @@ async fn an_agent_that_reaches_a_follower_only_is_served_through_it() {
     assert_eq!(relayed.receive::<ToAgent>().await.unwrap(), ToAgent::Alive);
     assert_eq!(group.controls[&leader].hub().sessions(|it| it.len()), 1);
     assert!(follower.hub().sessions(|it| it.is_empty()));
+
+    // So is its answer to a question, over a connection of its own.
+    let hub = group.controls[&leader].hub().clone();
+    let asking = tokio::spawn(async move { hub.ask(&NodeId::new("n1"), &Question::Logs(LogQuery::default())).await });
+    let ToAgent::Open { ticket } = relayed.receive().await.unwrap() else { panic!("a question") };
+    let mut stream = Link::new(TcpStream::connect(&follower_at).await.unwrap());
+    stream.send(&Greeting::<()>::Stream { ticket, relay: true }).await.unwrap();
+    assert_eq!(stream.receive::<Question>().await.unwrap(), Question::Logs(LogQuery::default()));
+    stream.send(&LogAnswer::End).await.unwrap();
+    let mut answers = asking.await.unwrap().expect("it is there");
+    assert_eq!(answers.receive::<LogAnswer>().await.unwrap(), LogAnswer::End);
+    let mut stranger = Link::new(TcpStream::connect(&follower_at).await.unwrap());
+    stranger.send(&Greeting::<()>::Stream { ticket: 42, relay: true }).await.unwrap();
+    assert!(stranger.receive::<Question>().await.is_err(), "who was asked nothing is hung up on");
 
     group.controls[&leader].abdicate().await.unwrap();
     assert!(matches!(next(&mut relayed).await, ToAgent::Elsewhere { .. }), "its leader is none any more");

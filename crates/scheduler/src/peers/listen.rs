@@ -56,6 +56,15 @@ pub enum Accepted {
         /// The connection, behind the greeting.
         stream: tokio::net::TcpStream,
     },
+    /// An agent's, for the answer to one question. To be given to who asked.
+    Stream {
+        /// Which question.
+        ticket: u64,
+        /// Another member may have asked.
+        relay: bool,
+        /// The connection, behind the greeting.
+        stream: tokio::net::TcpStream,
+    },
 }
 
 /// Why a connection was closed.
@@ -120,6 +129,9 @@ impl Listener {
         drop(visitor);
         let accepted = match greeting {
             Some(Ok(Some(Greeting::Agent { protocol }))) => return Ok(Accepted::Agent { protocol, stream }),
+            Some(Ok(Some(Greeting::Stream { ticket, relay }))) => {
+                return Ok(Accepted::Stream { ticket, relay, stream });
+            }
             Some(Ok(Some(Greeting::Peer(hello)))) => self.inner.check(hello),
             Some(Ok(None) | Err(_)) | None => Err(Refusal::NoGreeting),
         };

@@ -8,7 +8,9 @@ use cluster::{ClusterId, Command, Node, NodeDescription, Principal, State, Times
 impl Sessions {
     /// Somebody says who it is.
     pub(super) fn hello(&mut self, link: LinkId, hello: FromAgent, state: &State, clock: Timestamp) {
-        let FromAgent::Hello { protocol: spoken, cluster: served, node, life, taken_in, relay } = hello else { return };
+        let FromAgent::Hello { protocol: spoken, cluster: served, node, life, taken_in, relay, opens } = hello else {
+            return;
+        };
         let Some(session) = self.links.get_mut(&link) else { return };
         if session.protocol != PROTOCOL || spoken != PROTOCOL {
             let reason =
@@ -21,7 +23,7 @@ impl Sessions {
                 // The leader is the only one who may be asked: two that take each other for it must not pass it on.
                 session.relay = Some((
                     to,
-                    FromAgent::Hello { protocol: spoken, cluster: served, node, life, taken_in, relay: false },
+                    FromAgent::Hello { protocol: spoken, cluster: served, node, life, taken_in, relay: false, opens },
                 ));
                 return self.effects.push(Effect::Wake(link));
             }
@@ -47,6 +49,7 @@ impl Sessions {
         self.hear_joining(&node, state, clock);
         if let Some(session) = self.links.get_mut(&link) {
             session.life = life;
+            session.opens = opens;
         }
         session_joins(self, link, node);
         self.join(link, state);

@@ -1,14 +1,15 @@
 //! Sessions in stories: agents that dial, talk, fall silent, and members that lead, follow and run out of room.
 
 mod identity;
+mod questions;
 mod rest;
 
 use super::*;
 use api::link::{MAX_FRAME_BYTES, encode};
 use cluster::agent::{Assignment, Input, PROTOCOL, Parts, Seen};
 use cluster::{
-    Agenda, ClusterId, Entry, Expect, Health, Moment, NodeDescription, NodeStatus, PortRange, Readiness, Resources,
-    plan,
+    Agenda, ClusterId, End, EndKind, Entry, Evidence, Expect, Health, Moment, NodeDescription, NodeStatus, PortRange,
+    Readiness, Resources, plan,
 };
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -113,7 +114,7 @@ impl Desk {
         assert!(self.sessions.open(self.next_link, PROTOCOL, Timestamp(self.clock)));
         self.say(
             self.next_link,
-            FromAgent::Hello { protocol: PROTOCOL, cluster: None, node, life: 0, taken_in: false, relay },
+            FromAgent::Hello { protocol: PROTOCOL, cluster: None, node, life: 0, taken_in: false, relay, opens: true },
         );
         self.next_link
     }
@@ -208,8 +209,15 @@ fn a_member_that_does_not_lead_passes_on_who_cannot_reach_the_leader() {
     let mut desk = Desk::new();
     desk.sessions.follow(Some(2));
     let link = desk.dial(node(1), true);
-    let hello =
-        FromAgent::Hello { protocol: PROTOCOL, cluster: None, node: node(1), life: 0, taken_in: false, relay: false };
+    let hello = FromAgent::Hello {
+        protocol: PROTOCOL,
+        cluster: None,
+        node: node(1),
+        life: 0,
+        taken_in: false,
+        relay: false,
+        opens: false,
+    };
     assert_eq!(desk.letters(link), [Letter::Relay { to: 2, hello }], "who takes it for the leader does not pass it on");
     desk.say(link, FromAgent::Alive);
     assert_eq!(desk.letters(link), []);
@@ -270,7 +278,7 @@ fn a_report_waits_for_room_and_signs_of_life_do_not_wait_for_it() {
 fn observation(instance: InstanceId, health: Health) -> Observation {
     let readiness = Readiness { ready: true, response: None };
     let seen = Seen::Running { ip: Some("172.17.0.2".to_owned()), health, checks: vec![], readiness };
-    Observation { instance, judged_by: Timestamp(0), trial: None, seen }
+    Observation { instance, judged_by: Timestamp(0), trial: None, seen, evidence: None }
 }
 
 #[test]
@@ -311,6 +319,30 @@ fn only_what_changed_goes_into_the_log() {
     desk.answer(&Answer::Done);
     let healthy = desk.state.instances().filter(|it| it.health == Health::Healthy).count();
     assert_eq!(healthy, 50, "the later one counts");
+}
+
+#[test]
+fn what_nobody_asks_for_stays_out_of_the_log() {
+    let mut desk = Desk::new();
+    desk.put(small(2, "x"));
+    let [killed, dead] = desk.state.instances().map(|it| it.id).collect::<Vec<_>>()[..] else { panic!("two") };
+    desk.apply(Command::Kill { instances: vec![killed], scale: false, force: false, wipe: false });
+    let end = |kind| Seen::Ended(End { kind, exit_code: Some(1), message: "exited with code 1".to_owned() });
+    let observation = |instance, kind| Observation {
+        instance,
+        judged_by: Timestamp(0),
+        trial: None,
+        seen: end(kind),
+        evidence: Some(Arc::new(Evidence { exit_code: Some(1), ..Evidence::default() })),
+    };
+    let link = desk.joined(1);
+    let observations = vec![observation(killed, EndKind::Killed), observation(dead, EndKind::Failed)];
+    desk.say(link, FromAgent::Report { sequence: 1, observations, destroyed: vec![] });
+    let Some(Effect::Submit { command: Command::Report { observations, .. }, .. }) = desk.asked.last() else {
+        panic!("{:?}", desk.asked)
+    };
+    let told: Vec<_> = observations.iter().map(|it| (it.instance, it.evidence.is_some())).collect();
+    assert_eq!(told, [(killed, false), (dead, true)]);
 }
 
 #[test]

@@ -36,6 +36,11 @@ impl Sessions {
                 let Ok((mut observations, mut destroyed)) = bound_observations(observations, destroyed) else {
                     return self.end(link, None);
                 };
+                for it in observations.iter_mut().filter(|it| it.evidence.is_some()) {
+                    if !state.wants_evidence(it.instance) {
+                        it.evidence = None;
+                    }
+                }
                 if self.nodes.get(&node).is_none_or(|it| it.n_reports == 0) {
                     observations.retain(|it| state.is_news(&node, it));
                     let known = state.node(&node);

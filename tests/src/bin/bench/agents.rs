@@ -114,6 +114,7 @@ async fn greet(leader: SocketAddr, n: usize) -> Result<(Link<TcpStream>, Duratio
         life: 0,
         taken_in: false,
         relay: false,
+        opens: false,
     })
     .await?;
     match link.receive().await? {
@@ -218,5 +219,5 @@ fn observe(assignment: &Assignment, time: Timestamp) -> Observation {
         }
         _ => agent::Seen::Removed,
     };
-    Observation { instance: assignment.instance, judged_by: assignment.policy, trial: None, seen }
+    Observation { instance: assignment.instance, judged_by: assignment.policy, trial: None, seen, evidence: None }
 }

@@ -90,6 +90,7 @@ impl World {
                         checks: Vec::new(),
                         readiness: cluster::Readiness::default(),
                     },
+                    evidence: None,
                 })
                 .collect();
             self.apply(Command::Report { node, observations, destroyed: Vec::new() });

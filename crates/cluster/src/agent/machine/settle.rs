@@ -58,7 +58,7 @@ impl Way<'_> {
         match (&check.kind, target) {
             (HealthKind::Http { path, ignore_1xx, tls, .. }, Some((host, port))) => {
                 let get = Get { host, port, path: path.clone(), tls: *tls };
-                Ok(Probe::Http { get, ignore_1xx: *ignore_1xx })
+                Ok(Probe::Http { get, ignore_1xx: *ignore_1xx, host_network: self.is_on_host })
             }
             (HealthKind::Tcp { .. }, Some((host, port))) => Ok(Probe::Tcp { host, port }),
             (HealthKind::Command { value }, _) => {
@@ -183,6 +183,12 @@ impl Agent {
                 known.stops(now);
                 Output::Stop { instance, grace_ms: known.assignment.kill_grace_ms }
             }
+            Next::Keep => Output::Keep {
+                instance,
+                app: known.assignment.app.clone(),
+                version: known.assignment.version,
+                health: known.last_answer.clone(),
+            },
             Next::Remove | Next::Nothing => Output::Remove { instance },
         });
     }
@@ -300,7 +306,8 @@ impl Agent {
         let observe = |instance: InstanceId| -> Option<Observation> {
             let known = instances.get(&instance)?;
             let trial = known.trial.as_ref().and_then(|it| it.checks.cause());
-            Some(Observation { instance, judged_by: known.judged_by, trial, seen: known.seen()? })
+            let evidence = known.kept.as_ref().and_then(|it| it.evidence.clone());
+            Some(Observation { instance, judged_by: known.judged_by, trial, seen: known.seen()?, evidence })
         };
         if let Some(Report { sequence, observations, destroyed }) = self.reporter.take(observe, now) {
             self.outputs.push(Output::Report { sequence, observations, destroyed });

@@ -1,10 +1,15 @@
 //! What Docker, probes and Consul say.
 
 use super::Agent;
+use crate::agent::bounds::bound_evidence;
 use crate::agent::known::Known;
-use crate::agent::{Container, Done, Exit, Listed, Listing, Maker, Next, Note, Outcome, Output};
+use crate::agent::{Container, Done, Exit, Keeping, Kept, Listed, Listing, Maker, Next, Note, Outcome, Output};
 use crate::model::{End, EndKind, InstanceId, ReadinessResponse, Stranger, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What an instance left behind is tried to be kept so many times more when it could not be kept whole: some seconds.
+const KEEP_TRIES: u32 = 3;
 
 impl Agent {
     pub(super) fn take_list(&mut self, epoch: u64, containers: Vec<Listed>, now: Timestamp) {
@@ -155,6 +160,42 @@ impl Agent {
                 self.refused(instance, operation, message, container, now);
             }
         }
+        self.look_again(instance);
+    }
+
+    /// What an instance left behind is safe, or is not. What cannot be had whole is tried some times more and then given
+    /// up: an engine that cannot read one log, or a full disk, must not hold a place for ever.
+    pub(super) fn take_kept(&mut self, instance: InstanceId, result: Keeping, now: Timestamp) {
+        self.epoch += 1;
+        let Some(known) = self.instances.get_mut(&instance).filter(|it| it.busy == Some(Next::Keep)) else { return };
+        known.busy = None;
+        known.epoch = self.epoch;
+        self.dirty.insert(instance);
+        let mut kept = match result {
+            Keeping::Safe(evidence) => Kept { evidence: Some(evidence) },
+            Keeping::Gone => Kept::default(),
+            Keeping::Partly { message, evidence } if known.n_partly >= KEEP_TRIES => {
+                self.outputs.push(Output::Note(Note::NotKept { instance, message }));
+                Kept { evidence: Some(evidence) }
+            }
+            Keeping::Partly { .. } => {
+                known.n_partly += 1;
+                known.pause(now);
+                return self.look_again(instance);
+            }
+            Keeping::Unavailable { message } => {
+                known.pause(now);
+                self.engine.suspected(&message, now);
+                return self.look_again(instance);
+            }
+        };
+        if let Some(evidence) = &mut kept.evidence {
+            bound_evidence(Arc::make_mut(evidence));
+        }
+        known.kept = Some(kept);
+        known.tries = 0;
+        self.reporter.changed(instance);
+        self.outputs.push(Output::Save);
         self.look_again(instance);
     }
 

@@ -88,19 +88,23 @@ fn a_new_readiness_check_is_asked_of_who_runs_already() {
 #[test]
 fn health_checks_go_where_they_are_told() {
     let http = |port| HealthKind::Http { path: "/ok".into(), port, tls: true, ignore_1xx: false };
-    let get = |host: &str, port| Probe::Http {
+    let get_in = |host_network, host: &str, port| Probe::Http {
         get: Get { host: host.into(), port, path: "/ok".into(), tls: true },
         ignore_1xx: false,
+        host_network,
     };
+    let get = |host: &str, port| get_in(false, host, port);
+    // There any program of the node may be the one that answers.
+    let get_there = |host: &str, port| get_in(true, host, port);
     let no_ipv6 = "the instance has no IPv6 address: its Docker network gives it none";
     let (bridge, host) = (Network::Bridge, Network::Host);
     let mesh = Network::Container { name: "mesh".into(), labels: BTreeMap::new() };
     for (kind, ipv6, address, network, expect) in [
         (http(CheckPort::Index(0)), false, None, &bridge, Ok(get("10.0.0.1", 31_000))),
         (http(CheckPort::Number(9000)), false, None, &bridge, Ok(get("172.17.0.2", 9000))),
-        (http(CheckPort::Number(9000)), false, None, &host, Ok(get("10.0.0.1", 9000))),
-        (http(CheckPort::Number(9000)), true, None, &host, Ok(get("::1", 9000))),
-        (http(CheckPort::Index(0)), true, None, &host, Ok(get("::1", 31_000))),
+        (http(CheckPort::Number(9000)), false, None, &host, Ok(get_there("10.0.0.1", 9000))),
+        (http(CheckPort::Number(9000)), true, None, &host, Ok(get_there("::1", 9000))),
+        (http(CheckPort::Index(0)), true, None, &host, Ok(get_there("::1", 31_000))),
         (http(CheckPort::Index(0)), true, Some("fd00::2"), &bridge, Ok(get("fd00::2", 8080))),
         (http(CheckPort::Number(9000)), true, Some("fd00::2"), &bridge, Ok(get("fd00::2", 9000))),
         (http(CheckPort::Index(1)), false, None, &mesh, Ok(get("172.17.0.2", 1025))),

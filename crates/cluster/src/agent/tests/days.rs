@@ -1,6 +1,8 @@
 //! Random days: answers come late and in any order, containers die, agents restart, connections break.
 
 use super::*;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A small generator, so that a number names a whole random day (D. Lehmer; modulus 2^64).
 struct Dice(u64);
@@ -19,6 +21,10 @@ struct World {
     orders: BTreeMap<InstanceId, Assignment>,
     asked: Vec<Output>,
     removed: Vec<InstanceId>,
+    /// What these left behind is kept, or may be given up.
+    kept: BTreeSet<InstanceId>,
+    /// So often it could not be kept whole.
+    partly: BTreeMap<InstanceId, u32>,
 }
 
 impl World {
@@ -67,7 +73,29 @@ impl World {
                 let result = if away { Done::Unavailable { message: message() } } else { Done::Now(self.at(instance)) };
                 Input::Done { instance, result }
             }
+            Output::Keep { instance, .. } => {
+                let result = match (away, dice.roll(4)) {
+                    (true, _) => Keeping::Unavailable { message: message() },
+                    (false, _) if self.at(instance) == Container::Absent => Keeping::Gone,
+                    (false, 0) => Keeping::Partly { message: message(), evidence: Arc::default() },
+                    (false, _) => {
+                        self.kept.insert(instance);
+                        Keeping::Safe(Arc::default())
+                    }
+                };
+                // What cannot be had is given up in the end.
+                if let Keeping::Partly { .. } = result {
+                    let n = self.partly.entry(instance).or_default();
+                    *n += 1;
+                    if *n > 3 {
+                        self.kept.insert(instance);
+                    }
+                }
+                Input::Kept { instance, result }
+            }
             Output::Remove { instance } => {
+                let kept = self.kept.contains(&instance) || !matches!(self.at(instance), Container::Exited(_));
+                assert!(kept, "removed before what it left behind was kept, seed {seed}");
                 assert_ne!(self.at(instance), running(), "removed while it ran, seed {seed}");
                 if away {
                     return Some(Input::Done { instance, result: Done::Unavailable { message: message() } });

@@ -8,7 +8,8 @@ impl Desk {
     fn dial_as(&mut self, node: NodeDescription, life: u64, taken_in: bool) -> LinkId {
         self.next_link += 1;
         assert!(self.sessions.open(self.next_link, PROTOCOL, Timestamp(self.clock)));
-        let hello = FromAgent::Hello { protocol: PROTOCOL, cluster: None, node, life, taken_in, relay: false };
+        let hello =
+            FromAgent::Hello { protocol: PROTOCOL, cluster: None, node, life, taken_in, relay: false, opens: false };
         self.say(self.next_link, hello);
         self.next_link
     }
