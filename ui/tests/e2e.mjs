@@ -218,7 +218,7 @@ await promise("axe finds nothing on any page, in both themes, wide and narrow", 
     ["/", "Apps"], ["/ui/apps?view=flat&filter=status:waiting", "Apps"], ["/ui/apps?filter=none-such", "Apps"], ["/ui/new", "New app"],
     ["/ui/new", "New app", click("JSON")], ["/ui/new", "New app", click("Paste JSON or docker run…")],
     ["/ui/app/seen/web", "web"], ["/ui/app/seen/large", "large"], ["/ui/app/seen/missing", "missing"], ["/ui/app/seen/crash", "crash"], ["/ui/app/none", "/none"],
-    ["/ui/app/seen/web?tab=instances", "web"], ["/ui/app/seen/web?tab=deployments", "web"], ["/ui/app/seen/web?tab=configuration", "web"],
+    ["/ui/app/seen/web?tab=instances", "web"], ["/ui/app/seen/web?tab=logs", "web"], ["/ui/app/seen/web?tab=logs&grep=GET", "web"], ["/ui/app/seen/web?tab=deployments", "web"], ["/ui/app/seen/web?tab=configuration", "web"],
     ["/ui/app/seen/web?tab=configuration", "web", click("Form")], ["/ui/app/seen/web?tab=versions", "web"],
     ["/ui/app/seen/web", "web", click("Delete")], ["/ui/app/seen/web", "web", click("Scale")],
     ["/ui/deployments", "Deployments"], [`/ui/deployment/${deployment}`, /Deployment of/], ["/ui/waiting", "Waiting"],
@@ -265,6 +265,58 @@ await promise("axe finds nothing on any page, in both themes, wide and narrow", 
     await page.getByRole("region", { name: id }).getByText(word, { exact: true }).waitFor();
   }
   console.log(`axe: ${pages.length} pages, ${THEMES.length} themes, 2 widths`);
+});
+
+await promise("lines are read as they are written, searched, held and downloaded; two clicks lead to those of a crash", async () => {
+  await api("POST", "/v2/apps", web("/lines/web", { instances: 2 }));
+  await eventually("it runs", async () => (await api("GET", "/v2/apps/lines/web")).json.app.tasksHealthy === 2);
+  const { tasks } = (await api("GET", "/v2/apps/lines/web/tasks")).json;
+  const write = (word, at = 0) => fetch(`http://${tasks[at].host}:${tasks[at].ports[0]}/${word}`);
+  for (let n = 0; n < 4; n++) {
+    await write(`hello-${n}`, n % 2);
+    // The engine says when a line was written: when it has read it.
+    await eventually("the line is there", async () => (await (await fetch(`${BASE}/v3/logs?app=/lines/web&grep=hello-${n}`)).text()) !== "");
+  }
+  const page = await (await open(browser)).newPage();
+  await page.goto(`${BASE}/ui/app/lines/web`);
+  await page.getByRole("link", { name: "Logs" }).click();
+  const log = page.getByRole("log");
+  const said = (word) => log.locator(".said", { hasText: word });
+  for (let n = 0; n < 4; n++) await said(`GET /hello-${n} `).waitFor();
+  const order = (await log.locator(".said", { hasText: "hello-" }).allInnerTexts()).map((it) => /hello-\d/.exec(it)[0]);
+  assert.deepEqual(order, ["hello-0", "hello-1", "hello-2", "hello-3"], "of both instances, in the order of time");
+  await write("live-0");
+  await said("live-0").waitFor();
+  await page.getByLabel("Find").fill("hello-[12]");
+  await said("hello-0").waitFor({ state: "detached" });
+  await said("hello-2").waitFor();
+  assert.deepEqual(await log.locator("mark").allInnerTexts(), ["hello-1", "hello-2"]);
+  await page.getByText("ekiden logs /lines/web -f --grep 'hello-[12]'").waitFor();
+  // What is looked for is in the address: a link shows the same.
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  await other.getByRole("log").locator("mark", { hasText: "hello-1" }).waitFor();
+  await other.close();
+  await page.getByRole("button", { name: "Follow" }).click();
+  await write("hello-1");
+  await page.getByText("1 lines since it was held.").waitFor();
+  assert.equal(await said("hello-1").count(), 1);
+  await page.getByRole("button", { name: "Follow" }).click();
+  await eventually("what was held is shown", async () => (await said("hello-1").count()) === 2);
+  const file = await page.getByRole("link", { name: "Download", exact: true }).getAttribute("href");
+  const text = await (await fetch(`${BASE}${file}`)).text();
+  assert.match(text, /^GET \/hello-1 .*\nGET \/hello-2 .*\nGET \/hello-1 .*\n$/);
+  await page.getByLabel("Find").fill("(");
+  await page.getByRole("alert").getByText("grep").waitFor();
+
+  await api("POST", "/v2/apps", web("/lines/crash", { args: ["--exit-after-ms", "200"], healthChecks: [] }));
+  await eventually("it fails", async () => (await api("GET", "/v2/apps/lines/crash")).json.app.lastTaskFailure);
+  await page.goto(`${BASE}/ui/apps?view=flat`);
+  await page.getByRole("link", { name: "crash" }).filter({ visible: true }).last().click();
+  await page.getByRole("group", { name: "Its last lines" }).getByText("exiting after").first().waitFor();
+  await page.getByRole("link", { name: "What it wrote" }).click();
+  await said("exiting after").first().waitFor();
+  await api("DELETE", "/v2/groups/lines?force=true");
 });
 
 await promise("a killed container shows at once, and twelve tabs are live on one stream", async () => {

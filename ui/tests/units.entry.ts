@@ -8,3 +8,4 @@ export { passes, toggleStatus } from "../src/lib/filter.ts";
 export { sentence, short, span } from "../src/lib/format.ts";
 export { place, position, read } from "../src/lib/json.ts";
 export { status } from "../src/status.ts";
+export { marked, plain } from "../src/lib/lines.ts";

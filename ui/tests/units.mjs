@@ -139,3 +139,13 @@ test("spans and words of a shell", () => {
   assert.equal(it.cli.rollback("/a", "2026-11-28T06:05:34.156Z", true), "ekiden app rollback /a --to 2026-11-28T06:05:34.156Z --force");
   assert.equal(it.word("it's"), `'it'\\''s'`);
 });
+
+test("lines are shown without what moves a terminal, and with what was looked for", () => {
+  assert.equal(it.plain("\u001b[31mred\u001b[0m \u001b]0;title\u0007plain\ttab\u0008"), "red plain\ttab");
+  assert.match(it.plain("x".repeat(5000)), /^x{4000} … 1000 more characters$/);
+  const parts = (text, search) => it.marked(text, search).map((part) => (part.isFound ? `[${part.text}]` : part.text)).join("");
+  assert.equal(parts("an error, another error", /error/g), "an [error], another [error]");
+  assert.equal(parts("nothing", /error/g), "nothing");
+  assert.equal(parts("", /error/g), "");
+  assert.equal(parts("a", /x*/g), "a", "what is found nowhere in particular is no reason to stop");
+});

@@ -35,8 +35,13 @@ export class Parser {
   }
 }
 
+/** Reads the cluster's events. */
+export const read = (after: string | undefined, signal: AbortSignal, heard: () => void, take: (told: Told) => void): Promise<void> =>
+  stream("/v2/events?plan-format=light", after, signal, heard, take);
+
 /** Reads events behind `after` until the stream ends or `signal` does. `heard` is told of every sign of life. */
-export async function read(
+export async function stream(
+  path: string,
   after: string | undefined,
   signal: AbortSignal,
   heard: () => void,
@@ -44,8 +49,14 @@ export async function read(
 ): Promise<void> {
   const headers: Record<string, string> = { Accept: "text/event-stream" };
   if (after) headers["Last-Event-ID"] = after;
-  const response = await fetch("/v2/events?plan-format=light", { headers, signal, cache: "no-store" });
-  if (!response.ok || !response.body) throw new Error(`the stream of events was answered with ${response.status}`);
+  const response = await fetch(path, { headers, signal, cache: "no-store" });
+  if (!response.ok || !response.body) {
+    const said = (await response.json().catch(() => ({}))) as { message?: string };
+    const error = new Error(said.message ?? `the stream was answered with ${response.status}`);
+    // To ask the same again would be answered the same.
+    if (response.status >= 400 && response.status < 500) error.name = "Refused";
+    throw error;
+  }
   heard();
   const parser = new Parser();
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

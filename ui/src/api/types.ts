@@ -1601,7 +1601,7 @@ export interface Deployment2 {
   id: string;
   /** The version that the apps move to; also when it was accepted. */
   version: string;
-  /** `running`, `succeeded`, `superseded`, `rolledBack` or `cancelled`. */
+  /** `running`, `succeeded`, `failed`, `superseded`, `rolledBack` or `cancelled`. */
   status: string;
   /** The deployment that superseded it or rolled it back. */
   by?: string;
@@ -1609,8 +1609,10 @@ export interface Deployment2 {
   endedAt?: string;
   /** What it changes. */
   changes: Change[];
-  /** What it waits for, in sentences; empty once it has ended. */
+  /** What it waits for, in sentences; once it has failed, what it waited for then; empty if it ended otherwise. */
   waiting: string[];
+  /** What instances of its apps left behind that failed: the last of each app; absent if there is nothing. */
+  evidence?: Evidence[];
 }
 
 /** What a deployment does to one app. */
@@ -1645,6 +1647,62 @@ export interface InstanceCounts {
   oldServing: number;
 }
 
+/** How an instance failed, and what it left behind. */
+export interface Evidence {
+  /** Its app. */
+  app: string;
+  /** Its name, as in `/v2/tasks`. */
+  task: string;
+  /** Where it ran. */
+  node: string;
+  /** The app's version it was launched for. */
+  version: string;
+  /** When the cluster learnt of it. */
+  at: string;
+  /** Why it failed, in a sentence. */
+  message: string;
+  /** The container of a pod that ended first. */
+  container?: string;
+  /** The exit code. */
+  exitCode?: number;
+  /** The signal that ended it, such as `KILL`. */
+  signal?: string;
+  /** The kernel ended it for want of memory. */
+  outOfMemory: boolean;
+  /** Docker's own remark. */
+  error?: string;
+  /** What a health check that failed was answered last. */
+  health?: HealthAnswer | null;
+  /** The last lines that it wrote, oldest first; empty as long as its agent has not told them. */
+  lines: LogLine[];
+  /** How many lines before these its agent keeps on the node. */
+  moreLines: number;
+  /** Why there are no lines although there may have been some. */
+  missing?: string;
+}
+
+/** What a health check was answered that failed. */
+export interface HealthAnswer {
+  /** When. */
+  at: string;
+  /** The HTTP status, where there was one. */
+  status?: number;
+  /** Why it counts as a failure. */
+  cause: string;
+  /** How the answer's body begins. */
+  body?: string;
+}
+
+/** A line that a container wrote. */
+export interface LogLine {
+  /** When, as Docker has it. */
+  at: string;
+  /** `stdout` or `stderr`. */
+  stream: string;
+  /** The line, without its end. */
+  text: string;
+}
+
 /** Answer of `GET /v3/apps/{id}/explain`. */
 export interface Explanation {
   /** Which app. */
@@ -1665,6 +1723,8 @@ export interface Explanation {
   reasons: DeclinedOfferStep[];
   /** Each node that does not do. */
   nodes: NodeExplanation[];
+  /** What the instance left behind that failed last; absent if none has. */
+  evidence?: Evidence | null;
 }
 
 /** Why a node does not do. */
@@ -1675,6 +1735,44 @@ export interface NodeExplanation {
   reason: string;
   /** What is missing there. */
   detail: string;
+}
+
+/** A line that a container wrote: one of `GET /v3/logs`. */
+export interface LoggedLine {
+  /** When the engine read it: RFC 3339, UTC, nine decimals. */
+  time: string;
+  /** Its app or pod. */
+  app: string;
+  /** Its instance, as a task's id. */
+  instance: string;
+  /** The pod's container. */
+  container?: string;
+  /** Its node. */
+  node: string;
+  /** `stdout` or `stderr`. */
+  stream: string;
+  /** The line, without its end. */
+  text: string;
+}
+
+/** The data of an event of `GET /v3/logs`. */
+export interface LogLines {
+  /** Lines, in the order of time. */
+  lines: LoggedLine[];
+  /** What is missing. */
+  notices?: LogNotice[];
+}
+
+/** What is said about lines that are missing. */
+export interface LogNotice {
+  /** For people. */
+  message: string;
+  /** Whose lines were left out. */
+  instance?: string;
+  /** The node that did not answer, or not to the end. */
+  node?: string;
+  /** How many lines were left out, where that is known. */
+  lines?: number;
 }
 
 /** Body of every answer with a status from 400 on (RAML `Error`). */

@@ -29,6 +29,8 @@ export const cli = {
   nodes: () => line("node list"),
   orphans: () => line("orphan list"),
   removeOrphan: (id: string) => line("orphan remove", id),
+  logs: (id: string, asked: Record<string, string> = {}) =>
+    line("logs", word(id), "-f", ...["grep", "stream", "instance", "since"].map((it) => it in asked && `--${it} ${word(asked[it]!)}`), "invert" in asked && "--invert"),
   events: (type?: string) => line("events -f", type !== undefined && `--type ${word(type)}`),
   version: () => line("version"),
 };

@@ -13,6 +13,7 @@ import { Configuration } from "./configuration.tsx";
 import { AppDeployments } from "./history.tsx";
 import { headline } from "./headline.ts";
 import { Instances } from "./instances.tsx";
+import { Logs } from "./logs.tsx";
 import { Overview } from "./overview.tsx";
 import { Versions } from "./versions.tsx";
 
@@ -29,6 +30,7 @@ export interface Part {
 const TABS: { name: string; tab: string; count?: (it: App) => number; part: (it: Part) => preact.JSX.Element }[] = [
   { name: "Overview", tab: "", part: Overview },
   { name: "Instances", tab: "instances", count: (it) => it.tasks?.length ?? 0, part: Instances },
+  { name: "Logs", tab: "logs", part: Logs },
   { name: "Deployments", tab: "deployments", part: AppDeployments },
   { name: "Configuration", tab: "configuration", part: Configuration },
   { name: "Versions", tab: "versions", part: Versions },

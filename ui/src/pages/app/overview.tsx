@@ -1,8 +1,10 @@
 // The app at a glance: why it fails, what changes it, what runs, where it answers.
 import type { App } from "../../api/store.ts";
+import type { Evidence } from "../../api/types.ts";
 import { services } from "../../lib/consul.ts";
 import { cli } from "../../lib/cli.ts";
 import { ago, clock, count, figure, mib, short } from "../../lib/format.ts";
+import { plain } from "../../lib/lines.ts";
 import { cancel, changing, resetDelay, rollback } from "../../parts/actions.tsx";
 import { Card, Cli, Copy } from "../../parts/parts.tsx";
 import { Reasons } from "../../parts/reasons.tsx";
@@ -26,7 +28,7 @@ export function Overview({ app, why, how }: Part) {
             {why.backoffUntil && <Cli line={cli.reset(app.id)} />}
           </Card>
         )}
-        {app.lastTaskFailure && <LastFailure app={app} isOver={isWell} />}
+        {app.lastTaskFailure && <LastFailure app={app} isOver={isWell} left={why?.evidence?.task === app.lastTaskFailure.taskId ? why.evidence : undefined} />}
         <Card title="Instances" aside={`${app.instances} wanted, ${app.tasksRunning} running${(app.healthChecks ?? []).length > 0 ? `, ${app.tasksHealthy} healthy` : ""}`}
           actions={<a href={appHref(app.id, "instances")}>All instances</a>}>
           <Cards app={app} />
@@ -60,7 +62,7 @@ export function Overview({ app, why, how }: Part) {
 }
 
 /** How the last one failed. */
-function LastFailure({ app, isOver }: { app: App; isOver: boolean }) {
+function LastFailure({ app, isOver, left }: { app: App; isOver: boolean; left: Evidence | undefined }) {
   const it = app.lastTaskFailure!;
   const isOld = it.version !== app.version;
   const text = `${it.appId} instance ${it.taskId} on ${it.slaveId ?? it.host}, ${it.timestamp}: ${it.state}: ${it.message}`;
@@ -69,10 +71,16 @@ function LastFailure({ app, isOver }: { app: App; isOver: boolean }) {
       <dl class="kv">
         <dt>Ended</dt><dd><strong>{it.message}</strong></dd>
         <dt>When</dt><dd>{clock(it.timestamp)}</dd>
+        {left?.health && <><dt>Health check</dt><dd>{left.health.cause}{left.health.body && <>: <code>{left.health.body}</code></>}</dd></>}
         <dt>Version</dt><dd>{clock(it.version)}{isOld ? ", which is no longer the wanted one" : ""}</dd>
         <dt>Instance</dt><dd><code>{it.taskId}</code></dd>
       </dl>
-      <p>{!isOld && !isOver && <><a href={appHref(app.id, "versions")}>Go back to another version</a> · </>}<a href={href("/events", { filter: app.id })}>What happened</a></p>
+      {left && left.lines.length > 0 && (
+        <div class="log last" tabIndex={0} role="group" aria-label="Its last lines">
+          {left.lines.map((line, n) => <div key={n}>{plain(line.text)}</div>)}
+        </div>
+      )}
+      <p>{!isOld && !isOver && <><a href={appHref(app.id, "versions")}>Go back to another version</a> · </>}<a href={href(`/app${app.id.split("/").map(encodeURIComponent).join("/")}`, { tab: "logs", instance: it.taskId })}>What it wrote</a> · <a href={href("/events", { filter: app.id })}>What happened</a></p>
     </Card>
   );
 }
