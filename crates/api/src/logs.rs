@@ -9,9 +9,11 @@ use crate::control::ControlPlane;
 use cluster::NodeId;
 use cluster::agent::{LogAnswer, LogFrom, LogLines, LogPlace, LogQuery, LogSkipped, LogSource, LoggedLine};
 use futures::StreamExt;
-use futures::stream::{BoxStream, SelectAll};
+use futures::stream::BoxStream;
 use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -21,10 +23,14 @@ const HOLD: Duration = Duration::from_millis(500);
 const GATHER: Duration = Duration::from_secs(4);
 /// From one look for nodes that are to be asked to the next.
 const LOOK_ROUND: Duration = Duration::from_secs(1);
-/// So many lines are told at once.
-const TOLD_MAX: usize = 1_000;
-/// Where so many lines wait, no more are taken from the nodes: they wait there.
-const WAITING_MAX: usize = 20_000;
+/// So many bytes of lines are told at once.
+const TOLD_BYTES: usize = 256 << 10;
+/// A node of which so many bytes of lines wait is not read on: what more it has waits there.
+const WAITING_BYTES: usize = 256 << 10;
+/// The last lines of all nodes have at most so many bytes together.
+const LAST_BYTES_MAX: usize = 16 << 20;
+/// What a line costs beside its text.
+const LINE_BYTES: usize = 128;
 
 /// A line, and whose it is.
 #[derive(Clone, Debug)]
@@ -54,7 +60,6 @@ pub(crate) struct Merged<C> {
     control: C,
     query: LogQuery,
     nodes: BTreeMap<NodeId, Node>,
-    answers: SelectAll<BoxStream<'static, (NodeId, Option<LogAnswer>)>>,
     places: Places,
     next: Told,
     begun: Instant,
@@ -62,23 +67,33 @@ pub(crate) struct Merged<C> {
     has_caught_up: bool,
     /// The last lines of all nodes, of which only the last are wanted; until all nodes have told theirs.
     last: Option<Vec<Line>>,
+    /// Of those, what is left out because all together are too long.
+    left_out: Option<LogSkipped>,
 }
 
 /// What one node has told.
 #[derive(Default)]
 struct Node {
+    /// What it goes on to say, as long as it does.
+    answers: Option<BoxStream<'static, LogAnswer>>,
     /// Not told on yet.
     lines: VecDeque<Line>,
+    /// Bytes of those.
+    bytes: usize,
     /// Where its logs were read to, once those lines are told.
     places: Places,
     /// All that it tells from now on is of this moment or later.
     until_ns: u64,
     caught_up: bool,
-    /// Its stream goes on.
-    is_asked: bool,
     failed: Option<String>,
     /// Since when its first line waits.
     waits_since: Option<Instant>,
+}
+
+impl Line {
+    fn bytes(&self) -> usize {
+        self.said.text.len() + LINE_BYTES
+    }
 }
 
 impl Told {
@@ -97,12 +112,12 @@ impl<C: ControlPlane> Merged<C> {
             control,
             query,
             nodes: BTreeMap::new(),
-            answers: SelectAll::new(),
             next: Told::default(),
             begun: now,
             looked: now,
             has_caught_up: false,
             last,
+            left_out: None,
         };
         res.look();
         res
@@ -127,13 +142,13 @@ impl<C: ControlPlane> Merged<C> {
             if !told.is_empty() {
                 return Some(told);
             }
-            if !self.query.follow && self.nodes.values().all(|it| !it.is_asked) {
+            if !self.query.follow && self.nodes.values().all(|it| it.answers.is_none()) {
                 return None;
             }
-            let n_waiting: usize = self.nodes.values().map(|it| it.lines.len()).sum();
-            let patience = if n_waiting > 0 || self.last.is_some() { HOLD / 10 } else { LOOK_ROUND };
+            let waits = self.last.is_some() || self.nodes.values().any(|it| !it.lines.is_empty());
+            let patience = if waits { HOLD / 10 } else { LOOK_ROUND };
             tokio::select! {
-                Some((node, answer)) = self.answers.next(), if n_waiting < WAITING_MAX => self.hear(&node, answer),
+                (node, answer) = said(&mut self.nodes) => self.hear(&node, answer),
                 () = tokio::time::sleep(patience) => {}
             }
         }
@@ -144,16 +159,15 @@ impl<C: ControlPlane> Merged<C> {
         self.looked = Instant::now();
         for id in self.control.answering() {
             let node = self.nodes.entry(id.clone()).or_default();
-            if std::mem::replace(&mut node.is_asked, true) {
+            if node.answers.is_some() {
                 continue;
             }
-            // What came and was not told on comes again.
-            *node = Node { is_asked: true, failed: node.failed.take(), ..Node::default() };
             let is_first = self.begun.elapsed() < LOOK_ROUND;
             let tail = self.query.tail.filter(|_| is_first);
             let query = LogQuery { after: self.places.clone(), tail, ..self.query.clone() };
-            let answers = self.control.logs(&id, query).map(Some).chain(futures::stream::iter([None]));
-            self.answers.push(answers.map(move |it| (id.clone(), it)).boxed());
+            // What came and was not told on comes again.
+            *node =
+                Node { answers: Some(self.control.logs(&id, query)), failed: node.failed.take(), ..Node::default() };
         }
     }
 
@@ -166,10 +180,12 @@ impl<C: ControlPlane> Merged<C> {
                 node.until_ns = node.until_ns.max(lines.until_ns);
                 let LogLines { sources, lines, places, skipped, .. } = lines;
                 let sources: Vec<_> = sources.into_iter().map(Arc::new).collect();
-                node.lines.extend(lines.into_iter().filter_map(|line| {
-                    let from = Arc::clone(sources.get(line.from as usize)?);
-                    Some(Line { node: id.clone(), from, said: line })
-                }));
+                for said in lines {
+                    let Some(from) = sources.get(said.from as usize).map(Arc::clone) else { continue };
+                    let line = Line { node: id.clone(), from, said };
+                    node.bytes += line.bytes();
+                    node.lines.push_back(line);
+                }
                 node.places.extend(places);
                 self.next.skipped.extend(skipped);
             }
@@ -182,9 +198,10 @@ impl<C: ControlPlane> Merged<C> {
             }
             Some(LogAnswer::End) => {}
             None => {
-                node.is_asked = false;
+                node.answers = None;
                 node.caught_up = true;
                 if self.query.follow {
+                    (node.bytes, node.waits_since) = (0, None);
                     node.lines.clear();
                 }
             }
@@ -194,10 +211,11 @@ impl<C: ControlPlane> Merged<C> {
         }
         if let (Some(last), Some(tail)) = (&mut self.last, self.query.tail) {
             last.extend(node.lines.drain(..));
-            node.waits_since = None;
+            (node.bytes, node.waits_since) = (0, None);
             let tail = usize::try_from(tail).unwrap_or(usize::MAX);
-            if last.len() > tail.saturating_mul(2) {
-                keep_last(last, tail);
+            let bytes: usize = last.iter().map(Line::bytes).sum();
+            if last.len() > tail.saturating_mul(2) || bytes > LAST_BYTES_MAX {
+                keep_last(last, tail, &mut self.left_out);
             }
         }
     }
@@ -208,10 +226,14 @@ impl<C: ControlPlane> Merged<C> {
         let has_caught_up = self.nodes.values().all(|it| it.caught_up) || self.begun.elapsed() >= GATHER;
         if let Some(last) = self.last.take_if(|_| has_caught_up) {
             told.lines = last;
-            keep_last(&mut told.lines, usize::try_from(self.query.tail.unwrap_or(0)).unwrap_or(usize::MAX));
+            let tail = usize::try_from(self.query.tail.unwrap_or(0)).unwrap_or(usize::MAX);
+            keep_last(&mut told.lines, tail, &mut self.left_out);
+            told.skipped.extend(self.left_out.take());
         }
-        while self.last.is_none() && told.lines.len() < TOLD_MAX {
+        let mut bytes = 0;
+        while self.last.is_none() && bytes < TOLD_BYTES {
             let Some(line) = self.take_line() else { break };
+            bytes += line.bytes();
             told.lines.push(line);
         }
         if self.query.follow && has_caught_up && self.nodes.values().all(|it| it.lines.is_empty()) {
@@ -233,7 +255,7 @@ impl<C: ControlPlane> Merged<C> {
         let first = |it: &Node| it.lines.front().map(|it| it.said.time_ns);
         let (earliest, id) = self.nodes.iter().filter_map(|(id, it)| Some((first(it)?, id))).min()?;
         let id = id.clone();
-        let may_come = |it: &Node| it.is_asked && it.lines.is_empty() && it.until_ns < earliest;
+        let may_come = |it: &Node| it.answers.is_some() && it.lines.is_empty() && it.until_ns < earliest;
         let waits = self.nodes.values().any(may_come);
         let node = self.nodes.get_mut(&id)?;
         let is_due = self.query.follow && node.waits_since.is_some_and(|it| it.elapsed() >= HOLD);
@@ -241,6 +263,7 @@ impl<C: ControlPlane> Merged<C> {
             return None;
         }
         let line = node.lines.pop_front();
+        node.bytes -= line.as_ref().map_or(0, Line::bytes);
         if node.lines.is_empty() {
             node.waits_since = None;
         }
@@ -248,8 +271,31 @@ impl<C: ControlPlane> Merged<C> {
     }
 }
 
-/// Keeps the last lines, in the order of time.
-fn keep_last(lines: &mut Vec<Line>, n: usize) {
+/// What a node says next, of which not too much waits already; none when it has ended.
+async fn said(nodes: &mut BTreeMap<NodeId, Node>) -> (NodeId, Option<LogAnswer>) {
+    poll_fn(|cx| {
+        for (id, node) in nodes.iter_mut().filter(|it| it.1.bytes < WAITING_BYTES) {
+            if let Some(Poll::Ready(answer)) = node.answers.as_mut().map(|it| it.poll_next_unpin(cx)) {
+                return Poll::Ready((id.clone(), answer));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Keeps the last lines, in the order of time; fewer than `n`, where they are too long together.
+fn keep_last(lines: &mut Vec<Line>, n: usize, left_out: &mut Option<LogSkipped>) {
     lines.sort_by_key(|it| it.said.time_ns);
     lines.drain(..lines.len().saturating_sub(n));
+    let mut bytes = 0;
+    let fits = lines.iter().rev().take_while(|it| {
+        bytes += it.bytes();
+        bytes <= LAST_BYTES_MAX
+    });
+    let n_over = lines.len() - fits.count();
+    let Some(source) = lines.drain(..n_over).next().map(|it| it.from.source.clone()) else { return };
+    let before = left_out.take().and_then(|it| it.lines).unwrap_or(0);
+    let reason = format!("all lines that were asked for together have more than {} MiB", LAST_BYTES_MAX >> 20);
+    *left_out = Some(LogSkipped { source, lines: Some(before + n_over as u64), reason });
 }

@@ -26,7 +26,7 @@ const QUESTIONS_MAX: usize = 64;
 /// The newest so many containers are read for one question: each has files open.
 const CONTAINERS_MAX: usize = 256;
 /// So much is read, and handed over, at once.
-const LIMITS: Limits = Limits { n_lines: 1_000, n_bytes: 1 << 20 };
+const LIMITS: Limits = Limits { n_lines: 1_000, n_bytes: 256 << 10 };
 /// From one look at files that had nothing more to the next.
 const POLL_EVERY: Duration = Duration::from_millis(100);
 /// From one look for new containers to the next; also the longest silence.

@@ -168,3 +168,25 @@ async fn a_question_reaches_the_agents_as_it_was_asked() {
     let now_ns = world.fake.state().time().0.max(1_795_219_200_000) * 1_000_000;
     assert!(since + 90 * 60 * SECOND_NS <= now_ns + 60 * SECOND_NS, "{since}");
 }
+
+#[tokio::test]
+async fn a_node_that_has_much_waits_for_one_that_is_slow_and_memory_has_a_bound() {
+    let world = World::new();
+    // Later than all of the other's, and more than may wait here.
+    let long = "x".repeat(60 << 10);
+    let much: Vec<LogAnswer> = (0..40).map(|n| LogAnswer::Lines(lines(1, &[(1_000 + n, long.as_str())]))).collect();
+    world.fake.set_logs("n1", much);
+    let few = (0..40).map(|n| LogAnswer::Lines(lines(2, &[(n, "early")]))).chain([LogAnswer::End]).collect();
+    world.fake.set_logs("n2", few);
+    let told = world.send("GET /v3/logs?app=/web", &TEXT, "").await.text;
+    let told: Vec<_> = told.lines().collect();
+    assert!(told.len() == 80 && told[..40].iter().all(|it| *it == "early"), "{} lines", told.len());
+
+    // The last lines are bounded too, and what does not fit is said.
+    let huge: Vec<LogAnswer> = (0..400).map(|n| LogAnswer::Lines(lines(1, &[(n, long.as_str())]))).collect();
+    world.fake.set_logs("n1", huge);
+    let told = world.send("GET /v3/logs?app=/web&tail=1000", &TEXT, "").await.text;
+    assert!(told.len() <= 17 << 20, "{} bytes", told.len());
+    let said = told.lines().filter(|it| it.contains("together have more than 16 MiB")).count();
+    assert_eq!(said, 1, "it is said, once");
+}
