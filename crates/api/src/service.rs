@@ -158,8 +158,8 @@ impl<C: ControlPlane> Api<C> {
 
     async fn pass_on(&self, endpoint: Endpoint, request: Passed<'_>) -> Result<Response, Error> {
         // A page reads its own origin alone: to it the stream is passed on, others are sent to where it comes from.
-        let is_stream = endpoint == Endpoint::Events;
-        let redirect = is_stream && !origin::is_of_page(request.headers);
+        let is_stream = matches!(endpoint, Endpoint::Events | Endpoint::Logs);
+        let redirect = endpoint == Endpoint::Events && !origin::is_of_page(request.headers);
         let answer = Box::pin(self.proxy.pass_on(&self.control, request, redirect)).await?;
         Ok(if is_stream { answer.map(|it| self.until_shutdown(it)) } else { answer })
     }

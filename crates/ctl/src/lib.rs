@@ -20,6 +20,7 @@ mod progress;
 mod remote;
 mod session;
 mod sse;
+mod stream;
 mod table;
 mod text;
 mod verbs;

@@ -149,7 +149,12 @@ impl Hub {
     pub async fn ask(&self, node: &NodeId, question: &Question) -> Result<Link<Stream>, String> {
         let ticket = RandomState::new().build_hasher().finish();
         let (asking, arrived) = oneshot::channel();
-        self.asking().insert(ticket, asking);
+        {
+            let mut all = self.asking();
+            // Who asked an agent that hangs, and went away meanwhile, waits no more.
+            all.retain(|_, it| !it.is_closed());
+            all.insert(ticket, asking);
+        }
         let arrived = if self.sessions(|it| it.open_stream(node, ticket)) {
             timeout(OPENED_WITHIN, arrived).await.ok().and_then(Result::ok).ok_or_else(|| {
                 format!("the agent of {node} did not open a connection within {} s", OPENED_WITHIN.as_secs())

@@ -33,7 +33,7 @@ use cluster::alarms::Alarms;
 use cluster::catalog::Gone;
 use cluster::claims::Claims;
 use cluster::{Command, InstanceId, NodeDescription, NodeId, Principal, State, Stranger, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A connection, as whoever accepts them numbers it.
 pub type LinkId = u64;
@@ -57,8 +57,8 @@ const SESSIONS_MAX: usize = 20_000;
 /// So many connections may be there that have not said yet who they are; then the oldest of them goes.
 const STRANGERS_MAX: usize = 1_024;
 
-/// So many questions wait to be told to one agent.
-const QUESTIONS_MAX: usize = 64;
+/// So many members' questions wait to be told to one agent.
+const TICKETS_MAX: usize = 64;
 
 /// What does not change while a member runs.
 #[derive(Clone, Debug)]
@@ -166,8 +166,8 @@ struct Session {
     gone: Option<Gone>,
     /// It answers questions over connections of their own.
     opens: bool,
-    /// The questions that it was not told of yet, by their tickets.
-    questions: Vec<u64>,
+    /// Of the questions that it was not told of yet, in the order in which they were asked.
+    tickets: VecDeque<u64>,
     news: News,
     relay: Option<(u64, FromAgent)>,
     farewell: Option<ToAgent>,
@@ -356,7 +356,7 @@ impl Sessions {
             reported: None,
             gone: None,
             opens: false,
-            questions: Vec::new(),
+            tickets: VecDeque::new(),
             news: News::default(),
             relay: None,
             farewell: None,
@@ -389,9 +389,9 @@ impl Sessions {
     /// answer.
     pub fn open_stream(&mut self, node: &NodeId, ticket: u64) -> bool {
         let Some(link) = self.nodes.get(node).and_then(|it| it.link) else { return false };
-        let session = self.links.get_mut(&link).filter(|it| it.opens && it.questions.len() < QUESTIONS_MAX);
+        let session = self.links.get_mut(&link).filter(|it| it.opens && it.tickets.len() < TICKETS_MAX);
         let Some(session) = session else { return false };
-        session.questions.push(ticket);
+        session.tickets.push_back(ticket);
         self.effects.push(Effect::Wake(link));
         true
     }
@@ -424,7 +424,7 @@ impl Sessions {
                 if let Some(gone) = session.gone.take() {
                     return say(ToAgent::Gone { gone });
                 }
-                if let Some(ticket) = session.questions.pop() {
+                if let Some(ticket) = session.tickets.pop_front() {
                     return say(ToAgent::Open { ticket });
                 }
                 let news = std::mem::take(&mut session.news);

@@ -1,12 +1,12 @@
 //! `ekiden events`.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::remote::Request;
 use crate::session::Session;
-use crate::sse::{Event, Reader};
+use crate::sse::Event;
+use crate::stream::Stream;
 use crate::text;
 use clap::Args;
-use http_body_util::BodyExt;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -39,55 +39,8 @@ impl Events {
     pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
         let request = self.types.iter().fold(Request::get("/v2/events"), |it, kind| it.with("event_type", kind));
         let request = request.with("plan-format", "light");
-        let mut last = self.after.clone().or_else(|| (!self.follow).then(|| BEGINNING.to_owned()));
-        let mut opened = false;
-        loop {
-            let read = self.read(session, &request, &mut last, &mut opened).await;
-            match read {
-                Err(err) if !self.can_go_on(&err, opened) => return Err(err),
-                Ok(()) if !self.follow => return Ok(()),
-                outcome => {
-                    let why = outcome.err().map_or_else(|| "the stream ended".to_owned(), |err| err.what);
-                    session.note(&format!("{why}; it is opened again"));
-                    tokio::time::sleep(session.pace().look * 10).await;
-                }
-            }
-        }
-    }
-
-    fn can_go_on(&self, err: &Error, opened: bool) -> bool {
-        self.follow && opened && matches!(err.kind, Kind::Unreachable | Kind::Temporary)
-    }
-
-    /// Prints one stream until its end.
-    async fn read(
-        &self,
-        session: &mut Session<'_>,
-        request: &Request,
-        last: &mut Option<String>,
-        opened: &mut bool,
-    ) -> Result<()> {
-        let mut body = session.stream(request, last.as_deref()).await?;
-        *opened = true;
-        let mut reader = Reader::default();
-        loop {
-            let frame = if self.follow {
-                body.frame().await
-            } else {
-                match tokio::time::timeout(QUIET, body.frame()).await {
-                    Ok(frame) => frame,
-                    Err(_) => return Ok(()),
-                }
-            };
-            let Some(frame) = frame else { return Ok(()) };
-            let frame = frame.map_err(|err| Error::new(Kind::Unreachable, format!("the stream broke: {err}")))?;
-            for event in frame.data_ref().map(|it| reader.take(it)).unwrap_or_default() {
-                if event.id.is_some() {
-                    last.clone_from(&event.id);
-                }
-                print(session, &event)?;
-            }
-        }
+        let after = self.after.clone().or_else(|| (!self.follow).then(|| BEGINNING.to_owned()));
+        Stream::new(self.follow, after, Some(QUIET)).read(session, &request, print).await
     }
 }
 

@@ -3,13 +3,13 @@
 use crate::error::{Error, Kind, Result};
 use crate::remote::Request;
 use crate::session::Session;
-use crate::sse::Reader;
+use crate::sse::Event;
+use crate::stream::Stream;
 use crate::table::Tone;
 use crate::text;
 use crate::verbs::task;
 use api::v3::{LogLines, LoggedLine};
 use clap::Args;
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 /// Who follows sees so many lines from before.
@@ -72,20 +72,13 @@ that breaks is opened again behind the last line that came. `-o json` prints eac
 
 impl Logs {
     pub(crate) async fn run(&self, session: &mut Session<'_>) -> Result<()> {
-        let request = self.request();
-        let (mut last, mut opened, mut n_lines) = (None, false, 0);
-        let mut known = Vec::new();
-        loop {
-            match self.read(session, &request, &mut last, &mut opened, &mut known, &mut n_lines).await {
-                Ok(()) if !self.follow => break,
-                Err(err) if !opened || !matches!(err.kind, Kind::Unreachable | Kind::Temporary) => return Err(err),
-                outcome => {
-                    let why = outcome.err().map_or_else(|| "the stream ended".to_owned(), |err| err.what);
-                    session.note(&format!("{why}; it is opened again"));
-                    tokio::time::sleep(session.pace().look * 10).await;
-                }
-            }
-        }
+        let (mut known, mut n_lines) = (Vec::new(), 0);
+        let tell = |session: &mut Session<'_>, event: &Event| {
+            let lines: LogLines = serde_json::from_str(&event.data).unwrap_or_default();
+            n_lines += lines.lines.len();
+            self.print(session, &lines, &mut known)
+        };
+        Stream::new(self.follow, None, None).read(session, &self.request(), tell).await?;
         if n_lines > 0 {
             return Ok(());
         }
@@ -113,33 +106,6 @@ impl Logs {
         let request = given.fold(Request::get("/v3/logs"), |it, (name, value)| it.with(name, value));
         let request = self.instances.iter().fold(request, |it, id| it.with("instance", id));
         request.with_flag("follow", self.follow).with_flag("invert", self.invert)
-    }
-
-    /// Prints one stream until its end.
-    async fn read(
-        &self,
-        session: &mut Session<'_>,
-        request: &Request,
-        last: &mut Option<String>,
-        opened: &mut bool,
-        known: &mut Vec<String>,
-        n_lines: &mut usize,
-    ) -> Result<()> {
-        let mut body = session.stream(request, last.as_deref()).await?;
-        *opened = true;
-        let mut reader = Reader::default();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|err| Error::new(Kind::Unreachable, format!("the stream broke: {err}")))?;
-            for event in frame.data_ref().map(|it| reader.take(it)).unwrap_or_default() {
-                if event.id.is_some() {
-                    last.clone_from(&event.id);
-                }
-                let lines: LogLines = serde_json::from_str(&event.data).unwrap_or_default();
-                *n_lines += lines.lines.len();
-                self.print(session, &lines, known)?;
-            }
-        }
-        Ok(())
     }
 
     fn print(&self, session: &mut Session<'_>, lines: &LogLines, known: &mut Vec<String>) -> Result<()> {

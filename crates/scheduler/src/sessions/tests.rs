@@ -216,7 +216,7 @@ fn a_member_that_does_not_lead_passes_on_who_cannot_reach_the_leader() {
         life: 0,
         taken_in: false,
         relay: false,
-        opens: false,
+        opens: true,
     };
     assert_eq!(desk.letters(link), [Letter::Relay { to: 2, hello }], "who takes it for the leader does not pass it on");
     desk.say(link, FromAgent::Alive);

@@ -22,7 +22,9 @@ fn a_question_is_told_once_to_an_agent_that_answers_and_to_nobody_else() {
 
     // An agent that reads nothing is not asked without end.
     let taken = (0..1_000).filter(|it| desk.sessions.open_stream(&node, *it)).count();
-    assert_eq!(taken, QUESTIONS_MAX);
+    assert_eq!(taken, TICKETS_MAX);
+    let told = desk.letters(link);
+    assert_eq!(told.first(), Some(&Letter::Say(ToAgent::Open { ticket: 0 })), "who asked first is answered first");
     desk.sessions.closed(link, Timestamp(desk.clock));
     assert!(!desk.sessions.open_stream(&node, 8));
     assert_eq!(desk.sessions.answering().count(), 0);
